@@ -1,0 +1,132 @@
+// Bundles the launcher, the queue broker and the Worker with esbuild into dist/, and knows whether they are fresh.
+// Plain JavaScript, because it runs before anything is bundled, on any Node from 20 on. esbuild is loaded only in a child
+// process and only when an input has changed: a fresh start pays a few dozen stat calls.
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const self = fileURLToPath(import.meta.url);
+
+/** The package's directory, whether this file runs from src/launcher or from an installed package. */
+export const packageRoot = path.resolve(path.dirname(self), '../..');
+
+const distDir = path.join(packageRoot, 'dist');
+// Bundles other than the newest may still be on their way into a server that is starting.
+const OLD_BUNDLE_MS = 60 * 60 * 1000;
+
+const worker = {
+  format: 'esm',
+  target: 'es2024',
+  conditions: ['workerd', 'worker', 'browser'],
+  mainFields: ['browser', 'module', 'main'],
+  platform: 'neutral',
+  external: ['cloudflare:*', 'node:*'],
+};
+
+/** @type {Record<string, { required: boolean, entries: Record<string, { entry: string, options: object }> }>} */
+const targets = {
+  launcher: {
+    entries: {
+      'launcher.mjs': { entry: 'src/launcher/main.ts', options: { format: 'esm', target: 'node20', platform: 'node' } },
+      'broker.js': { entry: 'src/launcher/broker.worker.ts', options: worker },
+    },
+  },
+  worker: { entries: { 'worker.js': { entry: 'src/worker.ts', options: worker } } },
+};
+
+/**
+ * Returns the absolute path of each bundle of a target, building first when a source file has changed.
+ * An installed package without sources uses what was built when it was published.
+ * @param {string} target 'launcher' or 'worker'
+ * @returns {Record<string, string>}
+ */
+export function ensureBuilt(target) {
+  const fresh = readFresh(target);
+  if (fresh) return fresh;
+  const child = spawnSync(process.execPath, [self, target], { stdio: ['ignore', 'inherit', 'pipe'], encoding: 'utf8' });
+  if (child.status !== 0) throw new Error(`could not bundle the ${target}:\n${child.stderr.trim()}`);
+  const built = readFresh(target);
+  if (!built) throw new Error(`the sources of the ${target} changed while they were bundled; start again`);
+  return built;
+}
+
+function manifestPath(target) {
+  return path.join(distDir, `${target}.json`);
+}
+
+function readFresh(target) {
+  let manifest;
+  try {
+    manifest = JSON.parse(readFileSync(manifestPath(target), 'utf8'));
+  } catch {
+    return undefined;
+  }
+  const sourcesShipped = existsSync(path.join(packageRoot, Object.values(targets[target].entries)[0].entry));
+  if (sourcesShipped && Object.entries(manifest.inputs).some(([file, stamp]) => stampOf(file) !== stamp)) return undefined;
+  const outputs = {};
+  for (const [name, file] of Object.entries(manifest.outputs)) {
+    outputs[name] = path.join(distDir, file);
+    if (!existsSync(outputs[name])) return undefined;
+  }
+  return outputs;
+}
+
+function stampOf(file) {
+  const stat = statSync(path.join(packageRoot, file), { throwIfNoEntry: false });
+  return stat ? `${stat.mtimeMs}:${stat.size}` : 'missing';
+}
+
+async function build(target) {
+  const esbuild = await import('esbuild');
+  const inputs = {};
+  const outputs = {};
+  mkdirSync(distDir, { recursive: true });
+  for (const file of ['package.json', path.relative(packageRoot, self)]) inputs[file] = stampOf(file);
+  for (const [name, { entry, options }] of Object.entries(targets[target].entries)) {
+    const result = await esbuild.build({
+      ...options,
+      absWorkingDir: packageRoot,
+      entryPoints: [entry],
+      bundle: true,
+      write: false,
+      metafile: true,
+      legalComments: 'none',
+      logLevel: 'error',
+    });
+    for (const file of Object.keys(result.metafile.inputs)) inputs[file] = stampOf(file);
+    const code = result.outputFiles[0].contents;
+    const extension = path.extname(name);
+    const stem = name.slice(0, -extension.length);
+    outputs[name] = `${stem}-${createHash('sha256').update(code).digest('hex').slice(0, 16)}${extension}`;
+    // The name carries the content and the rename is atomic, so servers starting at the same time never read half a file.
+    writeAtomically(path.join(distDir, outputs[name]), code);
+    removeOldBundles(stem, extension, outputs[name]);
+  }
+  writeAtomically(manifestPath(target), JSON.stringify({ inputs, outputs }, null, 1));
+}
+
+function writeAtomically(file, content) {
+  const temporary = `${file}.${process.pid}.tmp`;
+  writeFileSync(temporary, content);
+  renameSync(temporary, file);
+}
+
+function removeOldBundles(stem, extension, keep) {
+  for (const file of readdirSync(distDir)) {
+    if (file === keep || !file.startsWith(`${stem}-`) || !file.endsWith(extension)) continue;
+    const full = path.join(distDir, file);
+    const stat = statSync(full, { throwIfNoEntry: false });
+    if (stat && Date.now() - stat.mtimeMs > OLD_BUNDLE_MS) rmSync(full, { force: true });
+  }
+}
+
+if (process.argv[1] === self) {
+  try {
+    for (const target of process.argv.slice(2)) await build(target);
+  } catch (error) {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,152 @@
+// `repoint`: checks what can be checked, starts the runtime, waits until it answers, and ends it cleanly.
+import { randomUUID } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { knownProblem } from './diagnose.ts';
+import { StartError } from './errors.ts';
+import { requestStatus } from './http.ts';
+import { acquireLock, type Lock } from './lock.ts';
+import { parseOptions, USAGE, UsageError, type Options } from './options.ts';
+import { checkDatabases, checkPort, prepareDataDir } from './preflight.ts';
+import { identify } from './processes.ts';
+import { readyMessage } from './ready-message.ts';
+import { passedVariables, QUEUES, renderConfig } from './runtime-config.ts';
+import { resolveBinary, startRuntime, type Runtime } from './runtime.ts';
+
+export interface MainInput {
+  argv: readonly string[];
+  env: Record<string, string | undefined>;
+  packageRoot: string;
+  /** The launcher target's bundles by name. */
+  outputs: Record<string, string>;
+  ensureBuilt: (target: string) => Record<string, string>;
+}
+
+const HEALTH_DEADLINE_MS = 10_000;
+const HEALTH_POLL_MS = 10;
+/** How long in-flight requests get on SIGTERM, together with what the runtime then still has open. */
+const DRAIN_MS = 5_000;
+const END_GRACE_MS = 2_000;
+
+/** Runs the program; resolves when the server is up. The process ends by itself with the right exit code. */
+export async function main(input: MainInput): Promise<void> {
+  const startedAt = performance.now();
+  const version = readVersion(input.packageRoot);
+  try {
+    const command = parseOptions(input.argv, input.env);
+    if (command.kind === 'help') process.stdout.write(USAGE);
+    else if (command.kind === 'version') process.stdout.write(`${version}\n`);
+    else await serve(command.options, input, version, startedAt);
+  } catch (error) {
+    if (!(error instanceof UsageError) && !(error instanceof StartError)) throw error;
+    process.stderr.write(`repoint: ${error.message}\n`);
+    process.exit(error instanceof UsageError ? 2 : 1);
+  }
+}
+
+async function serve(options: Options, input: MainInput, version: string, startedAt: number): Promise<void> {
+  const binary = resolveBinary(input.packageRoot);
+  const dataDir = prepareDataDir(options.dataDir);
+  const lock = acquireLock(dataDir);
+  let runtime: Runtime | undefined;
+  try {
+    checkDatabases(dataDir);
+    await checkPort(options.host, options.port);
+    const internalToken = randomUUID();
+    const workerBundle = options.worker ? path.resolve(options.worker) : input.ensureBuilt('worker')['worker.js']!;
+    const env = { ...input.env, REPOINT_MODE: options.mode, REPOINT_VERSION: version, REPOINT_INTERNAL_TOKEN: internalToken };
+    const configFile = path.join(dataDir, 'workerd.capnp');
+    writeFileSync(
+      configFile,
+      renderConfig({
+        address: `${options.host.includes(':') ? `[${options.host}]` : options.host}:${options.port}`,
+        dataDir,
+        workerBundle,
+        brokerBundle: input.outputs['broker.js']!,
+        allowPrivate: options.mode === 'dev' || input.env.REPOINT_ALLOW_PRIVATE === '1',
+        variables: passedVariables(env),
+        queues: QUEUES,
+      }),
+    );
+    runtime = await startRuntime(binary, { configFile, env, log: forwardLog() });
+    const url = `http://${urlHost(options.host)}:${runtime.port}`;
+    lock.update({ runtime: identify(runtime.pid), url, internalToken });
+    await waitUntilHealthy(url, runtime);
+    superviseUntilEnd(runtime, lock, { url, internalToken, endWithStdin: options.endWithStdin });
+    const startedInMs = performance.now() - startedAt;
+    process.stdout.write(readyMessage({ url, mode: options.mode, port: runtime.port, version, dataDir, startedInMs }));
+  } catch (error) {
+    await runtime?.end(0);
+    lock.release();
+    throw error;
+  }
+}
+
+async function waitUntilHealthy(url: string, runtime: Runtime): Promise<void> {
+  const deadline = performance.now() + HEALTH_DEADLINE_MS;
+  let ended: string | undefined;
+  void runtime.ended.then((reason) => (ended = reason));
+  for (;;) {
+    const status = await requestStatus(`${url}/health`, { timeoutMs: HEALTH_DEADLINE_MS });
+    if (status === 200) return;
+    if (ended !== undefined) throw new StartError(ended);
+    if (performance.now() > deadline) {
+      throw new StartError(`the server started, but GET ${url}/health answers ${status ?? 'nothing'}; see the output above`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, HEALTH_POLL_MS));
+  }
+}
+
+function superviseUntilEnd(
+  runtime: Runtime,
+  lock: Lock,
+  { url, internalToken, endWithStdin }: { url: string; internalToken: string; endWithStdin: boolean },
+): void {
+  let stopping = false;
+  void runtime.ended.then((reason) => {
+    lock.release();
+    if (!stopping) process.stderr.write(`repoint: ${reason}\n`);
+    process.exit(stopping ? 0 : 1);
+  });
+  const stop = async (): Promise<void> => {
+    if (stopping) return void runtime.end(0);
+    stopping = true;
+    const startedAt = performance.now();
+    await requestStatus(`${url}/internal/drain`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${internalToken}` },
+      timeoutMs: DRAIN_MS,
+    });
+    await runtime.end(Math.max(END_GRACE_MS, DRAIN_MS - (performance.now() - startedAt)));
+  };
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void stop());
+  if (endWithStdin) {
+    process.stdin.on('end', () => void stop());
+    process.stdin.on('error', () => void stop());
+    process.stdin.resume();
+  }
+}
+
+/** The runtime's output goes to standard error; a problem we know is followed, once, by what to do about it. */
+function forwardLog(): (chunk: Buffer) => void {
+  const said = new Set<string>();
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  return (chunk) => {
+    process.stderr.write(chunk);
+    const problem = knownProblem(chunk.toString());
+    if (problem === undefined || said.has(problem)) return;
+    said.add(problem);
+    process.stderr.write(`repoint: ${problem}\n`);
+  };
+}
+
+/** An address that a client on this machine can use for the one that is listened on. */
+function urlHost(host: string): string {
+  if (host === '0.0.0.0' || host === '*') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+function readVersion(packageRoot: string): string {
+  return (JSON.parse(readFileSync(path.join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;
+}

@@ -1,0 +1,139 @@
+// The runtime's configuration: what wrangler.jsonc says for the platform, said for `workerd serve`.
+import path from 'node:path';
+
+export interface RuntimeConfig {
+  /** `host:port` as the runtime takes it; port 0 picks a free one. */
+  address: string;
+  dataDir: string;
+  workerBundle: string;
+  brokerBundle: string;
+  /** May user code be reached on private and loopback addresses? */
+  allowPrivate: boolean;
+  /** Names of the process's environment variables that the Worker sees. Values never touch the disk. */
+  variables: readonly string[];
+  queues: readonly QueueConfig[];
+}
+
+export interface QueueConfig {
+  binding: string;
+  name: string;
+  maxBatchSize: number;
+  maxRetries: number;
+  retryDelaySeconds: number;
+  maxConcurrency: number;
+  deadLetterQueue?: string;
+}
+
+export const COMPATIBILITY_DATE = '2026-10-01';
+export const COMPATIBILITY_FLAGS: readonly string[] = [];
+
+/** The same values as in wrangler.jsonc; a test compares them. */
+export const QUEUES: readonly QueueConfig[] = [
+  {
+    binding: 'INGEST',
+    name: 'repoint-ingest',
+    maxBatchSize: 100,
+    maxRetries: 20,
+    retryDelaySeconds: 2,
+    maxConcurrency: 4,
+    deadLetterQueue: 'repoint-dead-letter',
+  },
+  {
+    binding: 'DISPATCH',
+    name: 'repoint-dispatch',
+    maxBatchSize: 10,
+    maxRetries: 5,
+    retryDelaySeconds: 5,
+    maxConcurrency: 20,
+    deadLetterQueue: 'repoint-dead-letter',
+  },
+  {
+    binding: 'DEAD_LETTER',
+    name: 'repoint-dead-letter',
+    maxBatchSize: 100,
+    maxRetries: 100,
+    retryDelaySeconds: 60,
+    maxConcurrency: 1,
+  },
+];
+
+const VENDOR_VARIABLES = [
+  'INNGEST_SIGNING_KEY',
+  'INNGEST_SIGNING_KEY_FALLBACK',
+  'INNGEST_EVENT_KEY',
+  'TRIGGER_SECRET_KEY',
+  'TRIGGER_ACCESS_TOKEN',
+  'QSTASH_TOKEN',
+  'QSTASH_CURRENT_SIGNING_KEY',
+  'QSTASH_NEXT_SIGNING_KEY',
+];
+
+/** Which variables of an environment the Worker sees: the vendors' keys that are set, and everything of ours. */
+export function passedVariables(env: Readonly<Record<string, string | undefined>>): string[] {
+  return Object.keys(env)
+    .filter((name) => VENDOR_VARIABLES.includes(name) || /^REPOINT_[A-Z0-9_]+$/.test(name))
+    .filter((name) => env[name] !== undefined)
+    .sort();
+}
+
+/** Renders the configuration, to be stored in the data directory, as Cap'n Proto text; the constant is named `config`. Source: workerd.capnp of the pinned release. */
+export function renderConfig(config: RuntimeConfig): string {
+  const { queues, variables } = config;
+  // A path that begins with a slash means an import directory, so files are named from the configuration's own place.
+  const embedded = (file: string): string => text(path.relative(config.dataDir, file).split(path.sep).join('/'));
+  const compatibility = `compatibilityDate = "${COMPATIBILITY_DATE}", compatibilityFlags = ${list(COMPATIBILITY_FLAGS.map(text))}`;
+  const brokerFlags = list([...COMPATIBILITY_FLAGS, 'service_binding_extra_handlers'].map(text));
+  return `using Workerd = import "/workerd/workerd.capnp";
+
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .main),
+    (name = "broker", worker = .broker),
+    (name = "internet", network = (
+      allow = ${list((config.allowPrivate ? ['public', 'private'] : ['public']).map(text))},
+      tlsOptions = (trustBrowserCas = true),
+    )),
+    (name = "storage", disk = (path = ${text(`${config.dataDir}/objects`)}, writable = true)),
+  ],
+  sockets = [(name = "http", address = ${text(config.address)}, http = (), service = "main")],
+);
+
+const main :Workerd.Worker = (
+  modules = [(name = "worker.js", esModule = embed ${embedded(config.workerBundle)})],
+  ${compatibility},
+  globalOutbound = "internet",
+  durableObjectNamespaces = [
+    (className = "Cell", uniqueKey = "repoint-cell", enableSql = true),
+    (className = "Channel", uniqueKey = "repoint-channel", enableSql = true),
+  ],
+  durableObjectStorage = (localDisk = "storage"),
+  bindings = [
+    (name = "CELL", durableObjectNamespace = "Cell"),
+    (name = "CHANNEL", durableObjectNamespace = "Channel"),
+    (name = "DISPATCHER", service = (name = "main", entrypoint = "Dispatcher")),
+${queues.map(({ binding, name }) => `    (name = ${text(binding)}, queue = (name = "broker", props = (json = ${text(JSON.stringify({ queue: name }))}))),`).join('\n')}
+${variables.map((name) => `    (name = ${text(name)}, fromEnvironment = ${text(name)}),`).join('\n')}
+  ],
+);
+
+const broker :Workerd.Worker = (
+  modules = [(name = "broker.js", esModule = embed ${embedded(config.brokerBundle)})],
+  compatibilityDate = "${COMPATIBILITY_DATE}", compatibilityFlags = ${brokerFlags},
+  durableObjectNamespaces = [(className = "Broker", uniqueKey = "repoint-broker", enableSql = true)],
+  durableObjectStorage = (localDisk = "storage"),
+  bindings = [
+    (name = "BROKER", durableObjectNamespace = "Broker"),
+    (name = "CONSUMER", service = "main"),
+    (name = "QUEUES", json = ${text(JSON.stringify(queues))}),
+  ],
+);
+`;
+}
+
+function list(items: readonly string[]): string {
+  return `[${items.join(', ')}]`;
+}
+
+function text(value: string): string {
+  return `"${value.replace(/[\\"]/g, '\\$&').replace(/\n/g, '\\n')}"`;
+}
