@@ -2,7 +2,7 @@
 // queue keeps the messages in SQLite until the consumer has acknowledged them, so a restart loses nothing.
 // Wire form: cloudflare/workerd: src/workerd/api/queue.c++; delivery semantics as in packages/miniflare/src/workers/queues.
 import { DurableObject, WorkerEntrypoint } from 'cloudflare:workers';
-import type { QueueConfig } from './runtime-config.ts';
+import type { QueueConfig } from './queues.ts';
 
 type ContentType = 'text' | 'json' | 'bytes' | 'v8';
 
@@ -63,10 +63,14 @@ async function readIncoming(request: Request): Promise<Incoming[] | Response> {
   if (pathname === '/message') {
     const body = new Uint8Array(await request.arrayBuffer());
     if (body.byteLength > MAX_MESSAGE_BYTES) return tooLarge(`message of ${body.byteLength} bytes`);
-    return [{ body, contentType: (request.headers.get('X-Msg-Fmt') ?? 'v8') as ContentType, delaySeconds: headerDelay }];
+    return [
+      { body, contentType: (request.headers.get('X-Msg-Fmt') ?? 'v8') as ContentType, delaySeconds: headerDelay },
+    ];
   }
   if (pathname === '/batch') {
-    const { messages } = await request.json<{ messages: { body: string; contentType?: ContentType; delaySecs?: number }[] }>();
+    const { messages } = await request.json<{
+      messages: { body: string; contentType?: ContentType; delaySecs?: number }[];
+    }>();
     const incoming = messages.map((message) => ({
       body: Uint8Array.from(atob(message.body), (char) => char.charCodeAt(0)),
       contentType: message.contentType ?? 'v8',
@@ -165,7 +169,11 @@ export class Broker extends DurableObject<BrokerEnv> {
     try {
       const dead = this.#settle(config, batch, await this.#consume(config, batch));
       if (dead.length > 0 && config.deadLetterQueue) {
-        const incoming = dead.map((row) => ({ body: new Uint8Array(row.body), contentType: row.content_type, delaySeconds: 0 }));
+        const incoming = dead.map((row) => ({
+          body: new Uint8Array(row.body),
+          contentType: row.content_type,
+          delaySeconds: 0,
+        }));
         await this.env.BROKER.getByName(config.deadLetterQueue).accept(config.deadLetterQueue, incoming);
       }
       for (const { seq } of dead) this.#sql.exec('DELETE FROM messages WHERE seq = ?', seq);

@@ -64,7 +64,8 @@ function readFresh(target) {
     return undefined;
   }
   const sourcesShipped = existsSync(path.join(packageRoot, Object.values(targets[target].entries)[0].entry));
-  if (sourcesShipped && Object.entries(manifest.inputs).some(([file, stamp]) => stampOf(file) !== stamp)) return undefined;
+  if (sourcesShipped && Object.entries(manifest.inputs).some(([file, stamp]) => stampOf(file) !== stamp))
+    return undefined;
   const outputs = {};
   for (const [name, file] of Object.entries(manifest.outputs)) {
     outputs[name] = path.join(distDir, file);

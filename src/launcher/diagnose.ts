@@ -3,7 +3,8 @@
 const KNOWN: readonly { pattern: RegExp; message: string }[] = [
   {
     pattern: /SQLITE_CORRUPT|database disk image is malformed|SQLITE_NOTADB|file is not a database/i,
-    message: 'a database in the data directory is damaged. Restore the directory from a backup, or start empty with another --data.',
+    message:
+      'a database in the data directory is damaged. Restore the directory from a backup, or start empty with another --data.',
   },
   {
     pattern: /SQLITE_FULL|database or disk is full|No space left on device/i,
@@ -23,7 +24,8 @@ const KNOWN: readonly { pattern: RegExp; message: string }[] = [
   },
   {
     pattern: /GLIBC_[\d.]+' not found|cannot execute binary|Exec format error/i,
-    message: 'the runtime (workerd) does not run on this system. It needs glibc 2.35 or later on Linux, or macOS 13.5 or later.',
+    message:
+      'the runtime (workerd) does not run on this system. It needs glibc 2.35 or later on Linux, or macOS 13.5 or later.',
   },
   {
     pattern: /out of memory|Cannot allocate memory/i,

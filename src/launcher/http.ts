@@ -6,11 +6,15 @@ export function requestStatus(
   options: { method?: string; headers?: Record<string, string>; timeoutMs: number },
 ): Promise<number | undefined> {
   return new Promise((resolve) => {
-    const request = http.request(url, { method: options.method ?? 'GET', headers: options.headers, agent: false }, (response) => {
-      response.resume();
-      response.once('end', () => resolve(response.statusCode));
-      response.once('error', () => resolve(undefined));
-    });
+    const request = http.request(
+      url,
+      { method: options.method ?? 'GET', headers: options.headers, agent: false },
+      (response) => {
+        response.resume();
+        response.once('end', () => resolve(response.statusCode));
+        response.once('error', () => resolve(undefined));
+      },
+    );
     request.setTimeout(options.timeoutMs, () => request.destroy());
     request.once('error', () => resolve(undefined));
     request.once('close', () => resolve(undefined));

@@ -74,18 +74,18 @@ export async function startServer(options: StartServerOptions = {}): Promise<Ser
     },
     log: () => log,
     async kill9() {
-      for (const { pid } of [current.launcher, current.runtime]) signal(pid, 'SIGKILL');
+      for (const one of [current.launcher, current.runtime]) signal(one, 'SIGKILL');
       await current.exited;
       await untilGone(current.runtime);
     },
     async stop() {
-      signal(current.launcher.pid, 'SIGTERM');
+      signal(current.launcher, 'SIGTERM');
       const code = await current.exited;
       if (ownsData) rmSync(dataDir, { recursive: true, force: true });
       return code;
     },
     async restart() {
-      if (isRunning(current.launcher)) signal(current.launcher.pid, 'SIGTERM');
+      signal(current.launcher, 'SIGTERM');
       await current.exited;
       current = await launch({ ...options, dataDir, port }, onLog);
     },
@@ -100,7 +100,10 @@ interface Launched {
   exited: Promise<number | null>;
 }
 
-async function launch(options: StartServerOptions & { dataDir: string }, onLog: (text: string) => void): Promise<Launched> {
+async function launch(
+  options: StartServerOptions & { dataDir: string },
+  onLog: (text: string) => void,
+): Promise<Launched> {
   const args = [BIN, '--port', String(options.port ?? 0), '--data', options.dataDir, '--end-with-stdin'];
   if (options.host) args.push('--host', options.host);
   args.push('--mode', options.mode ?? 'dev');
@@ -146,10 +149,12 @@ async function untilGone(process: ProcessIdentity): Promise<void> {
   while (isRunning(process)) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
 }
 
-function signal(pid: number, name: NodeJS.Signals): void {
+/** Signals this very process; one that has ended, or a later one with its pid, is left alone. */
+function signal(target: ProcessIdentity, name: NodeJS.Signals): void {
+  if (!isRunning(target)) return;
   try {
-    process.kill(pid, name);
+    process.kill(target.pid, name);
   } catch {
-    // It has ended already.
+    // It has ended in the meantime.
   }
 }

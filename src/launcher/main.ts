@@ -9,8 +9,9 @@ import { acquireLock, type Lock } from './lock.ts';
 import { parseOptions, USAGE, UsageError, type Options } from './options.ts';
 import { checkDatabases, checkPort, prepareDataDir } from './preflight.ts';
 import { identify } from './processes.ts';
+import { QUEUES } from './queues.ts';
 import { readyMessage } from './ready-message.ts';
-import { passedVariables, QUEUES, renderConfig } from './runtime-config.ts';
+import { passedVariables, renderConfig } from './runtime-config.ts';
 import { resolveBinary, startRuntime, type Runtime } from './runtime.ts';
 
 export interface MainInput {
@@ -54,7 +55,12 @@ async function serve(options: Options, input: MainInput, version: string, starte
     await checkPort(options.host, options.port);
     const internalToken = randomUUID();
     const workerBundle = options.worker ? path.resolve(options.worker) : input.ensureBuilt('worker')['worker.js']!;
-    const env = { ...input.env, REPOINT_MODE: options.mode, REPOINT_VERSION: version, REPOINT_INTERNAL_TOKEN: internalToken };
+    const env = {
+      ...input.env,
+      REPOINT_MODE: options.mode,
+      REPOINT_VERSION: version,
+      REPOINT_INTERNAL_TOKEN: internalToken,
+    };
     const configFile = path.join(dataDir, 'workerd.capnp');
     writeFileSync(
       configFile,
@@ -91,7 +97,9 @@ async function waitUntilHealthy(url: string, runtime: Runtime): Promise<void> {
     if (status === 200) return;
     if (ended !== undefined) throw new StartError(ended);
     if (performance.now() > deadline) {
-      throw new StartError(`the server started, but GET ${url}/health answers ${status ?? 'nothing'}; see the output above`);
+      throw new StartError(
+        `the server started, but GET ${url}/health answers ${status ?? 'nothing'}; see the output above`,
+      );
     }
     await new Promise((resolve) => setTimeout(resolve, HEALTH_POLL_MS));
   }

@@ -1,5 +1,16 @@
 // Everything that can be known to fail before the runtime starts, said in the user's words.
-import { closeSync, fsyncSync, mkdirSync, openSync, readdirSync, readSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
 import { StartError } from './errors.ts';
@@ -75,7 +86,7 @@ export function checkDatabases(dataDir: string): void {
   const root = path.join(dataDir, 'objects');
   for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile() || !entry.name.endsWith('.sqlite')) continue;
-    const file = path.join(entry.parentPath ?? entry.path, entry.name);
+    const file = path.join(entry.parentPath, entry.name);
     const damage = damageOf(file);
     if (damage) {
       throw new StartError(
@@ -114,7 +125,9 @@ export async function checkPort(host: string, port: number): Promise<void> {
   if (port === 0) return;
   await new Promise<void>((resolve, reject) => {
     const probe = createServer();
-    probe.once('error', (error: NodeJS.ErrnoException) => reject(new StartError(explainListenFailure(host, port, error))));
+    probe.once('error', (error: NodeJS.ErrnoException) =>
+      reject(new StartError(explainListenFailure(host, port, error))),
+    );
     probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve()));
   });
 }

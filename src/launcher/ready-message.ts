@@ -6,7 +6,14 @@ const QSTASH_DEV_TOKEN = 'eyJVc2VySUQiOiJkZWZhdWx0VXNlciIsIlBhc3N3b3JkIjoiZGVmYX
 /**
  * What is printed when the server answers. The first line has the fixed form `repoint ready on <url>`, for a parent process.
  */
-export function readyMessage(facts: { url: string; mode: Mode; port: number; version: string; dataDir: string; startedInMs: number }): string {
+export function readyMessage(facts: {
+  url: string;
+  mode: Mode;
+  port: number;
+  version: string;
+  dataDir: string;
+  startedInMs: number;
+}): string {
   const { url, mode, port } = facts;
   const lines = [
     `repoint ready on ${url}`,

@@ -1,5 +1,6 @@
 // The runtime's configuration: what wrangler.jsonc says for the platform, said for `workerd serve`.
 import path from 'node:path';
+import type { QueueConfig } from './queues.ts';
 
 export interface RuntimeConfig {
   /** `host:port` as the runtime takes it; port 0 picks a free one. */
@@ -14,48 +15,8 @@ export interface RuntimeConfig {
   queues: readonly QueueConfig[];
 }
 
-export interface QueueConfig {
-  binding: string;
-  name: string;
-  maxBatchSize: number;
-  maxRetries: number;
-  retryDelaySeconds: number;
-  maxConcurrency: number;
-  deadLetterQueue?: string;
-}
-
 export const COMPATIBILITY_DATE = '2026-10-01';
 export const COMPATIBILITY_FLAGS: readonly string[] = [];
-
-/** The same values as in wrangler.jsonc; a test compares them. */
-export const QUEUES: readonly QueueConfig[] = [
-  {
-    binding: 'INGEST',
-    name: 'repoint-ingest',
-    maxBatchSize: 100,
-    maxRetries: 20,
-    retryDelaySeconds: 2,
-    maxConcurrency: 4,
-    deadLetterQueue: 'repoint-dead-letter',
-  },
-  {
-    binding: 'DISPATCH',
-    name: 'repoint-dispatch',
-    maxBatchSize: 10,
-    maxRetries: 5,
-    retryDelaySeconds: 5,
-    maxConcurrency: 20,
-    deadLetterQueue: 'repoint-dead-letter',
-  },
-  {
-    binding: 'DEAD_LETTER',
-    name: 'repoint-dead-letter',
-    maxBatchSize: 100,
-    maxRetries: 100,
-    retryDelaySeconds: 60,
-    maxConcurrency: 1,
-  },
-];
 
 const VENDOR_VARIABLES = [
   'INNGEST_SIGNING_KEY',

@@ -1,0 +1,55 @@
+import { describe, expect, it } from 'vitest';
+import { parseOptions, UsageError, type Options } from './options.ts';
+
+function options(argv: string[], env: Record<string, string> = {}): Options {
+  const command = parseOptions(argv, env);
+  if (command.kind !== 'serve') throw new Error(`expected serve, not ${command.kind}`);
+  return command.options;
+}
+
+describe('the command line', () => {
+  it('has defaults for everything', () => {
+    expect(options([])).toEqual({
+      port: 8288,
+      host: '127.0.0.1',
+      dataDir: './.repoint',
+      mode: 'dev',
+      worker: undefined,
+      endWithStdin: false,
+    });
+  });
+
+  it('takes each option from the environment, and flags win over it', () => {
+    const env = { REPOINT_PORT: '9000', REPOINT_HOST: '0.0.0.0', REPOINT_DATA: '/data', REPOINT_MODE: 'production' };
+    expect(options([], env)).toMatchObject({ port: 9000, host: '0.0.0.0', dataDir: '/data', mode: 'production' });
+    const flags = ['--port', '0', '--host=::1', '--data', 'here', '--mode', 'dev'];
+    expect(options(flags, env)).toMatchObject({ port: 0, host: '::1', dataDir: 'here', mode: 'dev' });
+  });
+
+  it('treats an empty variable as one that is not set', () => {
+    expect(options([], { REPOINT_PORT: '', REPOINT_MODE: '' })).toMatchObject({ port: 8288, mode: 'dev' });
+  });
+
+  it('runs in production for "start" and in development for "dev", unless told otherwise', () => {
+    expect(options(['start']).mode).toBe('production');
+    expect(options(['start', '--mode', 'dev']).mode).toBe('dev');
+    expect(options(['dev'], { REPOINT_MODE: 'production' }).mode).toBe('dev');
+  });
+
+  it('knows --help and --version', () => {
+    expect(parseOptions(['--help'], {})).toEqual({ kind: 'help' });
+    expect(parseOptions(['dev', '--version'], {})).toEqual({ kind: 'version' });
+  });
+
+  it.each([
+    [['--port', 'abc'], '--port takes a number'],
+    [['--port', '65536'], '--port takes a number'],
+    [['--mode', 'test'], '--mode takes dev or production'],
+    [['--prot', '1'], '--prot'],
+    [['serve'], 'unknown command "serve"'],
+    [['dev', 'start'], 'unknown command "dev start"'],
+  ])('refuses %j and says why', (argv, message) => {
+    expect(() => parseOptions(argv, {})).toThrow(UsageError);
+    expect(() => parseOptions(argv, {})).toThrow(message);
+  });
+});

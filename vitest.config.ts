@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config';
+
+// The unit lane: everything that runs in Node. Tests that need the runtime are *.workerd.test.ts, see vitest.workerd.config.ts;
+// those of the launcher start real processes and are a lane of their own.
+export default defineConfig({
+  test: {
+    environment: 'node',
+    include: ['core/**/*.test.ts', 'compat/**/*.test.ts', 'src/**/*.test.ts', 'scripts/**/*.test.ts'],
+    exclude: ['**/node_modules/**', '**/*.workerd.test.ts', 'src/launcher/**/*.process.test.ts'],
+    restoreMocks: true,
+    passWithNoTests: true,
+  },
+});
