@@ -51,7 +51,8 @@ async function main(): Promise<number> {
   const suites = (await loadSuites()).filter((suite) => !values.vendor || values.vendor.includes(suite.info.vendor));
   if (values.list) {
     for (const suite of suites) {
-      for (const item of suite.cases) console.log(`${suite.info.vendor}  ${suite.info.sdk}  ${item.ids.join(' ')}  ${item.title}`);
+      for (const item of suite.cases)
+        console.log(`${suite.info.vendor}  ${suite.info.sdk}  ${item.ids.join(' ')}  ${item.title}`);
     }
     return 0;
   }
@@ -93,7 +94,8 @@ async function main(): Promise<number> {
       );
     }
     const durationMs = Math.round(performance.now() - startedAt);
-    if (values.json) write(values.json, toJson(results, { date: new Date().toISOString(), url, ...health, durationMs }));
+    if (values.json)
+      write(values.json, toJson(results, { date: new Date().toISOString(), url, ...health, durationMs }));
     if (values.junit) write(values.junit, toJunit(results, durationMs));
     if (values.table) writeTables(results, ROOT);
   } finally {
@@ -119,7 +121,10 @@ async function loadSuites(): Promise<Suite[]> {
 async function healthOf(url: string): Promise<{ mode: string; version: string }> {
   const response = await fetch(`${url}/health`);
   const health = (await response.json()) as { mode?: string; version?: string };
-  if (health.mode === 'production') throw new Error(`the server at ${url} runs in production mode; the cases move its clock, which only dev mode allows`);
+  if (health.mode === 'production')
+    throw new Error(
+      `the server at ${url} runs in production mode; the cases move its clock, which only dev mode allows`,
+    );
   return { mode: health.mode ?? 'unknown', version: health.version ?? 'unknown' };
 }
 
@@ -127,7 +132,11 @@ const MARKS = { passed: 'ok  ', failed: 'FAIL', skipped: 'skip' } as const;
 
 function printResult(result: CaseResult): void {
   const head = `${MARKS[result.status]} ${result.suite.vendor.padEnd(8)}${result.ids.join(' ')}  ${result.title}`;
-  console.log(result.status === 'skipped' ? `${head}: ${result.reason}` : `${head}  [${result.suite.sdk}, ${result.durationMs} ms]`);
+  console.log(
+    result.status === 'skipped'
+      ? `${head}: ${result.reason}`
+      : `${head}  [${result.suite.sdk}, ${result.durationMs} ms]`,
+  );
   if (result.status !== 'failed') return;
   console.log(indent(result.error ?? ''));
   for (const line of result.details ?? []) console.log(indent(line));
@@ -136,7 +145,10 @@ function printResult(result: CaseResult): void {
 function summarise(results: CaseResult[], unhandled: unknown[]): number {
   const { passed, failed, skipped } = count(results);
   const failures = results.filter((result) => result.status === 'failed');
-  if (failures.length > 0) console.log(`\nfailed:\n${failures.map((item) => `  ${item.ids.join(' ')} ${item.title} (${item.suite.sdk}, ${item.file})`).join('\n')}`);
+  if (failures.length > 0)
+    console.log(
+      `\nfailed:\n${failures.map((item) => `  ${item.ids.join(' ')} ${item.title} (${item.suite.sdk}, ${item.file})`).join('\n')}`,
+    );
   for (const error of unhandled) console.log(error);
   if (results.length === 0) console.log('\nno case matches');
   const total = failed + unhandled.length;

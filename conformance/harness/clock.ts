@@ -26,14 +26,16 @@ export function clockOf(url: string): ClockControl {
   return {
     async now() {
       const response = await fetch(new URL('/api/test/clock', url));
-      if (!response.ok) throw new Error(`GET /api/test/clock: ${response.status} ${(await response.text()).slice(0, 500)}`);
+      if (!response.ok)
+        throw new Error(`GET /api/test/clock: ${response.status} ${(await response.text()).slice(0, 500)}`);
       return ((await response.json()) as { nowMs: number }).nowMs;
     },
     advance: async (ms) => (await post('/api/test/clock', { advanceMs: ms })).nowMs as number,
     set: async (ms) => (await post('/api/test/clock', { setMs: ms })).nowMs as number,
     async idle(timeoutMs = DEFAULT_IDLE_TIMEOUT_MS) {
       const answer = await post('/api/test/idle', { timeoutMs });
-      if (answer.idle !== true) throw new Error(`the server was not idle within ${timeoutMs} ms: ${JSON.stringify(answer)}`);
+      if (answer.idle !== true)
+        throw new Error(`the server was not idle within ${timeoutMs} ms: ${JSON.stringify(answer)}`);
     },
   };
 }

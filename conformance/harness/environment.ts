@@ -31,7 +31,9 @@ export function environmentFor(file: string): Environment {
     triggerSecretKey: `tr_dev_${hex('trigger').slice(0, 20)}`,
     triggerAccessToken: `tr_pat_${hex('access').slice(0, 40)}`,
     triggerProjectRef: `proj_${hex('project').slice(0, 20)}`,
-    qstashToken: Buffer.from(JSON.stringify({ UserID: `user-${tag}`, Password: hex('qstash').slice(0, 32) })).toString('base64'),
+    qstashToken: Buffer.from(JSON.stringify({ UserID: `user-${tag}`, Password: hex('qstash').slice(0, 32) })).toString(
+      'base64',
+    ),
     qstashCurrentSigningKey: QSTASH_DEV_CURRENT_SIGNING_KEY,
     qstashNextSigningKey: QSTASH_DEV_NEXT_SIGNING_KEY,
   };

@@ -18,7 +18,10 @@ export function count(results: CaseResult[]): { passed: number; failed: number; 
   return { passed: of('passed'), failed: of('failed'), skipped: of('skipped') };
 }
 
-export function toJson(results: CaseResult[], run: Pick<RunReport, 'date' | 'url' | 'mode' | 'version' | 'durationMs'>): string {
+export function toJson(
+  results: CaseResult[],
+  run: Pick<RunReport, 'date' | 'url' | 'mode' | 'version' | 'durationMs'>,
+): string {
   const report: RunReport = {
     ...run,
     node: process.version,

@@ -48,7 +48,8 @@ export async function runSuite(suite: Suite, options: RunnerOptions): Promise<Ca
   const running = chosen.filter((item) => item.options.skip === undefined);
   const environment = environmentFor(suite.file);
   const shared = openScope(options.url, environment);
-  const setUp = running.length === 0 ? null : await attempt(() => inOrder(suite.beforeAll, shared.context), HOOK_TIMEOUT_MS);
+  const setUp =
+    running.length === 0 ? null : await attempt(() => inOrder(suite.beforeAll, shared.context), HOOK_TIMEOUT_MS);
   for (const item of chosen) {
     if (item.options.skip !== undefined) {
       report(item, { status: 'skipped', durationMs: 0, reason: item.options.skip });
@@ -61,7 +62,8 @@ export async function runSuite(suite: Suite, options: RunnerOptions): Promise<Ca
     }
     report(item, await runCase(item, environment, options));
   }
-  const tearDown = running.length === 0 ? null : await attempt(() => inOrder(suite.afterAll, shared.context), HOOK_TIMEOUT_MS);
+  const tearDown =
+    running.length === 0 ? null : await attempt(() => inOrder(suite.afterAll, shared.context), HOOK_TIMEOUT_MS);
   const leftovers = [...(tearDown ? [tearDown] : []), ...(await shared.close()), ...options.takeUnhandled()];
   if (leftovers.length > 0) {
     const item: ConformanceCase = { ids: ['afterAll'], title: 'the suite ends cleanly', body: () => {}, options: {} };
@@ -79,7 +81,10 @@ async function runCase(
   options.takeServerErrors();
   const scope = openScope(options.url, environment);
   const startedAt = performance.now();
-  const failure = await attempt(async () => item.body(scope.context), item.options.timeoutMs ?? DEFAULT_CASE_TIMEOUT_MS);
+  const failure = await attempt(
+    async () => item.body(scope.context),
+    item.options.timeoutMs ?? DEFAULT_CASE_TIMEOUT_MS,
+  );
   if (failure) scope.abort(failure instanceof Error ? failure : new Error(String(failure)));
   const cleanup = await scope.close();
   const errors = [...(failure ? [failure] : []), ...cleanup, ...options.takeUnhandled()].map(describe);
@@ -90,7 +95,11 @@ async function runCase(
   }
   const durationMs = Math.round(performance.now() - startedAt);
   if (errors.length === 0) return { status: 'passed', durationMs };
-  const details = [...scope.logged, ...answers.map((answer) => `answer ${render(answer)}`), ...logTail(options.takeServerLog())];
+  const details = [
+    ...scope.logged,
+    ...answers.map((answer) => `answer ${render(answer)}`),
+    ...logTail(options.takeServerLog()),
+  ];
   return { status: 'failed', durationMs, error: errors.join('\n'), details };
 }
 
@@ -119,7 +128,9 @@ function matches(suite: Suite, item: ConformanceCase, filter: string | undefined
   const wanted = filter.toLowerCase();
   if (item.ids.some((id) => id.toLowerCase() === wanted)) return true;
   if (/^[itqn]-\d+$/.test(wanted)) return false;
-  return `${suite.info.vendor} ${suite.info.name} ${suite.info.sdk} ${suite.file} ${item.title}`.toLowerCase().includes(wanted);
+  return `${suite.info.vendor} ${suite.info.name} ${suite.info.sdk} ${suite.file} ${item.title}`
+    .toLowerCase()
+    .includes(wanted);
 }
 
 function describe(error: unknown): string {

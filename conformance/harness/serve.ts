@@ -56,7 +56,8 @@ async function respond(handler: FetchHandler, incoming: IncomingMessage, outgoin
 
 function toRequest(incoming: IncomingMessage): Request {
   const headers = new Headers();
-  for (let i = 0; i < incoming.rawHeaders.length; i += 2) headers.append(incoming.rawHeaders[i]!, incoming.rawHeaders[i + 1]!);
+  for (let i = 0; i < incoming.rawHeaders.length; i += 2)
+    headers.append(incoming.rawHeaders[i]!, incoming.rawHeaders[i + 1]!);
   const method = incoming.method ?? 'GET';
   const body = method === 'GET' || method === 'HEAD' ? null : (Readable.toWeb(incoming) as ReadableStream<Uint8Array>);
   // The path is joined as text: `new URL(path, base)` would take a path that starts with `//` for a host.

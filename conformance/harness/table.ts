@@ -43,7 +43,9 @@ export function summaryTable(results: CaseResult[]): string {
     const sdks = [...new Set(own.filter((item) => item.status === 'passed').map((item) => item.suite.sdk))].sort();
     const passed = own.filter((item) => item.status === 'passed').length;
     const shown = rows.filter((row) => row.state === 'shown').length;
-    lines.push(`| ${title} | ${sdks.join(', ') || 'nothing yet'} | ${passed} of ${own.length} | ${shown} | ${rows.length} |`);
+    lines.push(
+      `| ${title} | ${sdks.join(', ') || 'nothing yet'} | ${passed} of ${own.length} | ${shown} | ${rows.length} |`,
+    );
   }
   const named = VENDORS.map(({ vendor, title }) => {
     const shown = rowsOf(vendor, results).filter((row) => row.state === 'shown');
@@ -62,7 +64,9 @@ export function fullTable(results: CaseResult[]): string {
   for (const { vendor, title } of VENDORS) {
     const rows = rowsOf(vendor, results);
     const shown = rows.filter((row) => row.state === 'shown').length;
-    const table = rows.map((row) => `| ${row.id} | ${cell(row.name)} | ${row.state} | ${cell(row.cases.map(caseText).join('; '))} |`);
+    const table = rows.map(
+      (row) => `| ${row.id} | ${cell(row.name)} | ${row.state} | ${cell(row.cases.map(caseText).join('; '))} |`,
+    );
     parts.push(
       `## ${title}: ${shown} of ${rows.length}`,
       ['| row | feature | state | cases |', '| --- | --- | --- | --- |', ...table].join('\n'),
@@ -92,7 +96,10 @@ export function writeTables(results: CaseResult[], root: URL): void {
   }
   const from = text.indexOf('<!-- compatibility:begin');
   const to = text.indexOf(END);
-  const next = from >= 0 && to > from ? text.slice(0, from) + block + text.slice(to + END.length) : `${text}\n## Compatibility\n\n${block}\n`;
+  const next =
+    from >= 0 && to > from
+      ? text.slice(0, from) + block + text.slice(to + END.length)
+      : `${text}\n## Compatibility\n\n${block}\n`;
   writeFileSync(readme, next);
   writeFileSync(new URL('docs/compatibility.md', root), fullTable(results));
 }

@@ -29,7 +29,10 @@ export async function until<T>(predicate: () => T | Promise<T>, options: UntilOp
     }
     if (performance.now() >= deadline) {
       const seen = last instanceof Error ? `${last.name}: ${last.message}` : JSON.stringify(last);
-      throw new Error(`gave up waiting for ${what} after ${timeoutMs} ms; last seen: ${seen}`, last instanceof Error ? { cause: last } : undefined);
+      throw new Error(
+        `gave up waiting for ${what} after ${timeoutMs} ms; last seen: ${seen}`,
+        last instanceof Error ? { cause: last } : undefined,
+      );
     }
     await delay(everyMs);
   }
