@@ -1,0 +1,72 @@
+export type LoadName = 'inngest' | 'qstash' | 'trigger';
+
+interface Item {
+  load: LoadName;
+  round: number;
+  /** The server's own id for it, from the acknowledgement. */
+  serverId: string;
+}
+
+/** Work younger than this at the kill may run again: its report may have been on its way. */
+const REPORTED_AFTER_MS = 500;
+
+/** What was acknowledged to us, and what was done: the two lists that must agree in the end. */
+export class Ledger {
+  readonly acknowledged = new Map<string, Item>();
+  readonly violations: string[] = [];
+  /** Work done again that a kill explains: at-least-once, as promised. */
+  repeats = 0;
+  /** Requests that got no answer: they may or may not have happened. */
+  unanswered = 0;
+  refused = 0;
+  round = 0;
+  #finishedAt = new Map<string, number>();
+  #killedAt: number[] = [];
+
+  acknowledge(load: LoadName, key: string, serverId: string): void {
+    this.acknowledged.set(key, { load, round: this.round, serverId });
+  }
+
+  finish(key: string, nowMs = Date.now()): void {
+    const before = this.#finishedAt.get(key);
+    if (before === undefined) {
+      this.#finishedAt.set(key, nowMs);
+      return;
+    }
+    this.repeats++;
+    // Finished long before the last kill (or since it), and done once more: no lost report explains that.
+    const explained = before < this.#killedAt && before > this.#killedAt - REPORTED_AFTER_MS;
+    if (!explained)
+      this.violate(`${key} was finished at ${before} and again at ${nowMs}; last kill at ${this.#killedAt}`);
+  }
+
+  killed(nowMs = Date.now()): void {
+    this.#killedAt.push(nowMs);
+  }
+
+  violate(text: string): void {
+    this.violations.push(`round ${this.round}: ${text}`);
+  }
+
+  isFinished(key: string): boolean {
+    return this.#finishedAt.has(key);
+  }
+
+  /** Acknowledged and not done. */
+  open(): Array<{ key: string } & Item> {
+    return [...this.acknowledged]
+      .filter(([key]) => !this.#finishedAt.has(key))
+      .map(([key, item]) => ({ key, ...item }));
+  }
+
+  count(load: LoadName): { acknowledged: number; finished: number } {
+    let acknowledged = 0;
+    let finished = 0;
+    for (const [key, item] of this.acknowledged) {
+      if (item.load !== load) continue;
+      acknowledged++;
+      if (this.#finishedAt.has(key)) finished++;
+    }
+    return { acknowledged, finished };
+  }
+}
