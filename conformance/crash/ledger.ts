@@ -34,10 +34,10 @@ export class Ledger {
       return;
     }
     this.repeats++;
-    // Finished long before the last kill (or since it), and done once more: no lost report explains that.
-    const explained = before < this.#killedAt && before > this.#killedAt - REPORTED_AFTER_MS;
-    if (!explained)
-      this.violate(`${key} was finished at ${before} and again at ${nowMs}; last kill at ${this.#killedAt}`);
+    // Finished well before a kill and done once more after it: no lost report explains that.
+    const explained = this.#killedAt.some((at) => before < at && before > at - REPORTED_AFTER_MS);
+    const lastKill = this.#killedAt.at(-1);
+    if (!explained) this.violate(`${key} was finished at ${before} and again at ${nowMs}; last kill at ${lastKill}`);
   }
 
   killed(nowMs = Date.now()): void {
