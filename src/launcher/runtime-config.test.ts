@@ -6,6 +6,7 @@ import { COMPATIBILITY_DATE, COMPATIBILITY_FLAGS, passedVariables, renderConfig 
 interface WranglerConfig {
   compatibility_date: string;
   compatibility_flags?: string[];
+  vars: Record<string, string>;
   durable_objects: { bindings: { name: string; class_name: string }[] };
   migrations: { new_sqlite_classes: string[] }[];
   services: { binding: string; entrypoint: string }[];
@@ -39,6 +40,8 @@ describe('the configuration of the local runtime', () => {
     const wrangler = readWranglerConfig();
     const local = render();
     expect(wrangler.compatibility_date).toBe(COMPATIBILITY_DATE);
+    const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+    expect(wrangler.vars.REPOINT_VERSION).toBe((JSON.parse(manifest) as { version: string }).version);
     expect(wrangler.compatibility_flags ?? []).toEqual(COMPATIBILITY_FLAGS);
     for (const { name, class_name } of wrangler.durable_objects.bindings) {
       expect(local).toContain(`(name = "${name}", durableObjectNamespace = "${class_name}")`);
