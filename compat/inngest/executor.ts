@@ -1,0 +1,124 @@
+import type { LeasedCall, Outcome } from '../../core/model/call.ts';
+import type { HttpResult, PushExecutor } from '../../core/ports.ts';
+import { canonicalJson } from './canonical.ts';
+import { failure, runFailure } from './failure.ts';
+import { readOpcodes, translateOpcodes, valueText } from './opcodes.ts';
+import type { Reply } from './opcodes.ts';
+import { MAX_RESPONSE_BYTES, requestOf } from './request.ts';
+
+/** Bounds of `retry-after` (inngest/inngest: httpdriver parseRetry). */
+const MIN_RETRY_MS = 1_000;
+const MAX_RETRY_MS = 86_400_000;
+/** A longer value is a date. */
+const MAX_SECONDS_CHARS = 7;
+/** Of an answer that is not an SDK's, quoted in the run's error. */
+const QUOTED_CHARS = 500;
+
+export const inngestExecutor: PushExecutor = {
+  request: (call, context) => requestOf(call, context),
+
+  outcome(call, result) {
+    // The engine's clock, not this process': a test may have moved it.
+    return Promise.resolve(outcomeOf(call, result, call.leasedAt + result.durationMs));
+  },
+};
+
+interface Answer {
+  status: number;
+  headers: ReadonlyMap<string, string>;
+  body: string;
+}
+
+function outcomeOf(call: LeasedCall, result: HttpResult, nowMs: number): Outcome {
+  if (!result.ok) {
+    const noRetry = result.code === 'refused-destination' || result.code === 'bad-url';
+    return failure(errorText(`Unable to reach the app: ${result.message}`), { noRetry, retryAt: null });
+  }
+  if (result.truncated) return runFailure('InngestErrOutputTooLarge', `the app answered with more than ${MAX_RESPONSE_BYTES} bytes`);
+  const outer: Answer = {
+    status: result.status,
+    headers: new Map(result.headers.map(([name, value]) => [name.toLowerCase(), value])),
+    body: new TextDecoder().decode(result.body),
+  };
+  const answer = outer.status === 201 ? unwrap(outer) : outer;
+  if (answer === null) return failure(errorText('The app ended its stream without an answer'), { noRetry: false, retryAt: null });
+  const reply: Reply = {
+    version: Number(answer.headers.get('x-inngest-req-version')) === 2 ? 2 : 1,
+    noRetry: answer.headers.get('x-inngest-no-retry') === 'true',
+    retryAt: retryAfter(answer.headers.get('retry-after'), nowMs),
+    nowMs,
+  };
+  const isSdk = answer.headers.has('x-inngest-sdk');
+  if (answer.status === 200 || answer.status === 206) {
+    if (!isSdk) return failure(notSdk(answer), { noRetry: false, retryAt: null });
+    const value = parse(answer.body);
+    if (value === undefined) return failure(errorText(`The app answered ${answer.status} with a body that is not JSON`), reply);
+    if (answer.status === 200) return { ops: [{ op: 'complete', output: textOrNull(value) }] };
+    const opcodes = readOpcodes(value);
+    if (opcodes === null) return failure(errorText('The app answered 206 with something else than operations'), reply);
+    return translateOpcodes(call, opcodes, reply);
+  }
+  return failure(functionError(answer, isSdk), reply);
+}
+
+/** A streamed answer: status, headers and body come inside, after white space that kept the connection alive. */
+function unwrap(outer: Answer): Answer | null {
+  const value = parse(outer.body);
+  if (typeof value !== 'object' || value === null) return null;
+  const { status, headers, body, error } = value as Record<string, unknown>;
+  if (typeof status !== 'number') return null;
+  const merged = new Map(outer.headers);
+  merged.delete('retry-after');
+  if (typeof headers === 'object' && headers !== null) {
+    for (const [name, text] of Object.entries(headers)) if (typeof text === 'string') merged.set(name.toLowerCase(), text);
+  }
+  if (typeof error === 'string' && error !== '') return { status: 500, headers: merged, body: JSON.stringify({ message: error, name: 'Error' }) };
+  return { status, headers: merged, body: typeof body === 'string' ? body : valueText(body) };
+}
+
+function parse(text: string): unknown {
+  if (text.trim() === '') return null;
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}
+
+function textOrNull(value: unknown): string {
+  return valueText(value ?? null);
+}
+
+function retryAfter(header: string | undefined, nowMs: number): number | null {
+  if (header === undefined || header === '') return null;
+  if (header.length <= MAX_SECONDS_CHARS && /^\d+(\.\d+)?$/.test(header)) return nowMs + clamp(Number(header) * 1_000);
+  const date = Date.parse(header);
+  return Number.isNaN(date) ? null : nowMs + clamp(date - nowMs);
+}
+
+function clamp(delayMs: number): number {
+  return Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, delayMs));
+}
+
+/** The error as the app sent it, or one that says what it sent instead. */
+function functionError(answer: Answer, isSdk: boolean): string {
+  const value = parse(answer.body);
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+    const { message, error } = value as Record<string, unknown>;
+    if (typeof message === 'string') return canonicalJson({ name: 'Error', ...value });
+    if (typeof error === 'string') return canonicalJson({ name: 'Error', message: error, ...value });
+  }
+  return isSdk ? errorText(`The app answered ${answer.status}: ${quote(answer.body)}`) : notSdk(answer);
+}
+
+function notSdk(answer: Answer): string {
+  return errorText(`The answer (${answer.status}) is not an Inngest SDK's: does the app's serve URL point at its handler? It began: ${quote(answer.body)}`);
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.slice(0, QUOTED_CHARS));
+}
+
+function errorText(message: string): string {
+  return canonicalJson({ message, name: 'Error' });
+}

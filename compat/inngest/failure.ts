@@ -1,0 +1,19 @@
+import type { Outcome } from '../../core/model/call.ts';
+import { canonicalJson } from './canonical.ts';
+
+/** What the headers of an answer say of its retry. */
+export interface RetryWish {
+  noRetry: boolean;
+  retryAt: number | null;
+}
+
+/** The call failed: retried as the answer wishes. `error` is canonical text. */
+export function failure(error: string, wish: RetryWish): Outcome {
+  const retry = wish.noRetry ? 'never' : wish.retryAt === null ? 'policy' : { at: wish.retryAt };
+  return { ops: [{ op: 'fail', error, retry }] };
+}
+
+/** The run fails, whatever attempts are left. */
+export function runFailure(name: string, message: string): Outcome {
+  return { ops: [{ op: 'fail', error: canonicalJson({ message, name }), retry: 'never' }] };
+}

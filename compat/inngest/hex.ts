@@ -1,0 +1,37 @@
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+const encoder = new TextEncoder();
+
+export function toHex(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += HEX[byte];
+  return text;
+}
+
+/** Decodes pairs of hex digits and, like Node and the SDKs' hash library, stops at the first that is none. */
+export function fromHex(text: string): Uint8Array<ArrayBuffer> {
+  const valid = /^(?:[0-9a-fA-F]{2})*/.exec(text)?.[0] ?? '';
+  const bytes = new Uint8Array(valid.length / 2);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(valid.slice(i * 2, i * 2 + 2), 16);
+  return bytes;
+}
+
+export async function sha256Hex(data: string | Uint8Array<ArrayBuffer>): Promise<string> {
+  return toHex(
+    new Uint8Array(await crypto.subtle.digest('SHA-256', typeof data === 'string' ? encoder.encode(data) : data)),
+  );
+}
+
+/** Time does not depend on where the texts differ. */
+export function sameText(a: string, b: string): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= a.charCodeAt(i) ^ b.charCodeAt(i);
+  return difference === 0;
+}
+
+/** A UUID that depends on the text alone: first half of its SHA-256, with version 8 (RFC 9562: custom) and variant set. */
+export async function uuidOf(text: string): Promise<string> {
+  const hex = await sha256Hex(text);
+  const variant = HEX[(Number.parseInt(hex.slice(16, 18), 16) & 0x3f) | 0x80] as string;
+  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(18, 20)}-${hex.slice(20, 32)}`;
+}

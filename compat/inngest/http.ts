@@ -1,0 +1,73 @@
+import type { Context, MiddlewareHandler } from 'hono';
+import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import type { CellApi, RouteEnv } from '../../core/ports.ts';
+import { requireSigningKey, serverKind } from './auth.ts';
+import { InngestError, toErrorBody } from './errors.ts';
+
+export type RouteContext = Context<RouteEnv>;
+
+/** Every answer tells what kind of server this is and may be read by any page: the event API is called from browsers. */
+export const commonHeaders: MiddlewareHandler<RouteEnv> = async (c, next) => {
+  await next();
+  const { headers } = c.res;
+  headers.set('x-inngest-server-kind', serverKind(c.var.host.context));
+  headers.set('access-control-allow-origin', '*');
+};
+
+export function preflight(c: RouteContext): Response {
+  c.header('access-control-allow-methods', 'GET, POST, PUT, PATCH, DELETE, OPTIONS');
+  c.header('access-control-allow-headers', c.req.header('access-control-request-headers') ?? '*');
+  c.header('access-control-max-age', '86400');
+  return c.body(null, 204);
+}
+
+/** Routes that the SDKs and people's scripts call with the signing key. */
+export const authorised: MiddlewareHandler<RouteEnv> = async (c, next) => {
+  await requireSigningKey(c.var.host.context, c.req.header('authorization'));
+  await next();
+};
+
+export function onError(error: unknown, c: RouteContext): Response {
+  const body = toErrorBody(error);
+  if (body.status >= 500 && body.status !== 501) console.error('inngest', c.req.method, c.req.path, error);
+  return c.json(body, body.status as ContentfulStatusCode);
+}
+
+export function cellOf(c: RouteContext): CellApi {
+  return c.var.host.cell('default');
+}
+
+/** The body as text, refused when it is longer. */
+export async function readText(c: RouteContext, maxBytes: number): Promise<string> {
+  const declared = Number(c.req.header('content-length') ?? '0');
+  if (declared > maxBytes) throw tooLarge(maxBytes);
+  const text = await c.req.text();
+  if (text.length > maxBytes) throw tooLarge(maxBytes);
+  return text;
+}
+
+export async function readJson(c: RouteContext, maxBytes: number): Promise<unknown> {
+  return parseJson(await readText(c, maxBytes));
+}
+
+export function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw new InngestError(400, 'invalid_json', 'The body is not valid JSON.');
+  }
+}
+
+function tooLarge(maxBytes: number): InngestError {
+  return new InngestError(413, 'payload_too_large', `The body is larger than ${maxBytes} bytes.`);
+}
+
+/** Envelope of the v1 API. `data` is JSON text. */
+export function envelope(c: RouteContext, data: string): Response {
+  const fetchedAt = new Date(c.var.host.context.wallClockMs()).toISOString();
+  return jsonText(c, `{"data":${data},"metadata":{"fetched_at":"${fetchedAt}","cached_until":null}}`);
+}
+
+export function jsonText(c: RouteContext, text: string): Response {
+  return c.body(text, 200, { 'content-type': 'application/json' });
+}

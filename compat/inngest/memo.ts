@@ -1,0 +1,44 @@
+import type { StepEntry } from '../../core/model/call.ts';
+import type { JsonText } from '../../core/model/payload.ts';
+import { canonicalJson } from './canonical.ts';
+import { textOf } from './events.ts';
+import { readMeta } from './step-meta.ts';
+
+const INVOKE_TIMEOUT = canonicalJson({
+  error: {
+    error: 'InngestInvokeTimeoutError: Timed out waiting for invoked function to complete',
+    message: 'Timed out waiting for invoked function to complete',
+    name: 'InngestInvokeTimeoutError',
+  },
+});
+
+const INVOKE_CANCELLED = canonicalJson({ error: { message: 'The invoked function was cancelled', name: 'Error' } });
+
+/** A finished step as the SDK finds it in `steps` (inngest/inngest: pkg/execution/driver). Canonical text. */
+export function memoOf(step: StepEntry): JsonText {
+  const data = step.data === null ? 'null' : textOf(step.data);
+  switch (step.source) {
+    case 'call':
+      if (step.error) return `{"error":${data}}`;
+      // The opcode of old SDKs carries its own wrapping.
+      return step.meta?.includes('"o":"Step"') ? data : `{"data":${data}}`;
+    case 'sleep':
+      return 'null';
+    case 'event':
+      return data;
+    case 'timeout':
+      return readMeta(step.meta).o === 'InvokeFunction' ? INVOKE_TIMEOUT : 'null';
+    case 'run':
+      if (!step.error) return `{"data":${data}}`;
+      return step.data === null ? INVOKE_CANCELLED : `{"error":${data}}`;
+    case 'token':
+      return `{"data":{"data":${data},"signal":${JSON.stringify(readMeta(step.meta).s ?? '')}}}`;
+  }
+}
+
+/** All finished steps of a run: hashed id to memo. */
+export function memosOf(steps: readonly StepEntry[]): JsonText {
+  const entries = steps.map((step) => [step.key, memoOf(step)] as const);
+  entries.sort(([a], [b]) => (a < b ? -1 : 1));
+  return `{${entries.map(([key, memo]) => `${JSON.stringify(key)}:${memo}`).join(',')}}`;
+}

@@ -1,0 +1,50 @@
+import type { EventRecord } from '../../core/model/event.ts';
+import type { RunRecord } from '../../core/model/query.ts';
+import type { CellApi } from '../../core/ports.ts';
+import { eventsOf, textOf } from './events.ts';
+import { readFunctionData } from './function-data.ts';
+import type { FunctionData } from './function-data.ts';
+import { slugOf } from './names.ts';
+import { uuidOf } from './hex.ts';
+
+const STATUS = { running: 'Running', completed: 'Completed', failed: 'Failed', cancelled: 'Cancelled' } as const;
+/** All data is in one environment: its id never changes. */
+const ENVIRONMENT_ID = '00000000-0000-4000-8000-000000000000';
+
+/** The events that a run was started with, as its functions see them. */
+export async function originEvents(cell: CellApi, run: RunRecord): Promise<string[]> {
+  const events = await Promise.all(run.eventIds.map((id) => cell.query({ type: 'event', id })));
+  const fn = await functionOf(cell, run.task);
+  return eventsOf({ ...run, run: run.id, events: events.filter((event) => event !== null), crons: fn?.crons ?? [] });
+}
+
+export async function functionOf(cell: CellApi, task: string): Promise<FunctionData | null> {
+  const record = await cell.query({ type: 'task', id: task });
+  return record === null ? null : readFunctionData(record.data);
+}
+
+/** A run as the v1 API shows it. JSON text: the output is stored text. */
+export async function runText(cell: CellApi, run: RunRecord): Promise<string> {
+  const fn = await functionOf(cell, run.task);
+  const members = {
+    run_id: run.id,
+    run_started_at: new Date(run.startedAt ?? run.createdAt).toISOString(),
+    function_id: fn?.id ?? (await uuidOf(`inngest function ${slugOf(run.task)}`)),
+    function_version: run.taskVersion,
+    environment_id: ENVIRONMENT_ID,
+    event_id: run.eventIds[0] ?? null,
+    batch_id: null,
+    original_run_id: null,
+    cron: run.scheduledAt === null ? null : (fn?.crons[0] ?? null),
+    status: STATUS[run.status],
+    ended_at: run.endedAt === null ? null : new Date(run.endedAt).toISOString(),
+  };
+  const result = run.status === 'completed' ? run.output : run.error;
+  return `${JSON.stringify(members).slice(0, -1)},"output":${result === null ? 'null' : textOf(result)}}`;
+}
+
+/** An event as the v1 API shows it. JSON text around the stored body. */
+export function eventText(event: EventRecord): string {
+  const head = JSON.stringify({ internal_id: event.id, received_at: new Date(event.receivedAt).toISOString() });
+  return `${head.slice(0, -1)},${event.body.slice(1)}`;
+}

@@ -1,0 +1,146 @@
+import { parseCron } from '../../core/schedule/cron.ts';
+import type { LimitTemplate, TaskSpec, Trigger } from '../../core/model/task.ts';
+import type { RetryPolicy } from '../../core/schedule/backoff.ts';
+import { compileExpression } from '../../core/events/expression/index.ts';
+import type { EnvironmentContext } from '../../core/ports.ts';
+import { parseDurationMs } from './duration.ts';
+import { InngestError } from './errors.ts';
+import type { FunctionData } from './function-data.ts';
+import { uuidOf } from './hex.ts';
+import { EXECUTOR, groupOf, taskIdOf } from './names.ts';
+import type { ConcurrencyOption, FunctionConfig, RegisterRequest } from './schema.ts';
+
+/** Attempts when a function says nothing: four retries. */
+const DEFAULT_RETRIES = 4;
+/** inngest/inngest: pkg/backoff/backoff.go. */
+const BACKOFF: RetryPolicy = {
+  kind: 'table',
+  delaysMs: [15_000, 30_000, 60_000, 120_000, 300_000, 600_000, 1_200_000, 2_400_000, 3_600_000, 7_200_000],
+  jitterMs: 30_000,
+};
+/** Bounds of a cron's jitter. */
+const MIN_JITTER_MS = 1_000;
+const MAX_JITTER_MS = 300_000;
+/** What a function may say and mean something by here, or nothing anywhere. All else is refused: a policy that is ignored is worse. */
+const SERVED_FIELDS = new Set(['checkpoint', 'concurrency', 'description', 'id', 'name', 'slug', 'steps', 'triggers', 'version']);
+
+/** Turns a registration into the tasks of its app. Throws InngestError: then nothing has changed. */
+export async function toTasks(request: RegisterRequest, context: EnvironmentContext): Promise<TaskSpec[]> {
+  const retry = retryPolicy(context);
+  const appId = await appIdOf(request.appName);
+  const seen = new Set<string>();
+  const tasks: TaskSpec[] = [];
+  for (const config of request.functions ?? []) {
+    if (seen.has(config.id)) throw invalid(config, 'its id is used twice');
+    seen.add(config.id);
+    tasks.push(await toTask(config, request.appName, appId, retry));
+  }
+  return tasks;
+}
+
+export function appIdOf(app: string): Promise<string> {
+  return uuidOf(`inngest app ${app}`);
+}
+
+async function toTask(config: FunctionConfig, app: string, appId: string, retry: RetryPolicy): Promise<TaskSpec> {
+  for (const [field, value] of Object.entries(config)) {
+    if (!SERVED_FIELDS.has(field) && isGiven(value)) {
+      throw new InngestError(501, 'not_implemented', `Function "${config.id}" uses "${field}", which is not served by this server yet. Nothing was registered.`);
+    }
+  }
+  const steps = Object.values(config.steps);
+  const step = steps[0];
+  if (!step || steps.length > 1) throw invalid(config, 'it must have exactly one step');
+  const triggers = (config.triggers ?? []).map((trigger) => toTrigger(config, trigger));
+  const texts = triggers.map((trigger) => JSON.stringify(trigger));
+  if (new Set(texts).size < texts.length) throw invalid(config, 'it has the same trigger twice');
+  const data: FunctionData = {
+    slug: config.id,
+    id: await uuidOf(`inngest function ${app} ${config.id}`),
+    app,
+    appId,
+    url: stepUrl(config, step.runtime.url),
+    crons: triggers.flatMap((trigger) => (trigger.kind === 'cron' ? [trigger.cron] : [])),
+  };
+  return {
+    id: taskIdOf(config.id),
+    group: groupOf(app),
+    name: config.name || config.id,
+    executor: EXECUTOR,
+    mode: 'push',
+    triggers,
+    maxAttempts: (step.retries?.attempts ?? DEFAULT_RETRIES) + 1,
+    retry,
+    limits: toLimits(config),
+    data: JSON.stringify(data),
+  };
+}
+
+function isGiven(value: unknown): boolean {
+  if (value === undefined || value === null) return false;
+  if (Array.isArray(value)) return value.length > 0;
+  return typeof value !== 'object' || Object.values(value).some(isGiven);
+}
+
+/** `REPOINT_RETRY_INTERVAL`, in seconds, takes the place of the table: what a test suite wants (the vendor's `--retry-interval`). */
+function retryPolicy(context: EnvironmentContext): RetryPolicy {
+  const seconds = Number(context.vars['REPOINT_RETRY_INTERVAL'] ?? '');
+  return seconds > 0 ? { kind: 'constant', delayMs: Math.round(seconds * 1_000) } : BACKOFF;
+}
+
+function stepUrl(config: FunctionConfig, url: string): string {
+  if (!URL.canParse(url)) throw invalid(config, `"${url}" is not a URL`);
+  const { protocol } = new URL(url);
+  if (protocol === 'ws:' || protocol === 'wss:') {
+    throw new InngestError(501, 'not_implemented', `Function "${config.id}" runs over Connect, which is not served by this server yet. Nothing was registered.`);
+  }
+  if (protocol !== 'http:' && protocol !== 'https:') throw invalid(config, `"${url}" is not an HTTP URL`);
+  return url;
+}
+
+function toTrigger(config: FunctionConfig, trigger: NonNullable<FunctionConfig['triggers']>[number]): Trigger {
+  if (trigger.cron !== undefined) {
+    const parsed = parseCron(trigger.cron);
+    if (!parsed.ok) throw invalid(config, `the cron "${trigger.cron}" is invalid: ${parsed.error}`);
+    const jitterMs = trigger.jitter ? parseDurationMs(trigger.jitter) : undefined;
+    if (jitterMs === null || (jitterMs !== undefined && (jitterMs < MIN_JITTER_MS || jitterMs > MAX_JITTER_MS))) {
+      throw invalid(config, `the jitter "${trigger.jitter ?? ''}" must lie between 1s and 5m`);
+    }
+    return { kind: 'cron', cron: trigger.cron, ...(jitterMs === undefined ? {} : { jitterMs }) };
+  }
+  const { expression } = trigger;
+  checkExpression(config, 'if', expression);
+  return { kind: 'event', pattern: trigger.event ?? '', ...(expression ? { expression } : {}) };
+}
+
+function toLimits(config: FunctionConfig): LimitTemplate[] {
+  const { concurrency } = config;
+  if (concurrency === undefined || concurrency === null) return [];
+  if (typeof concurrency === 'number') return limitsOf(config, [{ limit: concurrency }], 'call');
+  if (Array.isArray(concurrency)) return limitsOf(config, concurrency, 'call');
+  const { fn, step } = concurrency as { fn?: ConcurrencyOption[] | null; step?: ConcurrencyOption[] | null };
+  if (fn || step) return [...limitsOf(config, fn ?? [], 'run'), ...limitsOf(config, step ?? [], 'call')];
+  return limitsOf(config, [concurrency as ConcurrencyOption], 'call');
+}
+
+/** Limits with the same scope and key are shared by every function that names them. */
+function limitsOf(config: FunctionConfig, options: ConcurrencyOption[], hold: 'call' | 'run'): LimitTemplate[] {
+  return options
+    .filter(({ limit }) => limit > 0)
+    .map(({ limit, key, scope }) => {
+      if ((scope === 'env' || scope === 'account') && !key) throw invalid(config, `concurrency of scope "${scope}" needs a key`);
+      checkExpression(config, 'concurrency.key', key);
+      const owner = scope === 'env' || scope === 'account' ? scope : `fn/${config.id}`;
+      return { key: `inngest/${hold}/${owner}${key ? `/${key}` : ''}`, max: limit, hold, ...(key ? { expression: key } : {}) };
+    });
+}
+
+function checkExpression(config: FunctionConfig, field: string, expression: string | null | undefined): void {
+  if (!expression) return;
+  const compiled = compileExpression(expression);
+  if (!compiled.ok) throw invalid(config, `the expression of "${field}" is invalid: ${compiled.error.message}`);
+}
+
+function invalid(config: FunctionConfig, why: string): InngestError {
+  return new InngestError(400, 'invalid_function', `Function "${config.id}" is invalid: ${why}.`);
+}

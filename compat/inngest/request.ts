@@ -1,0 +1,101 @@
+import { MAIN } from '../../core/model/call.ts';
+import type { LeasedCall } from '../../core/model/call.ts';
+import type { EnvironmentContext, HttpCall } from '../../core/ports.ts';
+import { serverKind, signingKeys } from './auth.ts';
+import { eventsOf, textOf } from './events.ts';
+import { readFunctionData } from './function-data.ts';
+import type { FunctionData } from './function-data.ts';
+import { memosOf } from './memo.ts';
+import { DISCOVERY_STEP } from './names.ts';
+import { sign } from './signature.ts';
+import { readMeta } from './step-meta.ts';
+
+/** An app may take this long for one call (inngest/inngest: pkg/consts MaxFunctionTimeout of a request). */
+const CALL_TIMEOUT_MS = 2 * 3_600_000;
+/** Of an app's answer (inngest/inngest: pkg/consts MaxSDKResponseBodySize). */
+export const MAX_RESPONSE_BYTES = 8 * 1_048_576;
+/** A larger state is fetched by the SDK itself (inngest/inngest: 4 MiB less 1 KiB). */
+const MAX_INLINE_STATE = 4 * 1_048_576 - 1_024;
+
+/** The request version of a run before its app has answered once. */
+const UNKNOWN_VERSION = -1;
+
+/** Version the SDK answered with last, from what the newest steps remember of it. */
+export function requestVersionOf(call: LeasedCall): number {
+  const planned = call.callMeta === null ? undefined : readMeta(call.callMeta).v;
+  if (planned !== undefined) return planned;
+  for (let i = call.steps.length - 1; i >= 0; i--) {
+    const version = readMeta(call.steps[i]?.meta ?? null).v;
+    if (version !== undefined) return version;
+  }
+  return UNKNOWN_VERSION;
+}
+
+/**
+ * Whether the SDK has to plan a step instead of running it at once: while parallel work is pending; in version 1 for the rest of
+ * a run that had a group (inngest/inngest: executor/force_step_plan.go).
+ */
+export function mustPlan(call: LeasedCall, version: number): boolean {
+  if (call.key !== MAIN || call.pending.length > 0) return true;
+  return version === 1 && call.steps.some((step) => readMeta(step.meta).p === 1);
+}
+
+/** Canonical body of a call: stored texts are put in their places, members in the order that RFC 8785 wants. */
+export function bodyOf(call: LeasedCall, fn: FunctionData): string {
+  const version = requestVersionOf(call);
+  const steps = memosOf(call.steps);
+  const events = eventsOf({
+    events: call.events,
+    input: call.input,
+    meta: call.meta,
+    scheduledAt: call.scheduledAt,
+    createdAt: call.runCreatedAt,
+    run: call.run,
+    crons: fn.crons,
+  });
+  const size = events.reduce((sum, event) => sum + event.length, steps.length);
+  const useApi = size > MAX_INLINE_STATE;
+  const stepId = call.key === MAIN ? DISCOVERY_STEP : call.key;
+  const stack = call.steps.map((step) => JSON.stringify(step.key)).join(',');
+  const ctx =
+    `{"attempt":${call.attempt},"disable_immediate_execution":${mustPlan(call, version)},"env":"","fn_id":"${fn.id}"` +
+    `,"max_attempts":${call.maxAttempts},"qi_id":${JSON.stringify(call.lease)},"run_id":"${call.run}"` +
+    `,"stack":{"current":${call.steps.length},"stack":[${stack}]},"step_id":${JSON.stringify(stepId)},"use_api":${useApi}}`;
+  return (
+    `{"ctx":${ctx},"defers":{},"event":${events[0] ?? '{}'},"events":[${useApi ? '' : events.join(',')}]` +
+    `,"steps":${useApi ? '{}' : steps},"use_api":${useApi},"version":${version}}`
+  );
+}
+
+/** The whole HTTP request of a call. */
+export async function requestOf(call: LeasedCall, context: EnvironmentContext): Promise<HttpCall> {
+  const fn = readFunctionData(call.task.data);
+  const stepId = call.key === MAIN ? DISCOVERY_STEP : call.key;
+  const body = bodyOf(call, fn);
+  const headers: Array<[string, string]> = [
+    ['content-type', 'application/json'],
+    ['x-run-id', call.run],
+    ['x-request-id', call.lease],
+    ['x-inngest-generation-id', String(call.attempt + 1)],
+    ['x-inngest-job-id', `${call.run}.${stepId}.${call.callSeq}`],
+    ['x-inngest-req-version', String(requestVersionOf(call))],
+    ['x-inngest-step-id', stepId],
+    ['x-inngest-server-kind', serverKind(context)],
+  ];
+  const signingKey = signingKeys(context)[0];
+  if (signingKey !== undefined) headers.push(['x-inngest-signature', await sign(signingKey, body, context.wallClockMs())]);
+  return { url: stepUrl(fn.url, stepId), method: 'POST', headers, body, timeoutMs: CALL_TIMEOUT_MS, maxResponseBytes: MAX_RESPONSE_BYTES };
+}
+
+/** Every SDK writes `stepId` last or not at all; any other place goes through the URL parser. */
+function stepUrl(url: string, stepId: string): string {
+  if (stepId === DISCOVERY_STEP && /[?&]stepId=step$/.test(url)) return url;
+  const parsed = new URL(url);
+  parsed.searchParams.set('stepId', stepId);
+  return parsed.href;
+}
+
+/** Bytes of memoised state, for the bound on a run. */
+export function stateSize(call: LeasedCall): number {
+  return call.steps.reduce((sum, step) => sum + (step.data === null ? 0 : textOf(step.data).length), 0);
+}

@@ -1,0 +1,75 @@
+import { z } from 'zod';
+
+/** Functions of one app in one registration. */
+const MAX_FUNCTIONS = 1_000;
+/** inngest/inngest: pkg/consts MaxTriggers, MaxConcurrencyLimits, MaxRetries; cron and trigger names. */
+const MAX_TRIGGERS = 10;
+const MAX_CONCURRENCY_LIMITS = 2;
+const MAX_RETRIES = 20;
+const MAX_TRIGGER_CHARS = 255;
+const MAX_ID_CHARS = 255;
+const MAX_TEXT_CHARS = 4_096;
+
+const text = z.string().max(MAX_TEXT_CHARS);
+
+const TriggerSchema = z
+  .looseObject({
+    event: z.string().min(1).max(MAX_TRIGGER_CHARS).optional(),
+    expression: text.nullish(),
+    cron: z.string().min(1).max(MAX_TRIGGER_CHARS).optional(),
+    jitter: text.nullish(),
+  })
+  .refine((trigger) => (trigger.event === undefined) !== (trigger.cron === undefined), 'must have either an event or a cron');
+
+const ConcurrencyOptionSchema = z.looseObject({
+  limit: z.number().int().min(0),
+  key: text.nullish(),
+  scope: z.enum(['fn', 'env', 'account']).nullish(),
+});
+
+const limits = z.array(ConcurrencyOptionSchema).max(MAX_CONCURRENCY_LIMITS);
+
+const ConcurrencySchema = z.union([
+  z.number().int().min(0),
+  limits,
+  z.strictObject({ fn: limits.nullish(), step: limits.nullish() }),
+  ConcurrencyOptionSchema,
+]);
+
+const StepSchema = z.looseObject({
+  id: text.optional(),
+  name: text.nullish(),
+  runtime: z.looseObject({ type: text.optional(), url: text }),
+  retries: z.looseObject({ attempts: z.number().int().min(0).max(MAX_RETRIES).nullish() }).nullish(),
+});
+
+/** Fields of a function that this server takes and does not act on, because they only tell something. */
+const FunctionSchema = z.looseObject({
+  id: z.string().min(1).max(MAX_ID_CHARS),
+  name: z.string().max(MAX_TEXT_CHARS).nullish(),
+  triggers: z.array(TriggerSchema).max(MAX_TRIGGERS).nullish(),
+  steps: z.record(z.string(), StepSchema),
+  concurrency: ConcurrencySchema.nullish(),
+});
+
+export type FunctionConfig = z.infer<typeof FunctionSchema>;
+export type ConcurrencyOption = z.infer<typeof ConcurrencyOptionSchema>;
+
+export const RegisterSchema = z.looseObject({
+  url: text,
+  appName: z.string().min(1).max(MAX_ID_CHARS),
+  functions: z.array(FunctionSchema).max(MAX_FUNCTIONS).nullish(),
+  framework: text.nullish(),
+  sdk: text.nullish(),
+  v: text.nullish(),
+});
+
+export type RegisterRequest = z.infer<typeof RegisterSchema>;
+
+/** One line for a person: where, and what. */
+export function explain(error: z.ZodError): string {
+  const issue = error.issues[0];
+  if (!issue) return 'invalid';
+  const where = issue.path.join('.');
+  return where === '' ? issue.message : `${where}: ${issue.message}`;
+}

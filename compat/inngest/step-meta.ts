@@ -1,0 +1,23 @@
+import type { JsonText } from '../../core/model/payload.ts';
+
+/** What is remembered of an operation beside its result. Short names: it is written with every step. */
+export interface StepMeta {
+  /** Opcode, when it is not StepRun. */
+  o?: string;
+  /** Name shown to people. */
+  n?: string;
+  /** Request version that the SDK answered with; none for a checkpointed step. */
+  v?: number;
+  /** Reported in a group, where version 1 goes on planning for the rest of the run. */
+  p?: 1;
+  /** Signal's name. */
+  s?: string;
+}
+
+export function writeMeta(meta: StepMeta): JsonText {
+  return JSON.stringify(meta);
+}
+
+export function readMeta(text: JsonText | null): StepMeta {
+  return text === null ? {} : (JSON.parse(text) as StepMeta);
+}

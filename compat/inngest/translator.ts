@@ -1,0 +1,41 @@
+import type { EndEffects, EndedRun } from '../../core/model/call.ts';
+import type { EventInput } from '../../core/model/event.ts';
+import type { Translator } from '../../core/ports.ts';
+import { canonicalObject } from './canonical.ts';
+import { eventsOf, nameIn, textOf } from './events.ts';
+import { readFunctionData } from './function-data.ts';
+import { FUNCTION_CANCELLED, FUNCTION_FAILED, FUNCTION_FINISHED } from './names.ts';
+
+const STATUS = { completed: 'Completed', failed: 'Failed', cancelled: 'Cancelled' } as const;
+/** Runs that one of these started tell nothing of their own end: no loops. */
+const GUARDED = new Set([FUNCTION_FINISHED, FUNCTION_FAILED, FUNCTION_CANCELLED]);
+
+export const inngestTranslator: Translator = { ended };
+
+/** The events that follow a run's end. */
+function ended(run: EndedRun): EndEffects {
+  const outcome = run.status === 'failed' ? FUNCTION_FAILED : run.status === 'cancelled' ? FUNCTION_CANCELLED : null;
+  // Nobody listens: then nothing is built, for this happens at each end.
+  if (outcome === null && !run.listens(FUNCTION_FINISHED)) return {};
+  const fn = readFunctionData(run.task.data);
+  const origin = eventsOf({ ...run, crons: fn.crons });
+  if (origin[0] !== undefined && GUARDED.has(nameIn(origin[0]))) return {};
+  const data = canonicalObject([
+    ['_inngest', `{"status":"${STATUS[run.status]}"}`],
+    ['correlation_id', run.parent ? JSON.stringify(`${run.parent.run}.${run.parent.key}`) : undefined],
+    ['error', run.status === 'failed' ? (run.error === null ? '{"message":"The run failed","name":"Error"}' : textOf(run.error)) : undefined],
+    ['event', origin[0]],
+    ['events', `[${origin.join(',')}]`],
+    ['function_id', JSON.stringify(fn.slug)],
+    ['result', run.status === 'completed' ? (run.output === null ? 'null' : textOf(run.output)) : undefined],
+    ['run_id', JSON.stringify(run.run)],
+  ]);
+  const events = [event(FUNCTION_FINISHED, data, run, true)];
+  if (outcome !== null) events.unshift(event(outcome, data, run, false));
+  return { events };
+}
+
+function event(name: string, data: string, run: EndedRun, transient: boolean): EventInput {
+  const body = `{"data":${data},"id":${JSON.stringify(run.run)},"name":"${name}","ts":${run.endedAt},"user":{}}`;
+  return { name, ts: run.endedAt, body, transient };
+}
