@@ -19,6 +19,8 @@ export interface LockContent {
 }
 
 export interface Lock {
+  /** Throws StartError if a competitor got hold of the directory while a stale lock was taken over. */
+  assertHeld(): void;
   /** Records facts about the running server for the next one and for tools. */
   update(facts: Pick<LockContent, 'runtime' | 'url' | 'internalToken'>): void;
   release(): void;
@@ -68,8 +70,14 @@ export function acquireLock(dataDir: string): Lock {
   function hold(): Lock {
     const heartbeat = setInterval(() => touch(file), HEARTBEAT_MS);
     heartbeat.unref();
+    const assertHeld = (): void => {
+      const other = readLock(dataDir);
+      if (other && other.token !== content.token) throw new StartError(describeOwner(dataDir, other));
+    };
     return {
+      assertHeld,
       update(facts) {
+        assertHeld();
         content = { ...content, ...facts };
         const temporary = `${file}.${content.token}`;
         writeFileSync(temporary, JSON.stringify(content), { mode: 0o600 });

@@ -74,6 +74,7 @@ async function serve(options: Options, input: MainInput, version: string, starte
         queues: QUEUES,
       }),
     );
+    lock.assertHeld();
     runtime = await startRuntime(binary, { configFile, env, log: forwardLog() });
     const url = `http://${urlHost(options.host)}:${runtime.port}`;
     lock.update({ runtime: identify(runtime.pid), url, internalToken });

@@ -109,10 +109,12 @@ describe('the end of a server', () => {
     const hanging = text(`${server.url}/slow?ms=60000`).catch(() => 'cut');
     await text(`${server.url}/health`);
     process.kill(server.pid, 'SIGTERM');
+    // Once the runtime has begun to end, a late request may be answered, refused or left waiting.
+    await vi.waitFor(async () => {
+      const late = text(`${server.url}/slow?ms=0`, { signal: AbortSignal.timeout(200) });
+      expect(await late.catch(() => 'ending')).not.toBe('not drained');
+    });
     // A second signal asks for the end at once.
-    await vi.waitFor(async () =>
-      expect(await text(`${server.url}/slow?ms=0`).catch(() => 'closed')).not.toBe('not drained'),
-    );
     process.kill(server.pid, 'SIGTERM');
     expect(await server.stop()).toBe(0);
     expect(await hanging).toBe('cut');
@@ -186,6 +188,17 @@ describe('a start that cannot succeed', () => {
 });
 
 describe('a server that was killed', () => {
+  it('is followed by exactly one of those that start at the same time', async () => {
+    const killed = await start();
+    await killed.kill9();
+    const attempts = await Promise.allSettled([start(), start(), start()]);
+    const refused = attempts.filter((attempt) => attempt.status === 'rejected');
+    expect(refused.map(({ reason }) => String(reason))).toEqual([
+      expect.stringContaining('in use by another server'),
+      expect.stringContaining('in use by another server'),
+    ]);
+  });
+
   it('takes its directory over and keeps its port and data', async () => {
     const server = await start();
     const before = { url: server.url, pid: server.pid };
