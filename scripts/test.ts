@@ -63,7 +63,7 @@ async function runLane({ run }: Lane): Promise<{ counts: Counts; durationMs: num
   const report = path.join(directory, 'report.json');
   try {
     const result = await runCommand(
-      ['vitest', 'run', '--config', run.vitest, '--reporter=dot', '--reporter=json', `--outputFile.json=${report}`],
+      ['vitest', 'run', '--config', run.vitest, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`],
       { echo: true, timeoutMs: LANE_LIMIT_MS },
     );
     const { counts, skippedNames } = parseVitestReport(readIfExists(report));

@@ -103,6 +103,7 @@ export class Broker extends DurableObject<BrokerEnv> {
   readonly #sql = this.ctx.storage.sql;
   readonly #leased = new Set<number>();
   #deliveries = 0;
+  #backlog: number;
 
   constructor(ctx: DurableObjectState, env: BrokerEnv) {
     super(ctx, env);
@@ -110,6 +111,7 @@ export class Broker extends DurableObject<BrokerEnv> {
       seq INTEGER PRIMARY KEY, id TEXT NOT NULL, queue TEXT NOT NULL, sent_at_ms INTEGER NOT NULL, due_ms INTEGER NOT NULL,
       content_type TEXT NOT NULL, body BLOB NOT NULL, attempts INTEGER NOT NULL DEFAULT 0);
       CREATE INDEX IF NOT EXISTS messages_due ON messages (due_ms, seq)`);
+    this.#backlog = this.#sql.exec<{ n: number }>('SELECT count(*) AS n FROM messages').one().n;
   }
 
   /** Stores messages; the caller's answer waits for the disk. Returns the number of messages in the queue. */
@@ -126,8 +128,9 @@ export class Broker extends DurableObject<BrokerEnv> {
         body,
       );
     }
+    this.#backlog += incoming.length;
     await this.#pump();
-    return this.#sql.exec<{ n: number }>('SELECT count(*) AS n FROM messages').one().n;
+    return this.#backlog;
   }
 
   override async alarm(): Promise<void> {
@@ -176,7 +179,7 @@ export class Broker extends DurableObject<BrokerEnv> {
         }));
         await this.env.BROKER.getByName(config.deadLetterQueue).accept(config.deadLetterQueue, incoming);
       }
-      for (const { seq } of dead) this.#sql.exec('DELETE FROM messages WHERE seq = ?', seq);
+      for (const { seq } of dead) this.#remove(seq);
     } finally {
       for (const { seq } of batch) this.#leased.delete(seq);
       this.#deliveries--;
@@ -203,7 +206,7 @@ export class Broker extends DurableObject<BrokerEnv> {
     for (const row of batch) {
       const retry = (retryAll && !response?.ackAll && !explicitAcks.has(row.id)) || retries.has(row.id);
       if (!retry) {
-        this.#sql.exec('DELETE FROM messages WHERE seq = ?', row.seq);
+        this.#remove(row.seq);
       } else if (row.attempts >= config.maxRetries) {
         dead.push(row);
       } else {
@@ -212,6 +215,11 @@ export class Broker extends DurableObject<BrokerEnv> {
       }
     }
     return dead;
+  }
+
+  #remove(seq: number): void {
+    this.#sql.exec('DELETE FROM messages WHERE seq = ?', seq);
+    this.#backlog--;
   }
 
   #config(): QueueConfig | undefined {
