@@ -1,4 +1,5 @@
 import type { EventInput, EventRecord } from '../../core/model/event.ts';
+import { nextOccurrence, parseCron } from '../../core/schedule/cron.ts';
 import type { JsonText, Payload } from '../../core/model/payload.ts';
 import { canonicalJson, canonicalObject } from './canonical.ts';
 import { InngestError } from './errors.ts';
@@ -94,7 +95,7 @@ export interface RunOrigin {
   createdAt: number;
   /** Id of the run: that of an event nobody sent. */
   run: string;
-  /** Cron patterns of the task; the first stands for all when the schedule is not known. */
+  /** Cron patterns of the task. */
   crons: readonly string[];
 }
 
@@ -108,14 +109,20 @@ export function eventsOf(origin: RunOrigin): JsonText[] {
 
 function timerEvent(origin: RunOrigin, scheduledAt: number): JsonText {
   const at = new Date(scheduledAt).toISOString();
+  const cron = origin.crons.length > 1 ? origin.crons.find((text) => occursAt(text, scheduledAt)) : undefined;
   const fireAt = new Date(Math.max(scheduledAt, origin.createdAt)).toISOString();
   return canonicalJson({
-    data: { cron: origin.crons[0] ?? '', fireAt, scheduledAt: at },
+    data: { cron: cron ?? origin.crons[0] ?? '', fireAt, scheduledAt: at },
     id: at.replace('.000Z', 'Z'),
     name: SCHEDULED_TIMER,
     ts: scheduledAt,
     user: {},
   });
+}
+
+function occursAt(text: string, atMs: number): boolean {
+  const parsed = parseCron(text);
+  return parsed.ok && nextOccurrence(parsed.cron, atMs - 1) === atMs;
 }
 
 /** A run started by another door: its input becomes the data of an invocation. */

@@ -12,6 +12,7 @@ const INVOKE_TIMEOUT = canonicalJson({
   },
 });
 
+const INVOKE_UNKNOWN = canonicalJson({ error: { message: 'Could not find the invoked function: is its app synced?', name: 'Error' } });
 const INVOKE_CANCELLED = canonicalJson({ error: { message: 'The invoked function was cancelled', name: 'Error' } });
 
 /** A finished step as the SDK finds it in `steps` (inngest/inngest: pkg/execution/driver). Canonical text. */
@@ -30,7 +31,8 @@ export function memoOf(step: StepEntry): JsonText {
       return readMeta(step.meta).o === 'InvokeFunction' ? INVOKE_TIMEOUT : 'null';
     case 'run':
       if (!step.error) return `{"data":${data}}`;
-      return step.data === null ? INVOKE_CANCELLED : `{"error":${data}}`;
+      if (step.data !== null) return `{"error":${data}}`;
+      return step.from?.reason === 'unknown-task' ? INVOKE_UNKNOWN : INVOKE_CANCELLED;
     case 'token':
       return `{"data":{"data":${data},"signal":${JSON.stringify(readMeta(step.meta).s ?? '')}}}`;
   }
