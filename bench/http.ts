@@ -1,0 +1,52 @@
+import { Agent, request } from 'node:http';
+
+export interface Answer {
+  status: number;
+  body: string;
+}
+
+/** A keep-alive client of few instructions: `fetch` costs several times as much CPU, which the load generator shares with the app. */
+export class HttpClient {
+  #agent: Agent;
+
+  constructor(connections: number) {
+    this.#agent = new Agent({ keepAlive: true, maxSockets: connections });
+  }
+
+  post(url: string | URL, body: string | Buffer, headers: Record<string, string> = {}): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      const data = Buffer.from(body);
+      const outgoing = request(
+        url,
+        {
+          method: 'POST',
+          agent: this.#agent,
+          headers: { 'content-type': 'application/json', ...headers, 'content-length': data.length },
+        },
+        (incoming) => {
+          const chunks: Buffer[] = [];
+          incoming.on('data', (chunk: Buffer) => void chunks.push(chunk));
+          incoming.on('end', () =>
+            resolve({ status: incoming.statusCode ?? 0, body: Buffer.concat(chunks).toString() }),
+          );
+          incoming.on('error', reject);
+        },
+      );
+      outgoing.on('error', reject);
+      outgoing.end(data);
+    });
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+}
+
+/** `width` loops that call `each` until it answers false. */
+export async function inParallel(width: number, each: () => Promise<boolean>): Promise<void> {
+  await Promise.all(
+    Array.from({ length: width }, async () => {
+      while (await each());
+    }),
+  );
+}

@@ -1,0 +1,246 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { costOf, lineOf, medianLine, usageOf, type Cost, type Line, type Sample } from './measure.ts';
+import { openInngest } from './phases/inngest.ts';
+import { ingest } from './phases/ingest.ts';
+import { openQstash } from './phases/qstash.ts';
+import { openTrigger } from './phases/trigger.ts';
+import { renderLine, renderLines, renderMarkdown, renderVerdicts } from './render.ts';
+import { startNull, startRawObject, startRepoint, type Target } from './targets.ts';
+import { verdictsOf } from './verdicts.ts';
+
+const PHASES = ['idle', 'latency', 'throughput', 'qstash', 'trigger', 'ingest', 'sleepers'] as const;
+type Phase = (typeof PHASES)[number];
+
+const USAGE = `Usage: npm run bench -- [options]
+
+Measures the server with the vendors' packages, each figure beside floors from the same run: a null server (keeps nothing: the limit of
+the app and its SDK) and, for writes, a raw object (one insert and one commit a request: the limit of the platform). The app and the load
+generator are this process, on the same cores.
+
+  --phases <list>   of ${PHASES.join(', ')}; default all
+  --quick           a tenth of the work: shows that it runs, not how fast
+  --repeat <n>      every measurement n times, medians; default 1
+  --sleepers <n>    default 10000
+  --json <file>     write every line and the machine
+  --markdown <file> write the tables as a page
+  --help            this text
+
+  idle        start to ready, memory without work
+  latency     Inngest, three steps, one run at a time: event sent to last step executed; SDK 4, checkpointing off and on
+  throughput  the same with 50 and with 500 runs unfinished
+  qstash      publish to delivery, one at a time and 50 at once; every signature is verified
+  trigger     trigger to result with a lean worker, one at a time and 50 at once
+  ingest      50 connections, single writes that start nothing (and batches of 100), beside the raw object
+  sleepers    runs asleep for an hour: time to make, memory and disk each, latency beside them
+`;
+
+const { values } = parseArgs({
+  options: {
+    phases: { type: 'string', default: PHASES.join(',') },
+    quick: { type: 'boolean', default: false },
+    repeat: { type: 'string', default: '1' },
+    sleepers: { type: 'string', default: '10000' },
+    json: { type: 'string' },
+    markdown: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+const scale = values.quick ? 0.1 : 1;
+const amount = (n: number): number => Math.max(5, Math.round(n * scale));
+const repeat = Number(values.repeat);
+const lines: Line[] = [];
+
+function add(line: Line): void {
+  lines.push(line);
+  console.log(renderLine(line));
+}
+
+/** Measures `repeat` times. */
+async function measure(phase: string, target: Target, body: () => Promise<Sample>): Promise<void> {
+  const all: Line[] = [];
+  for (let i = 0; i < repeat; i++) {
+    const { result, cost } = await costOf(target.pids, body);
+    all.push(lineOf(phase, target.name, result, cost));
+    await delay(200);
+  }
+  add(medianLine(all));
+}
+
+async function withTarget(target: Target, body: (target: Target) => Promise<void>): Promise<void> {
+  try {
+    await body(target);
+  } finally {
+    await target.stop();
+  }
+}
+
+const NO_COST: Cost = { serverCpuMs: 0, appCpuMs: 0, peakMiB: 0 };
+
+async function idlePhase(): Promise<void> {
+  await withTarget(await startRepoint(), async (target) => {
+    await delay(2_000);
+    const { rssBytes, cpuMs } = usageOf(target.pids);
+    await delay(5_000);
+    const cpuPercent = (usageOf(target.pids).cpuMs - cpuMs) / 50;
+    const more = { 'start ms': target.startMs, 'memory MiB': rssBytes / 1_048_576, 'CPU %': cpuPercent };
+    add(lineOf('idle', target.name, { of: '', times: [], duplicates: 0, lost: 0, more }, NO_COST));
+  });
+}
+
+const INNGEST_MODES = [
+  { mode: 'classic', checkpointing: false },
+  { mode: 'checkpointing', checkpointing: true },
+] as const;
+
+async function inngestPhases(phases: ReadonlySet<Phase>): Promise<void> {
+  for (const { mode, checkpointing } of INNGEST_MODES) {
+    for (const start of [() => startNull('inngest'), startRepoint]) {
+      await withTarget(await start(), async (target) => {
+        const app = await openInngest(target.url, checkpointing);
+        try {
+          await app.throughput(amount(200), 20);
+          if (phases.has('latency')) {
+            let gap: Sample | undefined;
+            await measure(`inngest latency, ${mode}`, target, async () => {
+              const { total, gap: gaps } = await app.latency(amount(100));
+              gap = gaps;
+              return total;
+            });
+            if (gap) add(lineOf(`inngest step gap, ${mode}`, target.name, gap, NO_COST));
+          }
+          if (!phases.has('throughput')) return;
+          for (const width of [50, 500]) {
+            await measure(`inngest throughput ${width}, ${mode}`, target, () => app.throughput(amount(1_500), width));
+          }
+        } finally {
+          await app.close();
+        }
+      });
+    }
+  }
+}
+
+async function qstashPhase(): Promise<void> {
+  for (const start of [() => startNull('qstash'), startRepoint]) {
+    await withTarget(await start(), async (target) => {
+      const app = await openQstash(target.url);
+      try {
+        await app.throughput(amount(200), 20);
+        await measure('qstash latency', target, () => app.latency(amount(200)));
+        await measure('qstash throughput 50', target, () => app.throughput(amount(2_000), 50));
+      } finally {
+        await app.close();
+      }
+    });
+  }
+}
+
+async function triggerPhase(): Promise<void> {
+  for (const start of [() => startNull('trigger'), startRepoint]) {
+    await withTarget(await start(), async (target) => {
+      const worker = await openTrigger(target.url);
+      try {
+        await worker.throughput(amount(100), 10);
+        await measure('trigger latency', target, () => worker.latency(amount(100)));
+        await measure('trigger throughput 50', target, () => worker.throughput(amount(1_000), 50));
+      } finally {
+        await worker.close();
+      }
+    });
+  }
+}
+
+async function ingestPhase(): Promise<void> {
+  const seconds = values.quick ? 1 : 5;
+  const single = { seconds, width: 50, batch: 1 };
+  await withTarget(await startRawObject(), async (target) => {
+    await ingest(target.url, 'raw', { ...single, seconds: 1 });
+    await measure('ingest, single', target, () => ingest(target.url, 'raw', single));
+  });
+  await withTarget(await startRepoint(), async (target) => {
+    await ingest(target.url, 'events', { ...single, seconds: 1 });
+    await measure('ingest, single', target, () => ingest(target.url, 'events', single));
+    await measure('ingest, batches of 100', target, () => ingest(target.url, 'events', { ...single, batch: 100 }));
+  });
+}
+
+async function sleepersPhase(): Promise<void> {
+  const count = amount(Number(values.sleepers));
+  await withTarget(await startRepoint(), async (target) => {
+    const app = await openInngest(target.url, true);
+    try {
+      await app.throughput(amount(200), 20);
+      await measure('inngest latency before sleepers', target, async () => (await app.latency(amount(50))).total);
+      await delay(2_000);
+      const before = { ...usageOf(target.pids), disk: diskOf(target.dataDir!) };
+      const { result, cost } = await costOf(target.pids, () => app.sleepers(count, 120_000));
+      await delay(3_000);
+      const after = { ...usageOf(target.pids), disk: diskOf(target.dataDir!) };
+      const more = {
+        'created s for 10,000': (result.seconds / count) * 10_000,
+        'memory KiB each': (after.rssBytes - before.rssBytes) / 1024 / count,
+        'disk KiB each': (after.disk - before.disk) / 1024 / count,
+        'server CPU ms each': cost.serverCpuMs / count,
+      };
+      const sample = { of: '', times: [], duplicates: 0, lost: count - result.asleep, more };
+      add({ ...lineOf('sleepers', target.name, sample, cost), count });
+      await measure('inngest latency beside sleepers', target, async () => (await app.latency(amount(50))).total);
+    } finally {
+      await app.close();
+    }
+  });
+}
+
+function diskOf(directory: string): number {
+  return Number(execFileSync('du', ['-sb', directory], { encoding: 'utf8' }).split('\t')[0]);
+}
+
+async function main(): Promise<void> {
+  const phases = new Set(values.phases.split(',') as Phase[]);
+  for (const phase of phases) if (!PHASES.includes(phase)) throw new Error(`no phase "${phase}"; see --help`);
+  const machine = {
+    date: new Date().toISOString(),
+    cores: os.cpus().length,
+    cpu: os.cpus()[0]?.model ?? 'unknown',
+    memoryGiB: Math.round(os.totalmem() / 2 ** 30),
+    system: `${os.type()} ${os.release()}`,
+    node: process.version,
+    command: `npm run bench -- ${process.argv.slice(2).join(' ')}`.trim(),
+  };
+  console.log(
+    `${machine.cores} × ${machine.cpu}, ${machine.memoryGiB} GiB, ${machine.system}, node ${machine.node}, ${machine.date}\n`,
+  );
+  if (phases.has('idle')) await idlePhase();
+  if (phases.has('latency') || phases.has('throughput')) await inngestPhases(phases);
+  if (phases.has('qstash')) await qstashPhase();
+  if (phases.has('trigger')) await triggerPhase();
+  if (phases.has('ingest')) await ingestPhase();
+  if (phases.has('sleepers')) await sleepersPhase();
+  const verdicts = verdictsOf(lines);
+  console.log(`\n${renderLines(lines)}\n\n${renderVerdicts(verdicts)}`);
+  if (values.json) write(values.json, `${JSON.stringify({ machine, lines, verdicts }, null, 2)}\n`);
+  if (values.markdown) write(values.markdown, renderMarkdown(machine, lines, verdicts));
+}
+
+function write(file: string, text: string): void {
+  mkdirSync(path.dirname(path.resolve(file)), { recursive: true });
+  writeFileSync(file, text);
+}
+
+if (values.help) {
+  process.stdout.write(USAGE);
+  process.exit(0);
+}
+try {
+  await main();
+  process.exit(0);
+} catch (error) {
+  console.error(error);
+  process.exit(1);
+}

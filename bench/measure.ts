@@ -1,0 +1,163 @@
+import { readdirSync, readFileSync } from 'node:fs';
+
+export interface Usage {
+  /** CPU time of the processes and of their ended children. */
+  cpuMs: number;
+  rssBytes: number;
+}
+
+/** Linux: USER_HZ is 100 on every architecture that Node runs on. */
+const MS_PER_TICK = 10;
+const PAGE_BYTES = 4096;
+const SAMPLE_MS = 100;
+
+/** A process and all its descendants, from /proc. */
+export function processTree(pid: number): number[] {
+  const pids = [pid];
+  try {
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      const children = readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8').split(' ');
+      for (const child of children) if (child !== '') pids.push(...processTree(Number(child)));
+    }
+  } catch {
+    // It ended while we looked.
+  }
+  return pids;
+}
+
+export function usageOf(roots: number[]): Usage {
+  const usage: Usage = { cpuMs: 0, rssBytes: 0 };
+  for (const pid of roots.flatMap(processTree)) {
+    try {
+      // After the command, which may hold spaces: utime, stime, cutime, cstime are fields 14-17 of proc(5).
+      const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ');
+      const ticks = [11, 12, 13, 14].reduce((sum, i) => sum + Number(fields[i]), 0);
+      usage.cpuMs += ticks * MS_PER_TICK;
+      usage.rssBytes += Number(readFileSync(`/proc/${pid}/statm`, 'utf8').split(' ')[1]) * PAGE_BYTES;
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  return usage;
+}
+
+export interface Cost {
+  serverCpuMs: number;
+  /** This process: the app under the SDK, and the load generator. */
+  appCpuMs: number;
+  peakMiB: number;
+}
+
+/** Runs the body and measures what it cost the processes and ourselves. */
+export async function costOf<T>(roots: number[], body: () => Promise<T>): Promise<{ result: T; cost: Cost }> {
+  const before = usageOf(roots);
+  const own = process.cpuUsage();
+  let peak = before.rssBytes;
+  const timer = setInterval(() => {
+    peak = Math.max(peak, usageOf(roots).rssBytes);
+  }, SAMPLE_MS);
+  try {
+    const result = await body();
+    const after = usageOf(roots);
+    const mine = process.cpuUsage(own);
+    const peakMiB = Math.max(peak, after.rssBytes) / 1_048_576;
+    return {
+      result,
+      cost: { serverCpuMs: after.cpuMs - before.cpuMs, appCpuMs: (mine.user + mine.system) / 1000, peakMiB },
+    };
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** Nearest-rank percentile; null of nothing. */
+export function percentile(values: number[], share: number): number | null {
+  if (values.length === 0) return null;
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]!;
+}
+
+/** One line of the report: one measurement against one target. Times in ms. */
+export interface Line {
+  phase: string;
+  target: string;
+  /** What the percentiles are of. */
+  of: string;
+  count: number;
+  p50: number | null;
+  p95: number | null;
+  p99: number | null;
+  perSecond: number | null;
+  serverCpuMs: number | null;
+  appCpuMs: number | null;
+  peakMiB: number | null;
+  duplicates: number;
+  lost: number;
+  /** Further figures of this phase, by name with the unit. */
+  more?: Record<string, number>;
+}
+
+export interface Sample {
+  of: string;
+  /** ms, one per unit of work. */
+  times: number[];
+  /** Absent for one-at-a-time measurements. */
+  seconds?: number;
+  duplicates: number;
+  lost: number;
+  more?: Record<string, number>;
+}
+
+export function lineOf(phase: string, target: string, sample: Sample, cost: Cost): Line {
+  const count = sample.times.length;
+  return {
+    phase,
+    target,
+    of: sample.of,
+    count,
+    p50: percentile(sample.times, 0.5),
+    p95: percentile(sample.times, 0.95),
+    p99: percentile(sample.times, 0.99),
+    perSecond: sample.seconds === undefined ? null : count / sample.seconds,
+    serverCpuMs: count > 0 ? cost.serverCpuMs / count : null,
+    appCpuMs: count > 0 ? cost.appCpuMs / count : null,
+    peakMiB: cost.peakMiB,
+    duplicates: sample.duplicates,
+    lost: sample.lost,
+    more: sample.more,
+  };
+}
+
+/** Of repeated lines: the median of each figure, the sum of duplicates and losses. */
+export function medianLine(lines: Line[]): Line {
+  const middle = (key: 'p50' | 'p95' | 'p99' | 'perSecond' | 'serverCpuMs' | 'appCpuMs' | 'peakMiB'): number | null =>
+    percentile(
+      lines.flatMap((line) => line[key] ?? []),
+      0.5,
+    );
+  const first = lines[0]!;
+  const more =
+    first.more &&
+    Object.fromEntries(
+      Object.keys(first.more).map((key) => [
+        key,
+        percentile(
+          lines.flatMap((line) => line.more?.[key] ?? []),
+          0.5,
+        )!,
+      ]),
+    );
+  return {
+    ...first,
+    p50: middle('p50'),
+    p95: middle('p95'),
+    p99: middle('p99'),
+    perSecond: middle('perSecond'),
+    serverCpuMs: middle('serverCpuMs'),
+    appCpuMs: middle('appCpuMs'),
+    peakMiB: middle('peakMiB'),
+    duplicates: lines.reduce((sum, line) => sum + line.duplicates, 0),
+    lost: lines.reduce((sum, line) => sum + line.lost, 0),
+    more,
+  };
+}

@@ -1,0 +1,121 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { startServer } from '../src/launcher/index.ts';
+import { resolveBinary } from '../src/launcher/runtime.ts';
+
+/** Something to measure: a URL and the processes that it costs. */
+export interface Target {
+  name: string;
+  url: string;
+  /** Roots of the process trees to count. */
+  pids: number[];
+  dataDir?: string;
+  startMs: number;
+  stop(): Promise<void>;
+}
+
+export type TargetName = 'repoint' | 'null' | 'raw object';
+
+const HERE = fileURLToPath(new URL('.', import.meta.url));
+const READY_MS = 15_000;
+
+export async function startRepoint(): Promise<Target> {
+  const startedAt = performance.now();
+  const server = await startServer({ mode: 'dev' });
+  const startMs = performance.now() - startedAt;
+  return {
+    name: 'repoint',
+    url: server.url,
+    pids: [server.pid],
+    dataDir: server.dataDir,
+    startMs,
+    stop: async () => void (await server.stop()),
+  };
+}
+
+/** A server of a few lines that keeps nothing: what the app and its SDK can do at most. */
+export function startNull(vendor: 'inngest' | 'qstash' | 'trigger'): Promise<Target> {
+  return startProcess('null', process.execPath, [path.join(HERE, `null-${vendor}.ts`)], /null server on (\S+)/);
+}
+
+/** One object of the platform with one insert per request, launched as the server is: what the platform can do at most. */
+export async function startRawObject(): Promise<Target> {
+  const scratch = mkdtempSync(path.join(os.tmpdir(), 'repoint-raw-'));
+  const dataDir = path.join(scratch, 'data');
+  mkdirSync(dataDir);
+  writeFileSync(path.join(scratch, 'worker.js'), readFileSync(path.join(HERE, 'raw-object/worker.js')));
+  const config = path.join(scratch, 'config.capnp');
+  writeFileSync(config, rawConfig(dataDir));
+  const binary = resolveBinary(path.join(HERE, '..'));
+  const args = ['serve', '--experimental', '--control-fd=1', config];
+  const target = await startProcess('raw object', binary, args, /"event":"listen".*?"port":(\d+)/);
+  return {
+    ...target,
+    url: `http://127.0.0.1:${target.url}`,
+    dataDir,
+    async stop() {
+      await target.stop();
+      rmSync(scratch, { recursive: true, force: true });
+    },
+  };
+}
+
+function rawConfig(dataDir: string): string {
+  return `using Workerd = import "/workerd/workerd.capnp";
+const config :Workerd.Config = (
+  services = [
+    (name = "main", worker = .main),
+    (name = "data", disk = (path = ${JSON.stringify(dataDir)}, writable = true)),
+  ],
+  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
+);
+const main :Workerd.Worker = (
+  modules = [(name = "worker", esModule = embed "worker.js")],
+  compatibilityDate = "2026-10-01",
+  durableObjectNamespaces = [(className = "RawObject", uniqueKey = "raw", enableSql = true)],
+  durableObjectStorage = (localDisk = "data"),
+  bindings = [(name = "RAW", durableObjectNamespace = "RawObject")],
+);
+`;
+}
+
+function startProcess(name: string, command: string, args: string[], ready: RegExp): Promise<Target> {
+  const startedAt = performance.now();
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  let output = '';
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      reject(new Error(`${name} was not ready after ${READY_MS} ms:\n${output}`));
+    }, READY_MS);
+    void closed.then(() => {
+      clearTimeout(timer);
+      reject(new Error(`${name} ended:\n${output}`));
+    });
+    child.stderr.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+    });
+    child.stdout.on('data', (chunk: Buffer) => {
+      output += chunk.toString();
+      const url = ready.exec(output)?.[1];
+      if (url === undefined) return;
+      clearTimeout(timer);
+      resolve({
+        name,
+        url,
+        pids: [child.pid!],
+        startMs: performance.now() - startedAt,
+        async stop() {
+          child.kill('SIGTERM');
+          const timeout = setTimeout(() => child.kill('SIGKILL'), 3_000);
+          await closed;
+          clearTimeout(timeout);
+        },
+      });
+    });
+  });
+}
