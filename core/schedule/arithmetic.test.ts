@@ -47,8 +47,12 @@ describe('compileArithmetic', () => {
         { maxDepth: 5 },
         fc.integer({ min: 0, max: 50 }).map(String),
         fc.constant('retried'),
-        fc.tuple(tie('node'), fc.constantFrom('+', '-', '*', '/'), tie('node')).map(([a, op, b]) => `(${a} ${op} ${b})`),
-        fc.tuple(tie('node'), fc.constantFrom('+', '-', '*', '/'), fc.integer({ min: 0, max: 9 })).map(([a, op, b]) => `${a} ${op} ${b}`),
+        fc
+          .tuple(tie('node'), fc.constantFrom('+', '-', '*', '/'), tie('node'))
+          .map(([a, op, b]) => `(${a} ${op} ${b})`),
+        fc
+          .tuple(tie('node'), fc.constantFrom('+', '-', '*', '/'), fc.integer({ min: 0, max: 9 }))
+          .map(([a, op, b]) => `${a} ${op} ${b}`),
       ),
     })).node;
     fc.assert(
@@ -71,6 +75,8 @@ describe('compileArithmetic', () => {
 
 describe('clampTo', () => {
   it('makes any number a usable delay', () => {
-    expect([Number.NaN, -1, Infinity, -Infinity, 5, 500].map((value) => clampTo(value, 100))).toEqual([0, 0, 100, 0, 5, 100]);
+    expect([Number.NaN, -1, Infinity, -Infinity, 5, 500].map((value) => clampTo(value, 100))).toEqual([
+      0, 0, 100, 0, 5, 100,
+    ]);
   });
 });

@@ -12,7 +12,9 @@ describe('retryDelay', () => {
   });
 
   it('grows by a power of e up to the cap', () => {
-    expect([1, 2, 3, 4, 5, 6].map((n) => retryDelay(power, n, 0))).toEqual([12_000, 148_000, 1_808_000, 22_026_000, 86_400_000, 86_400_000]);
+    expect([1, 2, 3, 4, 5, 6].map((n) => retryDelay(power, n, 0))).toEqual([
+      12_000, 148_000, 1_808_000, 22_026_000, 86_400_000, 86_400_000,
+    ]);
   });
 
   it('grows exponentially from the minimum to the maximum, spread by up to two', () => {
@@ -23,7 +25,9 @@ describe('retryDelay', () => {
   });
 
   it('computes a formula from the retries made so far', () => {
-    expect([1, 2, 3].map((n) => retryDelay({ kind: 'expression', source: '1000 * (1 + retried)' }, n, 0))).toEqual([1_000, 2_000, 3_000]);
+    expect([1, 2, 3].map((n) => retryDelay({ kind: 'expression', source: '1000 * (1 + retried)' }, n, 0))).toEqual([
+      1_000, 2_000, 3_000,
+    ]);
     expect(retryDelay({ kind: 'expression', source: '1 / retried', capMs: 5_000 }, 1, 0)).toBe(5_000);
     expect(retryDelay({ kind: 'expression', source: '0 / retried' }, 1, 0)).toBe(0);
     expect(retryDelay({ kind: 'expression', source: '0 - 5' }, 1, 0)).toBe(0);
@@ -32,7 +36,12 @@ describe('retryDelay', () => {
 });
 
 describe('decideRetry', () => {
-  const base = { maxAttempts: 4, policy: { kind: 'constant', delayMs: 2_000 } as RetryPolicy, random01: 0, nowMs: 1_000_000 };
+  const base = {
+    maxAttempts: 4,
+    policy: { kind: 'constant', delayMs: 2_000 } as RetryPolicy,
+    random01: 0,
+    nowMs: 1_000_000,
+  };
 
   it('retries only while attempts are left', () => {
     expect(decideRetry({ ...base, attempt: 3 })).toEqual({ retry: true, atMs: 1_002_000 });
@@ -50,16 +59,30 @@ describe('decideRetry', () => {
     const policy: fc.Arbitrary<RetryPolicy> = fc.oneof(
       fc.record({ kind: fc.constant('table' as const), delaysMs: fc.array(num), jitterMs: num }),
       fc.record({ kind: fc.constant('constant' as const), delayMs: num }),
-      fc.record({ kind: fc.constant('exponential' as const), factor: num, minMs: num, maxMs: num, randomize: fc.boolean() }),
+      fc.record({
+        kind: fc.constant('exponential' as const),
+        factor: num,
+        minMs: num,
+        maxMs: num,
+        randomize: fc.boolean(),
+      }),
       fc.record({ kind: fc.constant('power' as const), factor: num, capMs: num }),
-      fc.record({ kind: fc.constant('expression' as const), source: fc.constantFrom('pow(retried, retried)', 'sqrt(0-1)', '1/0', 'x') }),
+      fc.record({
+        kind: fc.constant('expression' as const),
+        source: fc.constantFrom('pow(retried, retried)', 'sqrt(0-1)', '1/0', 'x'),
+      }),
     );
     fc.assert(
-      fc.property(policy, fc.integer({ min: 1, max: 1_000 }), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (p, attempt, random01) => {
-        const decision = decideRetry({ attempt, maxAttempts: 2_000, policy: p, random01, nowMs: 7 });
-        if (!decision.retry) throw new Error('no retry');
-        return Number.isInteger(decision.atMs) && decision.atMs >= 7 && decision.atMs <= 7 + MAX_DELAY_MS;
-      }),
+      fc.property(
+        policy,
+        fc.integer({ min: 1, max: 1_000 }),
+        fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+        (p, attempt, random01) => {
+          const decision = decideRetry({ attempt, maxAttempts: 2_000, policy: p, random01, nowMs: 7 });
+          if (!decision.retry) throw new Error('no retry');
+          return Number.isInteger(decision.atMs) && decision.atMs >= 7 && decision.atMs <= 7 + MAX_DELAY_MS;
+        },
+      ),
     );
   });
 });

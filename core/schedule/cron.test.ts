@@ -11,7 +11,9 @@ function cronOf(text: string, timezone?: string): Cron {
 }
 
 function first(text: string, from: string, count: number, timezone?: string): string[] {
-  return occurrencesBetween(cronOf(text, timezone), Date.parse(from), Infinity, count).map((ms) => new Date(ms).toISOString().slice(0, 16));
+  return occurrencesBetween(cronOf(text, timezone), Date.parse(from), Infinity, count).map((ms) =>
+    new Date(ms).toISOString().slice(0, 16),
+  );
 }
 
 function errorOf(text: string, timezone?: string): string {
@@ -72,14 +74,24 @@ describe('parseCron', () => {
 
   it('never throws, whatever the text', () => {
     const text = fc.oneof(fc.string(), fc.stringMatching(/^(TZ=[A-Z/]{0,5} )?[0-9*,/L?A-Z#@ -]{0,40}$/));
-    fc.assert(fc.property(text, fc.string({ maxLength: 8 }), (cron, timezone) => typeof parseCron(cron, { timezone }).ok === 'boolean'));
+    fc.assert(
+      fc.property(
+        text,
+        fc.string({ maxLength: 8 }),
+        (cron, timezone) => typeof parseCron(cron, { timezone }).ok === 'boolean',
+      ),
+    );
   });
 });
 
 describe('daylight saving', () => {
   it('fires a time inside the gap once, right after it', () => {
     expect(first('30 2 * * *', '2026-03-07T12:00:00Z', 2, NEW_YORK)).toEqual(['2026-03-08T07:00', '2026-03-09T06:30']);
-    expect(first('0,30 2,14 * * *', '2026-03-08T05:00:00Z', 3, NEW_YORK)).toEqual(['2026-03-08T07:00', '2026-03-08T18:00', '2026-03-08T18:30']);
+    expect(first('0,30 2,14 * * *', '2026-03-08T05:00:00Z', 3, NEW_YORK)).toEqual([
+      '2026-03-08T07:00',
+      '2026-03-08T18:00',
+      '2026-03-08T18:30',
+    ]);
   });
 
   it('fires a fixed time in the repeated hour once, the first time round', () => {
@@ -94,11 +106,18 @@ describe('daylight saving', () => {
       '2026-11-01T06:30',
       '2026-11-01T07:00',
     ]);
-    expect(first('*/30 * * * *', '2026-03-08T06:00:00Z', 3, NEW_YORK)).toEqual(['2026-03-08T06:30', '2026-03-08T07:00', '2026-03-08T07:30']);
+    expect(first('*/30 * * * *', '2026-03-08T06:00:00Z', 3, NEW_YORK)).toEqual([
+      '2026-03-08T06:30',
+      '2026-03-08T07:00',
+      '2026-03-08T07:30',
+    ]);
   });
 
   it('handles a half-hour shift', () => {
-    expect(first('15 2 * * *', '2026-10-03T00:00:00Z', 2, 'Australia/Lord_Howe')).toEqual(['2026-10-03T15:30', '2026-10-04T15:15']);
+    expect(first('15 2 * * *', '2026-10-03T00:00:00Z', 2, 'Australia/Lord_Howe')).toEqual([
+      '2026-10-03T15:30',
+      '2026-10-04T15:15',
+    ]);
   });
 });
 
@@ -130,7 +149,9 @@ describe('nextOccurrence', () => {
         fc.constant('*'),
         fc.integer({ min, max }).map(String),
         fc.integer({ min: 1, max: 20 }).map((step) => `*/${Math.min(step, max)}`),
-        fc.tuple(fc.integer({ min, max }), fc.integer({ min, max })).map(([a, b]) => `${Math.min(a, b)}-${Math.max(a, b)}`),
+        fc
+          .tuple(fc.integer({ min, max }), fc.integer({ min, max }))
+          .map(([a, b]) => `${Math.min(a, b)}-${Math.max(a, b)}`),
       );
     const text = fc.tuple(field(59), field(23), field(28, 1), field(12, 1), field(6)).map((fields) => fields.join(' '));
     const timezone = fc.constantFrom('UTC', NEW_YORK, 'Europe/Berlin', 'Asia/Kolkata', 'Australia/Lord_Howe');

@@ -97,7 +97,7 @@ export function callFunction(name: string, args: readonly Value[], nowMs: number
       meter.spendText(first.length);
       return new TextEncoder().encode(first);
     default:
-      return timePart(name, first, args[1]);
+      return timePart(name, first, args[1], meter);
   }
 }
 

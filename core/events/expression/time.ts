@@ -1,8 +1,11 @@
 import { parseDurationNs } from '../../schedule/durations.ts';
+import type { Meter } from './meter.ts';
 import { Duration, Failure, Timestamp, type Value } from './values.ts';
 
 const NS_PER_MS = 1_000_000n;
 const NS_PER_SECOND = 1_000_000_000n;
+/** Looking a zone up takes some 50 µs, as long as a hundred plain steps. */
+const ZONE_STEPS = 100;
 /** Years 1 to 9999: what RFC 3339 can write. */
 const MIN_NS = -62_135_596_800_000n * NS_PER_MS;
 const MAX_NS = (BigInt(Date.UTC(9999, 11, 31, 23, 59, 59)) + 1_000n) * NS_PER_MS - 1n;
@@ -63,7 +66,7 @@ export function formatDurationValue(duration: Duration): string {
 }
 
 /** Methods of timestamps (with an optional zone) and of durations (whole units contained). */
-export function timePart(method: string, receiver: Value, zone: Value | undefined): Value {
+export function timePart(method: string, receiver: Value, zone: Value | undefined, meter: Meter): Value {
   if (receiver instanceof Duration) {
     const unit = {
       getHours: 3_600n * NS_PER_SECOND,
@@ -74,6 +77,7 @@ export function timePart(method: string, receiver: Value, zone: Value | undefine
     return unit === undefined ? new Failure(`a duration has no ${method}()`) : receiver.ns / unit;
   }
   if (!(receiver instanceof Timestamp)) return new Failure(`${method}() needs a timestamp`);
+  if (zone !== undefined) meter.spend(ZONE_STEPS);
   const utcMs = Number(floorDiv(receiver.ns, NS_PER_MS));
   const offsetMs = zone === undefined ? 0 : typeof zone === 'string' ? offsetOf(zone, utcMs) : null;
   if (offsetMs === null) return new Failure('unknown time zone');

@@ -1,0 +1,90 @@
+import type { EndedRun } from '../model/call.ts';
+import type { Payload, JsonText } from '../model/payload.ts';
+import { ingest } from './ingest.ts';
+import type { Kernel, RunHandle } from './kernel.ts';
+import { runMatch } from './matching.ts';
+import { resolve } from './resolve.ts';
+import { start } from './start.ts';
+
+export interface Ending {
+  status: EndedRun['status'];
+  /** Output of a completed run, error of another. */
+  data: Payload | null;
+  reason?: string;
+  meta?: JsonText;
+  /** Attempt (from 0) of the call that ended it. */
+  attempt?: number;
+}
+
+/** Ends a run once: frees what it holds, tells whoever waits, and lets its vendor add what follows, all in this transaction. */
+export function endRun(k: Kernel, handle: RunHandle, ending: Ending): void {
+  const { state } = handle;
+  if (state.status !== 'running') return;
+  const run = state.head.id;
+  const attempt = ending.attempt ?? Math.max(0, ...[...state.pending.values()].map((pending) => pending.attempt));
+  for (const [key, pending] of state.pending) {
+    const lease = k.leases.of(run, key);
+    if (lease) {
+      k.dropPush(lease);
+      state.startedAt ??= lease.takenAt;
+    }
+    if (lease || pending.lease !== null) k.releaseCall(handle, key);
+  }
+  for (const limit of new Set([...state.head.limits, ...k.callLimits(handle)])) k.releaseLimit(limit, run, true);
+  k.append(
+    handle,
+    {
+      kind: 'end',
+      status: ending.status,
+      ...(ending.reason === undefined ? {} : { reason: ending.reason }),
+      ...(ending.meta === undefined ? {} : { meta: ending.meta }),
+    },
+    ending.data,
+  );
+  if (state.head.expireAt !== null) k.dropTimer(run, '$expire');
+  afterEnd(k, handle, ending, attempt);
+  for (const waiter of k.waiters(runMatch(run)))
+    resolve(k, waiter.run, waiter.key, {
+      source: 'run',
+      data: ending.data,
+      error: ending.status !== 'completed',
+      from: {
+        run,
+        status: ending.status,
+        reason: ending.reason ?? null,
+        ...(ending.meta === undefined ? {} : { meta: ending.meta }),
+      },
+    });
+}
+
+function afterEnd(k: Kernel, handle: RunHandle, ending: Ending, attempt: number): void {
+  const { state } = handle;
+  const { head } = state;
+  const translator = k.translators[head.executor];
+  if (!translator?.ended) return;
+  const task = k.tasks.at(head.task, head.version);
+  const deadLetterId = k.ids.next(k.now);
+  const effects = translator.ended({
+    run: head.id,
+    alias: head.alias,
+    task: { id: head.task, executor: head.executor, data: task?.data ?? '{}' },
+    status: ending.status,
+    output: ending.status === 'completed' ? ending.data : null,
+    error: ending.status === 'completed' ? null : ending.data,
+    reason: ending.reason ?? null,
+    input: state.input,
+    meta: head.meta,
+    events: k.eventsOf(handle),
+    createdAt: head.createdAt,
+    endedAt: k.now,
+    attempt,
+    outcomeMeta: ending.meta ?? null,
+    parent: head.parent,
+    scheduledAt: head.scheduledAt,
+    deadLetterId,
+    listens: (name) => k.listens(name),
+  });
+  if (effects.deadLetter) k.putDeadLetter(deadLetterId, head.id, effects.deadLetter.data);
+  for (const spec of effects.starts ?? []) start(k, spec);
+  if (effects.events && effects.events.length > 0) ingest(k, effects.events);
+}

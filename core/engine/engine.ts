@@ -1,0 +1,175 @@
+import type { LeasedCall } from '../model/call.ts';
+import type { Command, CommandResult } from '../model/command.ts';
+import { assertNever } from '../model/errors.ts';
+import { NEVER_MS, RECOVERY_ALARM_MS } from '../model/limits.ts';
+import type { Query, QueryResult } from '../model/query.ts';
+import { cancel } from './cancel.ts';
+import { ingest } from './ingest.ts';
+import { Kernel, type KernelOptions } from './kernel.ts';
+import { leasePull, pump } from './lease.ts';
+import { answer } from './queries.ts';
+import { register, unregister } from './register.ts';
+import { report } from './report.ts';
+import { armRetention } from './retention.ts';
+import { retryDeadLetter } from './dead-letters.ts';
+import { deleteSchedule, pauseSchedule, putSchedule } from './schedules.ts';
+import { start } from './start.ts';
+import { completeToken } from './token.ts';
+import { wake } from './wake.ts';
+
+export type Applied = { ok: true; results: CommandResult[] } | { ok: false; error: unknown };
+
+/**
+ * The engine of one cell. Every method that changes something is one transaction; what it wants done goes to `effects` after it.
+ * Nothing here waits: the host holds effects until the commit is durable.
+ */
+export class Engine {
+  readonly kernel: Kernel;
+  #alarm: number | null = null;
+
+  constructor(options: KernelOptions) {
+    this.kernel = new Kernel(options);
+    // What is due is known before anything is taken, so that nothing younger overtakes it.
+    this.#transact(() => {
+      armRetention(this.kernel);
+      while (wake(this.kernel));
+    });
+  }
+
+  /** One request's commands: all or nothing. Throws EngineError. */
+  apply(commands: Command[]): CommandResult[] {
+    return this.#transact(() => commands.map((command) => this.#execute(command)));
+  }
+
+  /** Several requests in one commit. One that throws fails alone: then each is done by itself. */
+  applyGroup(requests: Command[][]): Applied[] {
+    if (requests.length > 1) {
+      try {
+        return this.#transact(() =>
+          requests.map((commands) => ({ ok: true, results: commands.map((command) => this.#execute(command)) })),
+        );
+      } catch {
+        // Rolled back whole; the one at fault shows itself below.
+      }
+    }
+    return requests.map((commands) => {
+      try {
+        return { ok: true, results: this.apply(commands) };
+      } catch (error) {
+        return { ok: false, error };
+      }
+    });
+  }
+
+  /** Timers. Returns true when there is more due than one transaction takes. */
+  wake(): boolean {
+    return this.#transact(() => wake(this.kernel));
+  }
+
+  lease(request: { pool: string; max: number; holdMs: number; holder: string }): LeasedCall[] {
+    return this.#transact(() => leasePull(this.kernel, request));
+  }
+
+  query<Q extends Query>(query: Q): QueryResult<Q> {
+    this.kernel.tick();
+    return answer(this.kernel, query);
+  }
+
+  #transact<T>(body: () => T): T {
+    const { kernel } = this;
+    kernel.tick();
+    let calls: LeasedCall[];
+    let result: T;
+    try {
+      [result, calls] = kernel.sql.transaction(() => {
+        const value = body();
+        const ready = pump(kernel);
+        return [value, ready] as const;
+      });
+    } catch (error) {
+      kernel.rolledBack();
+      throw error;
+    }
+    kernel.committed();
+    if (calls.length > 0) kernel.effects.dispatch(calls);
+    this.#armAlarm();
+    return result;
+  }
+
+  #armAlarm(): void {
+    const { kernel } = this;
+    const recovery = kernel.leases.size > 0 ? kernel.now + RECOVERY_ALARM_MS : NEVER_MS;
+    const due = Math.min(kernel.nextDue, recovery);
+    const next = due >= NEVER_MS ? null : due;
+    // An alarm that only guards against a lost object need not move with every call.
+    if (
+      next === this.#alarm ||
+      (next !== null && this.#alarm !== null && this.#alarm > kernel.now && next === recovery && this.#alarm <= next)
+    )
+      return;
+    this.#alarm = next;
+    kernel.effects.alarm(next);
+  }
+
+  /** The alarm has fired, or was lost with the process: the next transition sets it anew. */
+  forgetAlarm(): void {
+    this.#alarm = null;
+  }
+
+  #execute(command: Command): CommandResult {
+    const k = this.kernel;
+    switch (command.type) {
+      case 'ingest':
+        return { type: 'ingest', ...ingest(k, command.events) };
+      case 'start':
+        return { type: 'start', ...start(k, command.spec) };
+      case 'report':
+        return report(k, command);
+      case 'extend': {
+        const handle = k.find(command.run);
+        const held = handle && [...handle.state.pending.values()].find((pending) => pending.lease === command.lease);
+        if (!handle || !held) return { type: 'extend', result: 'stale', status: handle?.state.status ?? null };
+        if (!handle.state.cancelling) k.moveLease(handle, held.key, command.untilMs);
+        return { type: 'extend', result: 'live', status: handle.state.status };
+      }
+      case 'cancel':
+        return { type: 'cancel', result: cancel(k, command.run, command.reason, command.graceMs) };
+      case 'complete-token':
+        return completeToken(k, command);
+      case 'register':
+        return register(k, command);
+      case 'unregister':
+        return unregister(k, command.group);
+      case 'put-schedule':
+        return putSchedule(k, command.schedule);
+      case 'pause-schedule':
+        return pauseSchedule(k, command);
+      case 'delete-schedule':
+        return { type: 'delete-schedule', found: deleteSchedule(k, command.id) };
+      case 'set-limit':
+        k.putLimit(
+          command.limit,
+          {
+            ...(command.paused === undefined ? {} : { paused: command.paused }),
+            ...(command.pinned === undefined ? {} : { pinned: command.pinned }),
+          },
+          true,
+        );
+        return { type: 'set-limit' };
+      case 'put-record': {
+        const before = command.ifAbsent ? k.record(command.collection, command.id) : null;
+        if (before) return { type: 'put-record', written: false, data: before.data };
+        k.putRecord(command.collection, command.id, command.data, command.expiresAt ?? null);
+        return { type: 'put-record', written: true, data: command.data };
+      }
+      case 'delete-record':
+        return { type: 'delete-record', found: k.deleteRecord(command.collection, command.id) };
+      case 'retry-dead-letter':
+        return { type: 'retry-dead-letter', ...retryDeadLetter(k, command.id, command.overrides) };
+      case 'delete-dead-letter':
+        return { type: 'delete-dead-letter', found: k.deleteDeadLetter(command.id) };
+      default:
+        return assertNever(command);
+    }
+  }
+}

@@ -1,0 +1,263 @@
+import { limitsOf } from '../flow/lanes.ts';
+import type { RunStatus } from '../model/call.ts';
+import { assertNever } from '../model/errors.ts';
+import { MAX_PAGE, NEVER_MS } from '../model/limits.ts';
+import type {
+  DeadLetterRecord,
+  EngineStats,
+  LimitRecord,
+  Page,
+  PendingRecord,
+  Query,
+  QueryResult,
+  RunDetail,
+  RunRecord,
+} from '../model/query.ts';
+import type { SqlRow, SqlValue } from '../ports.ts';
+import type { EventRow } from '../store/event-store.ts';
+import type { RunRow } from '../store/run-store.ts';
+import type { Kernel, RunHandle } from './kernel.ts';
+import { tokenMatch } from './matching.ts';
+import { scheduleOf, schedules } from './schedules.ts';
+
+const DEFAULT_PAGE = 50;
+
+/** Reads only. Bounded: every list is a page. */
+export function answer<Q extends Query>(k: Kernel, query: Q): QueryResult<Q> {
+  return dispatch(k, query) as QueryResult<Q>;
+}
+
+function dispatch(k: Kernel, query: Query): unknown {
+  switch (query.type) {
+    case 'run': {
+      const row = rowOf(k, query.run);
+      return row ? runRecord(k, row) : null;
+    }
+    case 'run-detail': {
+      const row = rowOf(k, query.run);
+      return row ? runDetail(k, row) : null;
+    }
+    case 'history': {
+      const row = rowOf(k, query.run);
+      return row ? k.runs.history(row.id, query.afterSeq ?? 0, query.limit ?? MAX_PAGE) : [];
+    }
+    case 'runs':
+      return listRuns(k, query);
+    case 'event':
+      return k.events.get(query.id);
+    case 'events':
+      return listEvents(k, query);
+    case 'event-runs':
+      return (k.events.get(query.event)?.runs ?? []).flatMap((run) => {
+        const row = rowOf(k, run);
+        return row ? [runRecord(k, row)] : [];
+      });
+    case 'tasks':
+      return k.tasks.list(query.group);
+    case 'task':
+      return k.tasks.get(query.id);
+    case 'schedules':
+      return schedules(k, query.prefix ?? '');
+    case 'schedule':
+      return scheduleOf(k, query.id);
+    case 'records':
+      return page(
+        k,
+        query,
+        `SELECT id, data, updated_at, expires_at FROM records`,
+        [
+          ['collection = ?', query.collection],
+          ['(expires_at IS NULL OR expires_at > ?)', k.now],
+        ],
+        (row) => ({
+          id: row.id as string,
+          data: k.payloads.get(`k:${query.collection}:${row.id}`, row.data as SqlValue) as string,
+          updatedAt: row.updated_at as number,
+          expiresAt: row.expires_at as number | null,
+        }),
+      );
+    case 'record': {
+      const record = k.record(query.collection, query.id);
+      return record && { id: query.id, ...record };
+    }
+    case 'dead-letters':
+      return page(k, query, `SELECT id, run, at, data FROM dead_letters`, [], (row) => deadLetter(k, row));
+    case 'dead-letter': {
+      const row = k.sql.all(`SELECT id, run, at, data FROM dead_letters WHERE id = ?`, query.id)[0];
+      return row ? deadLetter(k, row) : null;
+    }
+    case 'limits':
+      return listLimits(k, query.prefix ?? '');
+    case 'waiters':
+      return k.waiters(tokenMatch(query.token)).flatMap(({ run, key }) => {
+        const handle = k.find(run);
+        return handle ? pendingOf(k, handle).filter((pending) => pending.key === key) : [];
+      });
+    case 'stats':
+      return stats(k);
+    case 'clock':
+      return { nowMs: k.now };
+    default:
+      return assertNever(query);
+  }
+}
+
+function rowOf(k: Kernel, idOrAlias: string): RunRow | null {
+  const byId = k.sql.all<RunRow>(`SELECT * FROM runs WHERE id = ?`, idOrAlias)[0];
+  if (byId) return byId;
+  const run = k.nameOf(`alias:${idOrAlias}`);
+  return run === null ? null : (k.sql.all<RunRow>(`SELECT * FROM runs WHERE id = ?`, run)[0] ?? null);
+}
+
+function runRecord(k: Kernel, row: RunRow): RunRecord {
+  const head = k.runs.headOf(row);
+  const ended = row.ended_at !== null;
+  const last = ended ? k.runs.history(row.id, row.seq - 1, 1)[0] : undefined;
+  const live = ended ? null : k.find(row.id)?.state;
+  return {
+    id: row.id,
+    alias: row.alias,
+    task: row.task,
+    taskVersion: row.version,
+    status: row.status as RunStatus,
+    reason: row.reason,
+    createdAt: row.created_at,
+    startedAt: row.started_at ?? live?.startedAt ?? null,
+    endedAt: row.ended_at,
+    seq: live?.seq ?? row.seq,
+    input: k.runs.inputOf(row),
+    output: row.status === 'completed' ? (last?.data ?? null) : null,
+    error: ended && row.status !== 'completed' ? (last?.data ?? null) : null,
+    outcomeMeta: last?.body.kind === 'end' ? (last.body.meta ?? null) : null,
+    cancelling: live?.cancelling ?? false,
+    meta: row.meta,
+    eventIds: head.eventIds,
+    labels: head.labels,
+    parent: head.parent,
+    scheduledAt: head.scheduledAt,
+  };
+}
+
+function runDetail(k: Kernel, row: RunRow): RunDetail {
+  const handle = k.find(row.id);
+  return {
+    ...runRecord(k, row),
+    steps: handle ? [...handle.state.steps] : [],
+    pending: handle ? pendingOf(k, handle) : [],
+  };
+}
+
+function pendingOf(k: Kernel, handle: RunHandle): PendingRecord[] {
+  const run = handle.state.head.id;
+  return [...handle.state.pending.values()].map((pending) => {
+    const push = k.leases.of(run, pending.key);
+    const wait = pending.wait;
+    return {
+      run,
+      key: pending.key,
+      kind: pending.kind,
+      dueAt: pending.dueAt,
+      attempt: pending.attempt,
+      leased: push !== undefined || pending.lease !== null,
+      lease: push?.token ?? pending.lease,
+      lane: k.laneOf(handle, pending.key),
+      data: pending.call?.data ?? null,
+      meta: pending.meta ?? pending.call?.meta ?? null,
+      target:
+        wait === null || wait.kind === 'sleep'
+          ? null
+          : wait.kind === 'event'
+            ? wait.name
+            : wait.kind === 'run'
+              ? wait.run
+              : wait.token,
+    };
+  });
+}
+
+function listRuns(k: Kernel, query: Extract<Query, { type: 'runs' }>): Page<RunRecord> {
+  const where: Array<[string, SqlValue]> = [];
+  if (query.task !== undefined) where.push(['task = ?', query.task]);
+  if (query.taskPrefix !== undefined)
+    where.push(['substr(task, 1, length(?1)) = ?1'.replaceAll('?1', quote(query.taskPrefix)), null]);
+  if (query.status !== undefined) where.push(['status = ?', query.status]);
+  if (query.parent !== undefined) where.push(['parent = ?', query.parent]);
+  if (query.label !== undefined) where.push(['id IN (SELECT run FROM labels WHERE label = ?)', query.label]);
+  if (query.fromMs !== undefined) where.push(['created_at >= ?', query.fromMs]);
+  if (query.toMs !== undefined) where.push(['created_at <= ?', query.toMs]);
+  return page(k, query, `SELECT * FROM runs`, where, (row) => runRecord(k, row as RunRow));
+}
+
+function listEvents(
+  k: Kernel,
+  query: Extract<Query, { type: 'events' }>,
+): QueryResult<Extract<Query, { type: 'events' }>> {
+  const where: Array<[string, SqlValue]> = [];
+  if (query.name !== undefined) where.push(['name = ?', query.name]);
+  if (query.fromMs !== undefined) where.push(['received_at >= ?', query.fromMs]);
+  if (query.toMs !== undefined) where.push(['received_at <= ?', query.toMs]);
+  return page(k, query, `SELECT * FROM events`, where, (row) => k.events.recordOf(row as EventRow));
+}
+
+/** Keyset pages by id. A condition whose value is null has none to bind. */
+function page<T extends object>(
+  k: Kernel,
+  request: { cursor?: string; limit?: number; order?: 'asc' | 'desc' },
+  select: string,
+  where: Array<[string, SqlValue]>,
+  read: (row: SqlRow) => T,
+): Page<T> {
+  const limit = Math.max(1, Math.min(request.limit ?? DEFAULT_PAGE, MAX_PAGE));
+  const ascending = request.order === 'asc';
+  const conditions = [...where];
+  if (request.cursor !== undefined) conditions.push([ascending ? 'id > ?' : 'id < ?', request.cursor]);
+  const text = conditions.length > 0 ? ` WHERE ${conditions.map(([condition]) => condition).join(' AND ')}` : '';
+  const rows = k.sql.all(
+    `${select}${text} ORDER BY id ${ascending ? 'ASC' : 'DESC'} LIMIT ${limit + 1}`,
+    ...conditions.map(([, value]) => value).filter((value) => value !== null),
+  );
+  const items = rows.slice(0, limit);
+  return rows.length > limit
+    ? { items: items.map(read), cursor: items.at(-1)?.id as string }
+    : { items: items.map(read) };
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+function deadLetter(k: Kernel, row: SqlRow): DeadLetterRecord & { record: RunRecord | null } {
+  const run = rowOf(k, row.run as string);
+  return {
+    id: row.id as string,
+    run: row.run as string,
+    at: row.at as number,
+    data: k.payloads.get(`d:${row.id}`, row.data as SqlValue) as string,
+    record: run ? runRecord(k, run) : null,
+  };
+}
+
+function listLimits(k: Kernel, prefix: string): LimitRecord[] {
+  const waiting = new Map<string, number>();
+  for (const row of k.sql.all<{ bucket: string; n: number }>(
+    `SELECT bucket, count(*) AS n FROM pending WHERE bucket > '' GROUP BY bucket`,
+  ))
+    for (const key of limitsOf(row.bucket)) waiting.set(key, (waiting.get(key) ?? 0) + row.n);
+  return k.limits
+    .list()
+    .filter((limit) => limit.key.startsWith(prefix))
+    .map((limit) => ({ ...limit, held: k.limits.held(limit.key), waiting: waiting.get(limit.key) ?? 0 }));
+}
+
+function stats(k: Kernel): EngineStats {
+  const count = (table: string): number => k.sql.all<{ n: number }>(`SELECT count(*) AS n FROM ${table}`)[0]?.n ?? 0;
+  return {
+    nowMs: k.now,
+    runs: count('runs'),
+    pending: count('pending'),
+    inFlight: k.leases.size,
+    ready: k.ready.size,
+    nextDueAt: k.nextDue >= NEVER_MS ? null : k.nextDue,
+    rowsWritten: k.sql.rowsWritten(),
+  };
+}

@@ -1,0 +1,61 @@
+import type { Command, ResultOf } from '../model/command.ts';
+import type { TaskSpec } from '../model/task.ts';
+import type { Kernel } from './kernel.ts';
+import { deleteSchedule, putSchedule, schedules } from './schedules.ts';
+
+/** Cron triggers of a task are schedules of this prefix and the trigger's number. */
+function cronPrefix(task: string): string {
+  return `task:${task}:`;
+}
+
+export function register(k: Kernel, command: Extract<Command, { type: 'register' }>): ResultOf<'register'> {
+  const versions: Record<string, number> = {};
+  let modified = false;
+  for (const task of command.tasks) {
+    const { version, modified: changed } = k.tasks.put(task, k.now);
+    versions[task.id] = version;
+    if (changed) {
+      modified = true;
+      armCrons(k, task);
+    }
+  }
+  const removed = command.replace
+    ? k.tasks
+        .list(command.group)
+        .filter((task) => !(task.id in versions))
+        .map((task) => task.id)
+    : [];
+  for (const id of removed) removeTask(k, id);
+  return { type: 'register', modified: modified || removed.length > 0, versions, removed };
+}
+
+export function unregister(k: Kernel, group: string): ResultOf<'unregister'> {
+  const removed = k.tasks.list(group).map((task) => task.id);
+  for (const id of removed) removeTask(k, id);
+  return { type: 'unregister', removed };
+}
+
+function removeTask(k: Kernel, id: string): void {
+  k.tasks.remove(id);
+  for (const schedule of schedules(k, cronPrefix(id))) deleteSchedule(k, schedule.id);
+}
+
+function armCrons(k: Kernel, task: TaskSpec): void {
+  const wanted = new Map<string, Extract<TaskSpec['triggers'][number], { kind: 'cron' }>>(
+    task.triggers.flatMap((trigger, i) =>
+      trigger.kind === 'cron' ? [[`${cronPrefix(task.id)}${i}`, trigger] as const] : [],
+    ),
+  );
+  for (const schedule of schedules(k, cronPrefix(task.id)))
+    if (!wanted.has(schedule.id)) deleteSchedule(k, schedule.id);
+  for (const [id, trigger] of wanted)
+    putSchedule(k, {
+      id,
+      cron: trigger.cron,
+      task: task.id,
+      input: null,
+      ...(trigger.timezone === undefined ? {} : { timezone: trigger.timezone }),
+      ...(trigger.jitterMs === undefined ? {} : { jitterMs: trigger.jitterMs }),
+      ...(trigger.event === undefined ? {} : { event: trigger.event }),
+    });
+}

@@ -1,0 +1,81 @@
+import { compileExpression, evaluate, type JsonValue } from '../events/expression/index.ts';
+import type { RunHead } from '../history/state.ts';
+import { type CallSpec, MAIN, type StartSpec } from '../model/call.ts';
+import type { StartResult } from '../model/command.ts';
+import { EngineError } from '../model/errors.ts';
+import type { EventRecord } from '../model/event.ts';
+import { NEVER_MS } from '../model/limits.ts';
+import type { LimitSpec, TaskRecord } from '../model/task.ts';
+import type { Kernel } from './kernel.ts';
+
+/** Starts a run, or answers the one that its id, alias or idempotency key names. */
+export function start(k: Kernel, spec: StartSpec, events: EventRecord[] | null = null): StartResult {
+  const known = findKnown(k, spec);
+  if (known) return known;
+  const task = k.tasks.get(spec.task);
+  if (!task) throw new EngineError('unknown-task', `no task "${spec.task}" is registered`);
+
+  const id = spec.id ?? k.ids.next(k.now);
+  const call: CallSpec = spec.call ?? { key: MAIN };
+  const limits = limitsFor(k, task, spec, events);
+  for (const limit of call.limits ?? []) k.putLimit(limit);
+  const head: RunHead = {
+    id,
+    alias: spec.alias ?? null,
+    task: task.id,
+    version: task.version,
+    createdAt: k.now,
+    dueAt: Math.max(k.now, spec.dueAt ?? call.dueAt ?? k.now),
+    meta: spec.meta ?? null,
+    scheduledAt: spec.scheduledAt ?? null,
+    parent: spec.parent ?? null,
+    eventIds: events ? events.map((event) => event.id) : (spec.eventIds ?? []),
+    labels: spec.labels ?? [],
+    call: spec.priorityMs === undefined ? call : { ...call, priorityMs: spec.priorityMs },
+    maxAttempts: spec.maxAttempts ?? task.maxAttempts,
+    retry: spec.retry ?? null,
+    limits: limits.map((limit) => limit.key),
+    expireAt: spec.expireAt ?? null,
+    executor: task.executor,
+    pool: task.mode === 'pull' ? (task.pool ?? '') : null,
+  };
+  const handle = k.create(head, spec.input);
+  if (events) handle.events = events;
+  if (spec.alias !== undefined) k.putName(`alias:${spec.alias}`, id, NEVER_MS);
+  if (spec.dedupe) k.putName(`key:${spec.dedupe.key}`, id, spec.dedupe.untilMs);
+  if (spec.expireAt !== undefined) k.putTimer(id, '$expire', 'expire', spec.expireAt);
+  return { run: id, deduplicated: false, createdAt: k.now };
+}
+
+function findKnown(k: Kernel, spec: StartSpec): StartResult | null {
+  const run =
+    (spec.id !== undefined && k.find(spec.id) ? spec.id : null) ??
+    (spec.alias !== undefined ? k.nameOf(`alias:${spec.alias}`) : null) ??
+    (spec.dedupe ? k.nameOf(`key:${spec.dedupe.key}`) : null);
+  const handle = run === null ? null : k.find(run);
+  return handle && { run: handle.state.head.id, deduplicated: true, createdAt: handle.state.head.createdAt };
+}
+
+function limitsFor(k: Kernel, task: TaskRecord, spec: StartSpec, events: EventRecord[] | null): LimitSpec[] {
+  const limits: LimitSpec[] = task.limits.map(({ expression, ...limit }) => {
+    if (expression === undefined) return limit;
+    const body = events?.[0]?.body;
+    const compiled = compileExpression(expression);
+    const value = compiled.ok
+      ? evaluate(compiled.expression, {
+          ...(body === undefined ? {} : { event: JSON.parse(body) as JsonValue }),
+          nowMs: k.now,
+        })
+      : null;
+    // A key that cannot be evaluated still bounds: all such runs share one key.
+    const text = value?.ok
+      ? typeof value.value === 'string'
+        ? value.value
+        : (JSON.stringify(value.value) ?? 'null')
+      : '';
+    return { ...limit, key: `${limit.key}:${text}` };
+  });
+  limits.push(...(spec.limits ?? []));
+  for (const limit of limits) k.putLimit(limit);
+  return limits;
+}

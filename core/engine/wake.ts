@@ -1,0 +1,63 @@
+import { TIMERS_PER_TICK } from '../model/limits.ts';
+import { endRun } from './end.ts';
+import type { Kernel } from './kernel.ts';
+import { lapse } from './lease.ts';
+import { collectGarbage, RETENTION_OWNER } from './retention.ts';
+import { fireSchedule, SCHEDULE_OWNER } from './schedules.ts';
+
+/** Looks at everything that has become due since the last time. True: there is more. */
+export function wake(k: Kernel): boolean {
+  for (const lease of k.leases.expired(k.now)) {
+    const handle = k.find(lease.run);
+    k.dropPush(lease);
+    if (!handle) continue;
+    k.releaseCall(handle, lease.key);
+    k.recheck(handle, lease.key);
+  }
+  const rows = k.sql.all<{ owner: string; key: string; kind: string; due: number; lease: string | null }>(
+    `SELECT owner, key, kind, due, lease FROM pending WHERE bucket = '' AND due > ? AND due <= ? ORDER BY due LIMIT ?`,
+    k.watermark,
+    k.now,
+    TIMERS_PER_TICK + 1,
+  );
+  const more = rows.length > TIMERS_PER_TICK;
+  // Rows of one due time are taken whole, or the watermark would hide the rest of them.
+  const batch = more ? rows.filter((row) => row.due < (rows.at(-1)?.due as number)) : rows;
+  const taken = batch.length > 0 || !more ? batch : allAt(k, rows[0]?.due as number);
+  for (const row of taken) fire(k, row);
+  k.watermark = more ? (taken.at(-1)?.due as number) : k.now;
+  k.findNextDue();
+  return more;
+}
+
+function allAt(
+  k: Kernel,
+  due: number,
+): Array<{ owner: string; key: string; kind: string; due: number; lease: string | null }> {
+  return k.sql.all(`SELECT owner, key, kind, due, lease FROM pending WHERE bucket = '' AND due = ?`, due);
+}
+
+function fire(k: Kernel, row: { owner: string; key: string; kind: string; lease: string | null }): void {
+  switch (row.kind) {
+    case 'schedule':
+      return fireSchedule(k, row.owner.slice(SCHEDULE_OWNER.length));
+    case 'retention':
+      return collectGarbage(k, row.owner === RETENTION_OWNER);
+    case 'expire': {
+      k.dropTimer(row.owner, row.key);
+      const handle = k.find(row.owner);
+      if (handle && handle.state.startedAt === null)
+        endRun(k, handle, { status: 'failed', data: null, reason: 'expired' });
+      return;
+    }
+    default:
+      if (row.lease !== null) {
+        const handle = k.find(row.owner);
+        const pending = handle?.state.pending.get(row.key);
+        // The holder may have extended it in this very transaction.
+        if (handle && pending && pending.lease === row.lease && pending.dueAt <= k.now) lapse(k, handle, row.key);
+        return;
+      }
+      k.pushReady({ run: row.owner, key: row.key });
+  }
+}

@@ -1,0 +1,159 @@
+import { type CallSpec, MAIN } from '../model/call.ts';
+import { assertNever } from '../model/errors.ts';
+import type { HistoryEntry } from '../model/history.ts';
+import type { Payload } from '../model/payload.ts';
+import type { Pending, RunHead, RunState } from './state.ts';
+
+/** The state of a run right after its start. */
+export function openRun(head: RunHead, input: Payload | null): RunState {
+  const state: RunState = {
+    head,
+    input,
+    status: 'running',
+    reason: null,
+    output: null,
+    outcomeMeta: null,
+    startedAt: null,
+    endedAt: null,
+    cancelling: false,
+    seq: 0,
+    againSeq: 0,
+    steps: [],
+    stepKeys: new Set(),
+    pending: new Map(),
+  };
+  putCall(state, head.call, head.dueAt, 0);
+  return state;
+}
+
+/** The only place where a run's state changes: every transition appends entries and applies them here. */
+export function applyEntry(state: RunState, entry: HistoryEntry): void {
+  const { body, atMs, seq } = entry;
+  state.seq = seq;
+  switch (body.kind) {
+    case 'start':
+      return;
+    case 'step': {
+      const waited = state.pending.get(body.key);
+      state.steps.push({
+        seq,
+        atMs,
+        key: body.key,
+        source: body.source,
+        error: body.error ?? false,
+        data: entry.data,
+        meta: body.meta ?? waited?.meta ?? null,
+        from: body.from ?? null,
+      });
+      state.stepKeys.add(body.key);
+      if (body.key !== MAIN) state.pending.delete(body.key);
+      if (body.ends !== undefined) state.pending.delete(body.ends);
+      if (body.renews !== undefined) renew(state, body.renews);
+      const then = body.then ?? waited?.then;
+      if (then) putCall(state, then, then.dueAt ?? atMs, seq);
+      const again = body.again ?? waited?.again ?? 'none';
+      if (again === 'each' || (again === 'last' && !hasLastGroup(state))) askMain(state, atMs, seq);
+      return;
+    }
+    case 'plan':
+      if (body.ends !== undefined) state.pending.delete(body.ends);
+      for (const call of body.calls) putCall(state, call, call.dueAt ?? atMs, seq);
+      return;
+    case 'wait':
+      if (body.ends !== undefined) state.pending.delete(body.ends);
+      state.pending.set(body.key, {
+        key: body.key,
+        kind: body.wait.kind,
+        dueAt: body.untilMs,
+        attempt: 0,
+        lease: null,
+        leaseSeq: seq,
+        seq,
+        again: body.again ?? 'each',
+        call: null,
+        wait: body.wait,
+        then: body.then ?? null,
+        meta: body.meta ?? null,
+      });
+      return;
+    case 'retry':
+      change(state, body.key, { attempt: body.attempt, dueAt: body.dueAt, lease: body.lease ?? null, leaseSeq: seq });
+      return;
+    case 'again':
+      if (body.ends !== undefined) state.pending.delete(body.ends);
+      askMain(state, atMs, seq);
+      return;
+    case 'done':
+      state.pending.delete(body.ends);
+      return;
+    case 'lease':
+      state.startedAt ??= atMs;
+      change(state, body.key, { lease: body.lease, dueAt: body.untilMs, leaseSeq: seq });
+      return;
+    case 'lapse':
+      change(state, body.key, { lease: null, dueAt: body.dueAt });
+      return;
+    case 'cancelling':
+      state.cancelling = true;
+      state.reason = body.reason ?? null;
+      return;
+    case 'note':
+      return;
+    case 'end':
+      state.status = body.status;
+      state.reason = body.reason ?? null;
+      state.output = entry.data;
+      state.outcomeMeta = body.meta ?? null;
+      state.endedAt = atMs;
+      state.pending.clear();
+      return;
+    default:
+      assertNever(body);
+  }
+}
+
+export function foldHistory(head: RunHead, input: Payload | null, entries: Iterable<HistoryEntry>): RunState {
+  const state = openRun(head, input);
+  for (const entry of entries) applyEntry(state, entry);
+  return state;
+}
+
+function putCall(state: RunState, call: CallSpec, dueAt: number, seq: number): void {
+  state.pending.set(call.key, {
+    key: call.key,
+    kind: 'call',
+    dueAt,
+    attempt: 0,
+    lease: null,
+    leaseSeq: seq,
+    seq,
+    again: call.again ?? 'none',
+    call,
+    wait: null,
+    then: null,
+    meta: null,
+  });
+}
+
+function change(state: RunState, key: string, changes: Partial<Pending>): void {
+  const pending = state.pending.get(key);
+  if (pending) state.pending.set(key, { ...pending, ...changes });
+}
+
+/** A finished step gives the call that is under way its retries back. */
+function renew(state: RunState, key: string): void {
+  if ((state.pending.get(key)?.attempt ?? 0) > 0) change(state, key, { attempt: 0 });
+}
+
+function askMain(state: RunState, atMs: number, seq: number): void {
+  state.againSeq = seq;
+  const main = state.pending.get(MAIN);
+  if (!main) putCall(state, { key: MAIN }, atMs, seq);
+  else if (main.attempt > 0 || main.dueAt > atMs)
+    state.pending.set(MAIN, { ...main, attempt: 0, dueAt: Math.min(main.dueAt, atMs) });
+}
+
+function hasLastGroup(state: RunState): boolean {
+  for (const pending of state.pending.values()) if (pending.again === 'last' && pending.key !== MAIN) return true;
+  return false;
+}

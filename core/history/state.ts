@@ -1,0 +1,65 @@
+import type { Again, CallSpec, RunStatus, StepEntry } from '../model/call.ts';
+import type { WaitKind } from '../model/history.ts';
+import type { JsonText, Payload } from '../model/payload.ts';
+import type { RetryPolicy } from '../schedule/backoff.ts';
+
+/** The half of a run that never changes: written when it starts, history entry 0. */
+export interface RunHead {
+  id: string;
+  alias: string | null;
+  task: string;
+  version: number;
+  createdAt: number;
+  dueAt: number;
+  meta: JsonText | null;
+  scheduledAt: number | null;
+  parent: { run: string; key: string } | null;
+  eventIds: string[];
+  labels: string[];
+  call: CallSpec;
+  maxAttempts: number;
+  retry: RetryPolicy | null;
+  /** Limit keys, in order; they name the run's lane. */
+  limits: string[];
+  expireAt: number | null;
+  executor: string;
+  pool: string | null;
+}
+
+/** A call or wait that is not resolved. Immutable: a change makes a new object. */
+export interface Pending {
+  key: string;
+  kind: 'call' | WaitKind['kind'];
+  dueAt: number;
+  attempt: number;
+  /** Pull leases only; a push lease lives in memory. */
+  lease: string | null;
+  /** Position of the entry that leased it: entries above it are the holder's work, or news for it. */
+  leaseSeq: number;
+  /** History position of the entry that made it. */
+  seq: number;
+  again: Again;
+  call: CallSpec | null;
+  wait: WaitKind | null;
+  then: CallSpec | null;
+  meta: JsonText | null;
+}
+
+export interface RunState {
+  head: RunHead;
+  /** Loaded on demand for large inputs; undefined = not loaded yet. */
+  input: Payload | null;
+  status: RunStatus;
+  reason: string | null;
+  output: Payload | null;
+  outcomeMeta: JsonText | null;
+  startedAt: number | null;
+  endedAt: number | null;
+  cancelling: boolean;
+  seq: number;
+  /** Position of the newest entry that asked for the main call to run (again). */
+  againSeq: number;
+  steps: StepEntry[];
+  stepKeys: Set<string>;
+  pending: Map<string, Pending>;
+}

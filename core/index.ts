@@ -1,0 +1,2 @@
+export { Engine, type Applied } from './engine/engine.ts';
+export type { KernelOptions } from './engine/kernel.ts';

@@ -1,0 +1,192 @@
+import type { RetryPolicy } from '../schedule/backoff.ts';
+import type { EventInput, EventRecord } from './event.ts';
+import type { JsonText, Payload } from './payload.ts';
+import type { LimitSpec } from './task.ts';
+
+/** Key of a run's main call: the one that discovers what comes next. */
+export const MAIN = '';
+
+export type RunStatus = 'running' | 'completed' | 'failed' | 'cancelled';
+
+/**
+ * What follows when a key of a run is resolved. `each`: the main call runs again. `last`: it runs again once no other
+ * pending key of the run is waiting with `last`. `none`: nothing.
+ */
+export type Again = 'none' | 'each' | 'last';
+
+/** A call or wait resolves into a step of this source; compat chooses the memo's shape from it. */
+export type StepSource = 'call' | 'sleep' | 'event' | 'timeout' | 'run' | 'token';
+
+export interface EndedRef {
+  run: string;
+  status: RunStatus;
+  reason: string | null;
+  meta?: JsonText;
+}
+
+export interface StepEntry {
+  seq: number;
+  atMs: number;
+  key: string;
+  source: StepSource;
+  error: boolean;
+  data: Payload | null;
+  meta: JsonText | null;
+  /** Source 'run': which run, how it ended, and the meta of the outcome that ended it. */
+  from: EndedRef | null;
+}
+
+export interface CallSpec {
+  key: string;
+  /** Default: now. */
+  dueAt?: number;
+  data?: Payload;
+  meta?: JsonText;
+  again?: Again;
+  maxAttempts?: number;
+  retry?: RetryPolicy;
+  limits?: LimitSpec[];
+  /** Smaller runs earlier within its lane, in ms; default 0. */
+  priorityMs?: number;
+}
+
+export interface StartSpec {
+  /** A bare id (ids.ts), made by the engine when absent. An id that exists answers `deduplicated`. */
+  id?: string;
+  /** A further name by which the run is found; unique among runs that are kept. */
+  alias?: string;
+  task: string;
+  input: Payload | null;
+  /** Stored events that the run receives, besides or instead of input. */
+  eventIds?: string[];
+  /** Opaque, per run: what compat must remember (headers, options, trace context). */
+  meta?: JsonText;
+  dueAt?: number;
+  /** First call; default the main call without data. */
+  call?: CallSpec;
+  limits?: LimitSpec[];
+  maxAttempts?: number;
+  retry?: RetryPolicy;
+  priorityMs?: number;
+  /** The same key again before `untilMs` answers the first run with `deduplicated`. */
+  dedupe?: { key: string; untilMs: number };
+  /** When this run ends, the parent's wait of this key is resolved (source 'run'). */
+  parent?: { run: string; key: string };
+  labels?: string[];
+  /** The time for which a schedule made this run. */
+  scheduledAt?: number;
+  /** Ends unstarted as failed with code 'expired' if its first lease has not happened by then. */
+  expireAt?: number;
+}
+
+interface WaitBase {
+  key: string;
+  /** Absent: waits for ever. Reached: resolved with source 'timeout'. */
+  untilMs?: number;
+  meta?: JsonText;
+  again?: Again;
+  /** What to call when it is resolved, instead of the main call. */
+  then?: CallSpec;
+}
+
+export type Op =
+  /** Memoises a result under a key, once. Resolves whatever is pending under that key. */
+  | { op: 'step'; key: string; data: Payload | null; error?: boolean; meta?: JsonText; again?: Again; then?: CallSpec }
+  | { op: 'plan'; calls: CallSpec[] }
+  | ({ op: 'sleep'; untilMs: number } & WaitBase)
+  /** `expression` sees `event` (the run's first) and `async` (the arriving one). Resolves with the arriving event's body. */
+  | ({ op: 'wait-event'; name: string; expression?: string } & WaitBase)
+  /** Waits for another run; with `start`, starts it in the same transaction. Resolves with its output, or its error (`error: true`). */
+  | ({ op: 'wait-run'; run?: string; start?: StartSpec } & WaitBase)
+  /** `exclusive`: at most one waiter; 'fail' ends this run, 'replace' ends the other's wait as timed out. */
+  | ({ op: 'wait-token'; token: string; exclusive?: 'fail' | 'replace' } & WaitBase)
+  | { op: 'emit'; events: EventInput[] }
+  | { op: 'start'; spec: StartSpec }
+  | { op: 'again'; meta?: JsonText }
+  | { op: 'complete'; output: Payload | null; meta?: JsonText }
+  /**
+   * The attempt failed. `policy`: the engine decides by attempts left; `at`: as policy, but not before that time (and not the backoff's).
+   * Exhausted (or `never`): the run fails, or, with `memoKey`, the error becomes that step's memo and the main call goes on.
+   */
+  | {
+      op: 'fail';
+      error: Payload;
+      retry: 'never' | 'policy' | { at: number };
+      memoKey?: string;
+      meta?: JsonText;
+      /** Pull: a retry stays leased by the same holder until then. */
+      keepLeaseUntilMs?: number;
+    }
+  | { op: 'cancel'; reason?: string }
+  /** An entry of the history that changes no state: log lines, metadata. */
+  | { op: 'note'; name: string; data: Payload | null };
+
+/** What came back from a call. Applying it twice changes nothing. */
+export interface Outcome {
+  ops: Op[];
+  /** Facts of the exchange kept with the history entry: status, headers, timing. */
+  meta?: JsonText;
+}
+
+/** A call on its way to an executor: everything needed to make the request, without asking again. */
+export interface LeasedCall {
+  /** Fencing token of this lease. */
+  lease: string;
+  run: string;
+  alias: string | null;
+  runCreatedAt: number;
+  key: string;
+  /** From 0. */
+  attempt: number;
+  maxAttempts: number;
+  dueAt: number;
+  leasedAt: number;
+  task: { id: string; version: number; executor: string; data: JsonText };
+  input: Payload | null;
+  meta: JsonText | null;
+  scheduledAt: number | null;
+  callData: Payload | null;
+  callMeta: JsonText | null;
+  /** History position at which the call was planned: steps above it are not part of its view, where a vendor wants that. */
+  callSeq: number;
+  /** Newest position of the run. */
+  seq: number;
+  events: EventRecord[];
+  /** In order of completion. */
+  steps: StepEntry[];
+  /** Other keys of this run that are not resolved yet. */
+  pending: string[];
+  /** Labels and priority etc. as at start. */
+  labels: string[];
+}
+
+export interface EndedRun {
+  run: string;
+  alias: string | null;
+  task: { id: string; executor: string; data: JsonText };
+  status: Exclude<RunStatus, 'running'>;
+  output: Payload | null;
+  error: Payload | null;
+  /** Why it ended other than by its own outcome: 'expired', 'cancelled', 'timeout', ... */
+  reason: string | null;
+  input: Payload | null;
+  meta: JsonText | null;
+  events: EventRecord[];
+  createdAt: number;
+  endedAt: number;
+  /** Attempt (from 0) of the call that ended it, and that outcome's meta. */
+  attempt: number;
+  outcomeMeta: JsonText | null;
+  parent: { run: string; key: string } | null;
+  scheduledAt: number | null;
+  /** Id of the dead letter that is written if the effects ask for one. */
+  deadLetterId: string;
+  /** True when some task or wait listens to this event name. */
+  listens(eventName: string): boolean;
+}
+
+export interface EndEffects {
+  events?: EventInput[];
+  starts?: StartSpec[];
+  deadLetter?: { data: JsonText };
+}

@@ -1,0 +1,87 @@
+import type { Outcome, RunStatus, StartSpec } from './call.ts';
+import type { EventInput } from './event.ts';
+import type { JsonText, Payload } from './payload.ts';
+import type { LimitSpec, ScheduleSpec, TaskSpec } from './task.ts';
+
+/** Everything that changes a cell's state from outside. Several are applied in one transaction. */
+export type Command =
+  | { type: 'ingest'; events: EventInput[] }
+  | { type: 'start'; spec: StartSpec }
+  /**
+   * A report of a call. `final` ends the lease. Without a live lease (`lease` absent or stale) finished steps of a running run are
+   * kept once by key and nothing else happens, unless `anyLease`: then all ops apply to a running run (messages that continue a run by themselves).
+   */
+  | {
+      type: 'report';
+      run: string;
+      lease?: string;
+      /** Pull: the lease counts at this attempt (from 0) only; a kept lease outlives one. */ attempt?: number;
+      outcome: Outcome;
+      final: boolean;
+      anyLease?: boolean;
+    }
+  /** Pull: the holder lives. Answers `stale` when the lease is not its own any more. */
+  | { type: 'extend'; run: string; lease: string; untilMs: number }
+  | {
+      type: 'cancel';
+      run: string;
+      reason?: string;
+      /** Pull: time for the worker to end by itself. */ graceMs?: number;
+    }
+  /**
+   * Resolves waits for a token. `keep`: when nobody waits, 'latch' resolves every later wait, 'queue' resolves one later wait for each completion.
+   */
+  | {
+      type: 'complete-token';
+      token: string;
+      data: Payload | null;
+      error?: boolean;
+      meta?: JsonText;
+      keep?: 'latch' | 'queue';
+      keepUntilMs?: number;
+    }
+  /** Registers a group's tasks; `replace` removes the group's other tasks. Their cron triggers become schedules. */
+  | { type: 'register'; group: string; tasks: TaskSpec[]; replace: boolean }
+  | { type: 'unregister'; group: string }
+  | { type: 'put-schedule'; schedule: ScheduleSpec }
+  | { type: 'pause-schedule'; id: string; paused: boolean }
+  | { type: 'delete-schedule'; id: string }
+  | { type: 'set-limit'; limit: LimitSpec; paused?: boolean; pinned?: boolean }
+  | { type: 'put-record'; collection: string; id: string; data: JsonText; expiresAt?: number; ifAbsent?: boolean }
+  | { type: 'delete-record'; collection: string; id: string }
+  /** Starts the dead letter's run anew (a new run with the same task, input, meta) and removes the letter. */
+  | { type: 'retry-dead-letter'; id: string; overrides?: Partial<StartSpec> }
+  | { type: 'delete-dead-letter'; id: string };
+
+export interface StartResult {
+  run: string;
+  deduplicated: boolean;
+  createdAt: number;
+}
+
+export type CommandResult =
+  | { type: 'ingest'; ids: string[]; runs: Array<{ event: string; task: string; run: string }> }
+  | ({ type: 'start' } & StartResult)
+  /** `live`: the report counted as this lease's. `stale`: only finished steps were kept. `ended`, `unknown`: nothing happened. */
+  | {
+      type: 'report';
+      result: 'live' | 'stale' | 'ended' | 'unknown';
+      seq: number;
+      status: RunStatus | null;
+      started: StartResult[];
+    }
+  | { type: 'extend'; result: 'live' | 'stale'; status: RunStatus | null }
+  | { type: 'cancel'; result: 'cancelled' | 'cancelling' | 'ended' | 'unknown' }
+  | { type: 'complete-token'; waiters: Array<{ run: string; key: string }>; kept: boolean }
+  | { type: 'register'; modified: boolean; versions: Record<string, number>; removed: string[] }
+  | { type: 'unregister'; removed: string[] }
+  | { type: 'put-schedule'; id: string; nextAt: number | null }
+  | { type: 'pause-schedule'; found: boolean }
+  | { type: 'delete-schedule'; found: boolean }
+  | { type: 'set-limit' }
+  | { type: 'put-record'; written: boolean; data: JsonText }
+  | { type: 'delete-record'; found: boolean }
+  | ({ type: 'retry-dead-letter' } & StartResult)
+  | { type: 'delete-dead-letter'; found: boolean };
+
+export type ResultOf<T extends Command['type']> = Extract<CommandResult, { type: T }>;

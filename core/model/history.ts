@@ -1,0 +1,53 @@
+import type { Again, CallSpec, EndedRef, RunStatus, StepSource } from './call.ts';
+import type { JsonText, Payload } from './payload.ts';
+
+/** One transition of a run. Entry 0, `start`, is the immutable half of the run's own row. */
+export interface HistoryEntry {
+  seq: number;
+  atMs: number;
+  body: HistoryBody;
+  /** The entry's user payload: memo, output, error, note. */
+  data: Payload | null;
+}
+
+export type HistoryBody =
+  | { kind: 'start'; call: CallSpec; dueAt: number }
+  | {
+      kind: 'step';
+      key: string;
+      source: StepSource;
+      error?: boolean;
+      meta?: JsonText;
+      again?: Again;
+      then?: CallSpec;
+      ends?: string;
+      renews?: string;
+      from?: EndedRef;
+    }
+  | { kind: 'plan'; calls: CallSpec[]; ends?: string }
+  | {
+      kind: 'wait';
+      key: string;
+      wait: WaitKind;
+      untilMs: number;
+      meta?: JsonText;
+      again?: Again;
+      then?: CallSpec;
+      ends?: string;
+    }
+  | { kind: 'retry'; key: string; attempt: number; dueAt: number; lease?: string; meta?: JsonText }
+  | { kind: 'again'; meta?: JsonText; ends?: string }
+  /** A call's lease ended and nothing of it remains. */
+  | { kind: 'done'; ends: string; meta?: JsonText }
+  | { kind: 'lease'; key: string; lease: string; untilMs: number; holder: string }
+  /** The lease ran out: the same attempt again. */
+  | { kind: 'lapse'; key: string; dueAt: number }
+  | { kind: 'cancelling'; reason?: string; untilMs: number }
+  | { kind: 'note'; name: string }
+  | { kind: 'end'; status: Exclude<RunStatus, 'running'>; reason?: string; meta?: JsonText };
+
+export type WaitKind =
+  | { kind: 'sleep' }
+  | { kind: 'event'; name: string; expression?: string }
+  | { kind: 'run'; run: string }
+  | { kind: 'token'; token: string };

@@ -1,0 +1,90 @@
+import type { RetryPolicy } from '../schedule/backoff.ts';
+import type { JsonText } from './payload.ts';
+
+export type Trigger =
+  /** Name or wildcard pattern (events/patterns.ts); the expression sees `event`. */
+  | { kind: 'event'; pattern: string; expression?: string }
+  | {
+      kind: 'cron';
+      cron: string;
+      timezone?: string;
+      jitterMs?: number;
+      /** As in ScheduleSpec. */ event?: { name: string; body: JsonText };
+    };
+
+/**
+ * A bound on how many calls (or runs) with the same key are in progress.
+ * `hold: 'call'`: counted while a call is leased. `hold: 'run'`: from a run's first lease to its end, retries and sleeps included; with max 1 this is strict FIFO.
+ */
+export interface LimitSpec {
+  key: string;
+  max: number;
+  hold: 'call' | 'run';
+}
+
+/** A limit whose key may depend on the event that starts the run. */
+export interface LimitTemplate extends LimitSpec {
+  /** Its value, as text, is appended to the key. */
+  expression?: string;
+}
+
+export interface TaskSpec {
+  id: string;
+  /** Tasks that are registered and removed together (an app, a project). */
+  group: string;
+  name: string;
+  executor: string;
+  mode: 'push' | 'pull';
+  /** Pull only: workers lease by pool. */
+  pool?: string;
+  triggers: Trigger[];
+  /** Attempts of one call, the first included. */
+  maxAttempts: number;
+  retry: RetryPolicy;
+  limits: LimitTemplate[];
+  /** Pull: what happens when a lease runs out. Default: the same attempt again. */
+  onLapse?: 'again' | 'cancel';
+  /** Push: a lease that is not answered in this time is given up and the same attempt made again. Default PUSH_LEASE_MS. */
+  leaseMs?: number;
+  /** Opaque configuration of the executor. */
+  data: JsonText;
+}
+
+/** A task as registered; a run is bound to the version that it started with. */
+export interface TaskRecord extends TaskSpec {
+  version: number;
+  createdAt: number;
+  updatedAt: number;
+}
+
+export interface ScheduleSpec {
+  id: string;
+  /** 5 fields, optional zone prefix; absent for a one-off. */
+  cron?: string;
+  timezone?: string;
+  /** One-off: fires once at this time. */
+  atMs?: number;
+  jitterMs?: number;
+  paused?: boolean;
+  /** 'skip': does not fire while a run it started is unfinished. */
+  overlap?: 'allow' | 'skip';
+  /** What firing starts; the run knows its `scheduledAt`. */
+  task: string;
+  /** The run's event, where the task receives events: `{{scheduledAt}}` in the body becomes the ISO time. It starts no other task. */
+  event?: { name: string; body: JsonText };
+  input: import('./payload.ts').Payload | null;
+  meta?: JsonText;
+  limits?: LimitSpec[];
+  maxAttempts?: number;
+  retry?: RetryPolicy;
+  delayMs?: number;
+  /** Opaque to the engine; listed back. */
+  data?: JsonText;
+}
+
+export interface ScheduleRecord extends ScheduleSpec {
+  createdAt: number;
+  lastAt: number | null;
+  nextAt: number | null;
+  lastRun: string | null;
+}

@@ -1,0 +1,298 @@
+import { foldHistory } from '../history/fold.ts';
+import type { Pending, RunHead, RunState } from '../history/state.ts';
+import type { HistoryBody, HistoryEntry } from '../model/history.ts';
+import { NEVER_MS } from '../model/limits.ts';
+import type { Payload } from '../model/payload.ts';
+import type { Sql, SqlValue } from '../ports.ts';
+import type { PayloadStore } from './payloads.ts';
+
+export interface RunRow extends Record<string, SqlValue> {
+  id: string;
+  alias: string | null;
+  task: string;
+  version: number;
+  status: string;
+  reason: string | null;
+  created_at: number;
+  started_at: number | null;
+  ended_at: number | null;
+  seq: number;
+  parent: string | null;
+  head: string;
+  meta: string | null;
+  input: SqlValue;
+}
+
+export interface PendingRow extends Record<string, SqlValue> {
+  owner: string;
+  key: string;
+  kind: string;
+  bucket: string;
+  due: number;
+  attempt: number;
+  lease: string | null;
+  held: number | null;
+  match: string | null;
+}
+
+/** The columns of `runs.head` that have no column of their own. */
+type HeadJson = Pick<
+  RunHead,
+  | 'dueAt'
+  | 'scheduledAt'
+  | 'eventIds'
+  | 'labels'
+  | 'maxAttempts'
+  | 'retry'
+  | 'limits'
+  | 'expireAt'
+  | 'executor'
+  | 'pool'
+> & {
+  parent?: RunHead['parent'];
+  call?: RunHead['call'];
+};
+
+export class RunStore {
+  #sql: Sql;
+  #payloads: PayloadStore;
+
+  constructor(sql: Sql, payloads: PayloadStore) {
+    this.#sql = sql;
+    this.#payloads = payloads;
+  }
+
+  insertRun(state: RunState): void {
+    const { head } = state;
+    const json: HeadJson = {
+      dueAt: head.dueAt,
+      scheduledAt: head.scheduledAt,
+      eventIds: head.eventIds,
+      labels: head.labels,
+      maxAttempts: head.maxAttempts,
+      retry: head.retry,
+      limits: head.limits,
+      expireAt: head.expireAt,
+      executor: head.executor,
+      pool: head.pool,
+      ...(head.parent ? { parent: head.parent } : {}),
+      ...(Object.keys(head.call).length > 1 || head.call.key !== '' ? { call: withoutData(head.call) } : {}),
+    };
+    this.#sql.run(
+      `INSERT INTO runs (id, alias, task, version, status, reason, created_at, started_at, ended_at, seq, parent, head, meta, input) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+      head.id,
+      head.alias,
+      head.task,
+      head.version,
+      state.status,
+      null,
+      head.createdAt,
+      null,
+      null,
+      0,
+      head.parent?.run ?? null,
+      JSON.stringify(json),
+      head.meta,
+      this.#payloads.put(`r:${head.id}`, state.input),
+    );
+    if (head.call.data !== undefined) this.#putCallData(head.id, head.call.key, 0, head.call.data);
+    for (const label of head.labels)
+      this.#sql.run(`INSERT OR IGNORE INTO labels (label, run) VALUES (?, ?)`, label, head.id);
+  }
+
+  endRun(state: RunState): void {
+    this.#sql.run(
+      `UPDATE runs SET status = ?, reason = ?, started_at = ?, ended_at = ?, seq = ? WHERE id = ?`,
+      state.status,
+      state.reason,
+      state.startedAt,
+      state.endedAt,
+      state.seq,
+      state.head.id,
+    );
+  }
+
+  insertEntry(run: string, entry: HistoryEntry): void {
+    const body = stripCallData(entry.body);
+    for (const call of callsOf(entry.body))
+      if (call.data !== undefined) this.#putCallData(run, call.key, entry.seq, call.data);
+    this.#sql.run(
+      `INSERT INTO history (run, seq, at, body, data) VALUES (?, ?, ?, ?, ?)`,
+      run,
+      entry.seq,
+      entry.atMs,
+      JSON.stringify(body),
+      this.#payloads.put(`h:${run}:${entry.seq}`, entry.data),
+    );
+  }
+
+  load(run: string): RunState | null {
+    const row = this.#sql.all<RunRow>(`SELECT * FROM runs WHERE id = ?`, run)[0];
+    if (!row) return null;
+    const head = this.headOf(row);
+    const state = foldHistory(head, this.inputOf(row), this.history(run));
+    state.startedAt ??= row.started_at;
+    return state;
+  }
+
+  headOf(row: RunRow): RunHead {
+    const json = JSON.parse(row.head) as HeadJson;
+    const call = json.call ?? { key: '' };
+    const data = json.call ? this.#callData(row.id, call.key, 0) : null;
+    return {
+      ...json,
+      id: row.id,
+      alias: row.alias,
+      task: row.task,
+      version: row.version,
+      createdAt: row.created_at,
+      meta: row.meta,
+      parent: json.parent ?? null,
+      call: data === null ? call : { ...call, data },
+    };
+  }
+
+  inputOf(row: RunRow): Payload | null {
+    return this.#payloads.get(`r:${row.id}`, row.input);
+  }
+
+  history(run: string, afterSeq = 0, limit = -1): HistoryEntry[] {
+    return this.#sql
+      .all<{ seq: number; at: number; body: string; data: SqlValue }>(
+        `SELECT seq, at, body, data FROM history WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?`,
+        run,
+        afterSeq,
+        limit,
+      )
+      .map((row) => ({
+        seq: row.seq,
+        atMs: row.at,
+        body: this.#withCallData(run, row.seq, JSON.parse(row.body) as HistoryBody),
+        data: this.#payloads.get(`h:${run}:${row.seq}`, row.data),
+      }));
+  }
+
+  pendingRows(owner: string): PendingRow[] {
+    return this.#sql.all<PendingRow>(`SELECT * FROM pending WHERE owner = ?`, owner);
+  }
+
+  insertPending(row: PendingRow): void {
+    this.#sql.run(
+      `INSERT OR REPLACE INTO pending (owner, key, kind, bucket, due, attempt, lease, held, match) VALUES (?,?,?,?,?,?,?,?,?)`,
+      row.owner,
+      row.key,
+      row.kind,
+      row.bucket,
+      row.due,
+      row.attempt,
+      row.lease,
+      row.held,
+      row.match,
+    );
+  }
+
+  /** Writes only the columns that differ, so that an unchanged index costs no row. */
+  updatePending(before: PendingRow, after: PendingRow): void {
+    const sets: string[] = [];
+    const values: SqlValue[] = [];
+    for (const column of ['kind', 'bucket', 'due', 'attempt', 'lease', 'held', 'match'] as const) {
+      if (before[column] === after[column]) continue;
+      sets.push(`${column} = ?`);
+      values.push(after[column]);
+    }
+    if (sets.length > 0)
+      this.#sql.run(
+        `UPDATE pending SET ${sets.join(', ')} WHERE owner = ? AND key = ?`,
+        ...values,
+        after.owner,
+        after.key,
+      );
+  }
+
+  deletePending(owner: string, key: string): void {
+    this.#sql.run(`DELETE FROM pending WHERE owner = ? AND key = ?`, owner, key);
+  }
+
+  /** Everything of a run except rows that other tables keep by their own rules. */
+  deleteRun(row: RunRow): void {
+    this.#payloads.drop(`r:${row.id}`, row.input);
+    const long = this.#sql.all<{ owner: string }>(
+      `SELECT DISTINCT owner FROM chunks WHERE owner >= ? AND owner < ?`,
+      `h:${row.id}:`,
+      `h:${row.id};`,
+    );
+    for (const { owner } of long) this.#sql.run(`DELETE FROM chunks WHERE owner = ?`, owner);
+    this.#sql.run(`DELETE FROM chunks WHERE owner >= ? AND owner < ?`, `c:${row.id}:`, `c:${row.id};`);
+    this.#sql.run(`DELETE FROM history WHERE run = ?`, row.id);
+    const head = JSON.parse(row.head) as HeadJson;
+    for (const label of head.labels) this.#sql.run(`DELETE FROM labels WHERE label = ? AND run = ?`, label, row.id);
+    if (row.alias !== null) this.#sql.run(`DELETE FROM names WHERE key = ? AND run = ?`, `alias:${row.alias}`, row.id);
+    this.#sql.run(`DELETE FROM runs WHERE id = ?`, row.id);
+  }
+
+  // A call's own data is kept beside its history entry: once, however often the entry is folded.
+  #putCallData(run: string, key: string, seq: number, data: Payload): void {
+    const value = this.#payloads.put(`c:${run}:${seq}:${key}`, data);
+    if (typeof value !== 'number')
+      this.#sql.run(`INSERT OR REPLACE INTO chunks (owner, n, data) VALUES (?, 0, ?)`, `c:${run}:${seq}:${key}`, value);
+  }
+
+  #callData(run: string, key: string, seq: number): Payload | null {
+    const owner = `c:${run}:${seq}:${key}`;
+    const count = this.#sql.all<{ n: number }>(`SELECT count(*) AS n FROM chunks WHERE owner = ?`, owner)[0]?.n ?? 0;
+    return count === 0 ? null : this.#payloads.get(owner, count);
+  }
+
+  #withCallData(run: string, seq: number, body: HistoryBody): HistoryBody {
+    const restore = <T extends { key: string }>(call: T): T => {
+      if (!(HAS_DATA in call)) return call;
+      const { [HAS_DATA]: _, ...rest } = call as T & { [HAS_DATA]: unknown };
+      return { ...rest, data: this.#callData(run, call.key, seq) } as unknown as T;
+    };
+    if (body.kind === 'plan') return { ...body, calls: body.calls.map(restore) };
+    if ((body.kind === 'step' || body.kind === 'wait') && body.then) return { ...body, then: restore(body.then) };
+    return body;
+  }
+}
+
+const HAS_DATA = '$data';
+
+function callsOf(body: HistoryBody): Array<{ key: string; data?: Payload }> {
+  if (body.kind === 'plan') return body.calls;
+  if ((body.kind === 'step' || body.kind === 'wait') && body.then) return [body.then];
+  return [];
+}
+
+function withoutData<T extends { data?: Payload }>(call: T): Omit<T, 'data'> {
+  if (call.data === undefined) return call;
+  const { data: _, ...rest } = call;
+  return { ...rest, [HAS_DATA]: 1 } as unknown as Omit<T, 'data'>;
+}
+
+function stripCallData(body: HistoryBody): HistoryBody {
+  if (body.kind === 'plan') return { ...body, calls: body.calls.map((call) => withoutData(call) as typeof call) };
+  if ((body.kind === 'step' || body.kind === 'wait') && body.then)
+    return { ...body, then: withoutData(body.then) as typeof body.then };
+  return body;
+}
+
+/** The columns of a pending row that follow from the run's state; the lane's bucket and limits' holds are the engine's. */
+export function pendingRowOf(
+  run: string,
+  pending: Pending,
+  bucket: string,
+  match: string | null,
+  held: boolean,
+): PendingRow {
+  return {
+    owner: run,
+    key: pending.key,
+    kind: pending.kind,
+    bucket,
+    due: Math.min(pending.dueAt, NEVER_MS),
+    attempt: pending.attempt,
+    lease: pending.lease,
+    held: held ? 1 : null,
+    match,
+  };
+}
