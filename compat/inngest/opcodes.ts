@@ -1,6 +1,6 @@
 import { compileExpression } from '../../core/events/expression/index.ts';
 import { MAIN } from '../../core/model/call.ts';
-import type { Again, LeasedCall, Op, Outcome } from '../../core/model/call.ts';
+import type { Again, CallSpec, LeasedCall, Op, Outcome } from '../../core/model/call.ts';
 import { canonicalJson } from './canonical.ts';
 import { MAX_WAIT_MS, parseMoment } from './duration.ts';
 import { EVENT_INPUT_META, invokedEvent } from './events.ts';
@@ -62,6 +62,7 @@ export function translateOpcodes(call: LeasedCall, opcodes: Opcode[], reply: Rep
   const coalesce = group && reply.version >= 2 && opcodes.some((opcode) => opcode.op === 'StepPlanned');
   const ops: Op[] = [];
   const last: Op[] = [];
+  const planned: CallSpec[] = [];
   let added = 0;
   for (const opcode of opcodes) {
     const again: Again = coalesce && optionOf(opcode, 'parallelMode') !== 'race' ? 'last' : 'each';
@@ -76,8 +77,11 @@ export function translateOpcodes(call: LeasedCall, opcodes: Opcode[], reply: Rep
     if (translated.op === 'complete' || translated.op === 'fail') last.push(translated);
     // An event wait stands before the operations whose effects it waits for.
     else if (translated.op === 'wait-event') ops.unshift(translated);
+    else if (translated.op === 'plan') planned.push(...translated.calls);
     else ops.push(translated);
   }
+  // One entry of the history for the whole group.
+  if (planned.length > 0) ops.push({ op: 'plan', calls: planned });
   if (added > 0 && added + stateSize(call) > MAX_STATE) return runFailure('InngestErrStateOverflowed', `the results of all steps are larger than ${MAX_STATE} bytes`);
   // A call for one step that says nothing of it leaves it undone.
   if (last.length === 0 && !answers(call, ops)) return failure(errorText(`The app did not answer for step "${call.key}"`), reply);
