@@ -37,7 +37,11 @@ export async function requireSigningKey(context: EnvironmentContext, authorizati
   if (context.mode === 'dev') return;
   const keys = signingKeys(context);
   if (keys.length === 0) {
-    throw new InngestError(401, 'unauthorized', 'This server runs in production mode without a signing key: set INNGEST_SIGNING_KEY on it.');
+    throw new InngestError(
+      401,
+      'unauthorized',
+      'This server runs in production mode without a signing key: set INNGEST_SIGNING_KEY on it.',
+    );
   }
   const bearer = withoutPrefix(/^Bearer\s+(\S+)$/i.exec(authorization ?? '')?.[1] ?? '');
   for (const key of keys) {
@@ -53,7 +57,12 @@ export function requireEventKey(context: EnvironmentContext, key: string): void 
   const configured = (context.vars['INNGEST_EVENT_KEY'] ?? '').split(',').map((part) => part.trim());
   const known = configured.filter((part) => part !== '');
   if (known.length === 0) {
-    throw new InngestError(503, 'unavailable', 'This server runs in production mode without an event key: set INNGEST_EVENT_KEY on it.');
+    throw new InngestError(
+      503,
+      'unavailable',
+      'This server runs in production mode without an event key: set INNGEST_EVENT_KEY on it.',
+    );
   }
-  if (!known.some((candidate) => sameText(candidate, key))) throw new InngestError(401, 'unauthorized', 'Event key not found');
+  if (!known.some((candidate) => sameText(candidate, key)))
+    throw new InngestError(401, 'unauthorized', 'Event key not found');
 }

@@ -1,5 +1,4 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { DatabaseSync } from 'node:sqlite';
 import { Hono } from 'hono';
 import { Inngest } from 'inngest';
 import { serve } from 'inngest/edge';
@@ -8,41 +7,22 @@ import { serve as serve3 } from 'inngest3/edge';
 import { describe, expect, test } from 'vitest';
 import { Engine } from '../../core/engine/engine.ts';
 import type { LeasedCall } from '../../core/model/call.ts';
-import type { CellApi, EnvironmentContext, RouteEnv, Sql, SqlRow, SqlValue } from '../../core/ports.ts';
+import type { CellApi, EnvironmentContext, RouteEnv } from '../../core/ports.ts';
+import { NodeSql } from '../../core/testing/node-sql.ts';
 import { EXECUTOR, inngestExecutor, inngestRoutes, inngestTranslator } from './index.ts';
 
 // Both versions keep their async context under one global symbol, each in its own shape; in one process it has to be both.
 const storage = new AsyncLocalStorage();
 Object.assign(globalThis, {
-  [Symbol.for('inngest:als')]: Object.assign(Promise.resolve(storage), { promise: Promise.resolve(storage), resolved: storage, isFallback: false }),
+  [Symbol.for('inngest:als')]: Object.assign(Promise.resolve(storage), {
+    promise: Promise.resolve(storage),
+    resolved: storage,
+    isFallback: false,
+  }),
 });
 
 const APP_URL = 'http://app.test/api/inngest';
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
-
-function openSql(): Sql {
-  const db = new DatabaseSync(':memory:');
-  let written = 0;
-  return {
-    all: <Row extends SqlRow>(query: string, ...params: SqlValue[]) => db.prepare(query).all(...params) as Row[],
-    run: (query, ...params) => {
-      if (params.length === 0) db.exec(query);
-      else written += Number(db.prepare(query).run(...params).changes);
-    },
-    transaction: (body) => {
-      db.exec('BEGIN');
-      try {
-        const result = body();
-        db.exec('COMMIT');
-        return result;
-      } catch (error) {
-        db.exec('ROLLBACK');
-        throw error;
-      }
-    },
-    rowsWritten: () => written,
-  };
-}
 
 type Handler = (request: Request) => Promise<Response>;
 
@@ -62,7 +42,7 @@ class LocalServer {
   constructor(vars: Record<string, string> = {}, mode: 'dev' | 'production' = 'dev') {
     this.context = { mode, serverUrl: 'http://server.test', wallClockMs: () => Date.now(), vars };
     this.engine = new Engine({
-      sql: openSql(),
+      sql: new NodeSql(),
       clock: { now: () => this.now },
       random: { next: () => 0.5 },
       translators: { [EXECUTOR]: inngestTranslator },
@@ -93,7 +73,8 @@ class LocalServer {
   }
 
   /** What the SDK takes for the network. */
-  readonly fetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> => this.routes.fetch(new Request(input, init));
+  readonly fetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> =>
+    this.routes.fetch(new Request(input, init));
 
   async #send(call: LeasedCall): Promise<void> {
     this.#active++;
@@ -102,7 +83,13 @@ class LocalServer {
       const request = await inngestExecutor.request(call, this.context);
       if ('skip' in request) throw new Error('skipped');
       this.bodies.push(request.body as string);
-      const response = await this.app(new Request(request.url, { method: 'POST', headers: [...request.headers, ['host', 'app.test']], body: request.body as string }));
+      const response = await this.app(
+        new Request(request.url, {
+          method: 'POST',
+          headers: [...request.headers, ['host', 'app.test']],
+          body: request.body as string,
+        }),
+      );
       const result = {
         ok: true,
         status: response.status,
@@ -119,7 +106,7 @@ class LocalServer {
   }
 
   async idle(): Promise<void> {
-    for (let quietTurns = 0; quietTurns < (this.#active === 0 ? 1 : 5); ) {
+    for (let quietTurns = 0; quietTurns < (this.#active === 0 ? 1 : 5);) {
       await new Promise((resolve) => setTimeout(resolve, 1));
       quietTurns = this.#active === 0 ? quietTurns + 1 : 0;
     }
@@ -148,7 +135,9 @@ class LocalServer {
   }
 
   /** The runs that an event started, as the API tells them. */
-  async runsOf(event: string): Promise<Array<{ run_id: string; status: string; output: unknown; function_id: string }>> {
+  async runsOf(
+    event: string,
+  ): Promise<Array<{ run_id: string; status: string; output: unknown; function_id: string }>> {
     return (await this.get(`/v1/events/${event}/runs`)).data;
   }
 }
@@ -157,7 +146,10 @@ class LocalServer {
 interface Tools {
   run<T>(id: string, body: () => T | Promise<T>): Promise<T>;
   sleep(id: string, time: string): Promise<void>;
-  waitForEvent(id: string, options: { event: string; timeout: string; if?: string; match?: string }): Promise<{ data: unknown } | null>;
+  waitForEvent(
+    id: string,
+    options: { event: string; timeout: string; if?: string; match?: string },
+  ): Promise<{ data: unknown } | null>;
   invoke(id: string, options: { function: never; data?: unknown; timeout?: string }): Promise<unknown>;
   sendEvent(id: string, event: unknown): Promise<{ ids: string[] }>;
   waitForSignal(id: string, options: { signal: string; timeout: string; onConflict?: string }): Promise<unknown>;
@@ -190,11 +182,24 @@ type MakeApp = (server: LocalServer, definitions: Definition[]) => Promise<Clien
 const makeV4 =
   (checkpointing: boolean): MakeApp =>
   async (server, definitions) => {
-    const client = new Inngest({ id: 'app', isDev: true, baseUrl: 'http://server.test', fetch: server.fetch as never, checkpointing, logger: quiet });
+    const client = new Inngest({
+      id: 'app',
+      isDev: true,
+      baseUrl: 'http://server.test',
+      fetch: server.fetch as never,
+      checkpointing,
+      logger: quiet,
+    });
     const functions: Record<string, never> = {};
     for (const { id, event, cron, body, if: expression, ...options } of definitions) {
-      const triggers = [...(event ? [{ event, ...(expression ? { if: expression } : {}) }] : []), ...(cron ? [{ cron }] : [])];
-      functions[id] = client.createFunction({ id, triggers, ...options } as never, ((context: Context) => body(context, functions)) as never) as never;
+      const triggers = [
+        ...(event ? [{ event, ...(expression ? { if: expression } : {}) }] : []),
+        ...(cron ? [{ cron }] : []),
+      ];
+      functions[id] = client.createFunction(
+        { id, triggers, ...options } as never,
+        ((context: Context) => body(context, functions)) as never,
+      ) as never;
     }
     server.app = serve({ client, functions: Object.values(functions) as never[] }) as Handler;
     await sync(server);
@@ -202,13 +207,31 @@ const makeV4 =
   };
 
 const makeV3: MakeApp = async (server, definitions) => {
-  const client = new Inngest3({ id: 'app', isDev: true, baseUrl: 'http://server.test', fetch: server.fetch as never, logger: quiet });
+  const client = new Inngest3({
+    id: 'app',
+    isDev: true,
+    baseUrl: 'http://server.test',
+    fetch: server.fetch as never,
+    logger: quiet,
+  });
   const functions: Record<string, never> = {};
   for (const { id, event, cron, body, if: expression, ...options } of definitions) {
-    const triggers = [...(event ? [{ event, ...(expression ? { if: expression } : {}) }] : []), ...(cron ? [{ cron }] : [])];
-    functions[id] = client.createFunction({ id, ...options } as never, triggers as never, ((context: Context) => body(context, functions)) as never) as never;
+    const triggers = [
+      ...(event ? [{ event, ...(expression ? { if: expression } : {}) }] : []),
+      ...(cron ? [{ cron }] : []),
+    ];
+    functions[id] = client.createFunction(
+      { id, ...options } as never,
+      triggers as never,
+      ((context: Context) => body(context, functions)) as never,
+    ) as never;
   }
-  server.app = serve3({ client, functions: Object.values(functions) as never[], fetch: server.fetch as never, baseUrl: 'http://server.test' }) as Handler;
+  server.app = serve3({
+    client,
+    functions: Object.values(functions) as never[],
+    fetch: server.fetch as never,
+    baseUrl: 'http://server.test',
+  }) as Handler;
   await sync(server);
   return client as unknown as Client;
 };
@@ -249,12 +272,16 @@ describe.each(SDKS)('%s', (name, make) => {
     const { ids } = await client.send({ name: 'test/go', data: { n: 10 } });
     await server.advance(60_000);
     expect(ran).toEqual(['a', 'b0', 'b1', 'c0']);
-    expect(await server.runsOf(ids[0] as string)).toMatchObject([{ status: 'Completed', output: { a: 1, b: 2, c: 12 } }]);
+    expect(await server.runsOf(ids[0] as string)).toMatchObject([
+      { status: 'Completed', output: { a: 1, b: 2, c: 12 } },
+    ]);
   });
 
   test('a sleep of 30 days holds nothing and ends on time', async () => {
     const server = new LocalServer();
-    const client = await make(server, [{ id: 'f', event: 'test/go', body: async ({ step }) => (await step.sleep('nap', '30d'), 'awake') }]);
+    const client = await make(server, [
+      { id: 'f', event: 'test/go', body: async ({ step }) => (await step.sleep('nap', '30d'), 'awake') },
+    ]);
     const { ids } = await client.send({ name: 'test/go' });
     await server.advance(30 * 86_400_000 - 1_000);
     expect(await server.runsOf(ids[0] as string)).toMatchObject([{ status: 'Running' }]);
@@ -266,14 +293,20 @@ describe.each(SDKS)('%s', (name, make) => {
   test('waitForEvent gets the event that matches, or null in time', async () => {
     const server = new LocalServer();
     const client = await make(server, [
-      { id: 'f', event: 'test/go', body: ({ step }) => step.waitForEvent('w', { event: 'test/ok', timeout: '1h', match: 'data.order' }) },
+      {
+        id: 'f',
+        event: 'test/go',
+        body: ({ step }) => step.waitForEvent('w', { event: 'test/ok', timeout: '1h', match: 'data.order' }),
+      },
     ]);
     const first = await client.send({ name: 'test/go', data: { order: 'A' } });
     const second = await client.send({ name: 'test/go', data: { order: 'B' } });
     await server.idle();
     await client.send({ name: 'test/ok', data: { order: 'A', by: 'me' } });
     await server.advance(3_700_000);
-    expect(await server.runsOf(first.ids[0] as string)).toMatchObject([{ status: 'Completed', output: { name: 'test/ok', data: { order: 'A', by: 'me' } } }]);
+    expect(await server.runsOf(first.ids[0] as string)).toMatchObject([
+      { status: 'Completed', output: { name: 'test/ok', data: { order: 'A', by: 'me' } } },
+    ]);
     expect(await server.runsOf(second.ids[0] as string)).toMatchObject([{ status: 'Completed', output: null }]);
   });
 
@@ -296,8 +329,8 @@ describe.each(SDKS)('%s', (name, make) => {
     expect(ran.sort()).toEqual(['a', 'b', 'c', 'd']);
     expect(await server.runsOf(ids[0] as string)).toMatchObject([{ status: 'Completed', output: 'abc' }]);
     const discoveries = server.calls.filter((call) => call.key === '').length;
-    if (name === 'SDK 4, checkpointing') expect(discoveries).toBe(2);
-    if (name === 'SDK 4, classic') expect(discoveries).toBe(3);
+    // Version 1 asks after each step, as often as it can.
+    expect(discoveries).toBeLessThanOrEqual({ 'SDK 4, checkpointing': 2, 'SDK 4, classic': 3 }[name] ?? 5);
   });
 
   test('a failing run tells onFailure', async () => {
@@ -316,7 +349,9 @@ describe.each(SDKS)('%s', (name, make) => {
     ]);
     const { ids } = await client.send({ name: 'test/go' });
     await server.advance(3_600_000);
-    expect(await server.runsOf(ids[0] as string)).toMatchObject([{ status: 'Failed', output: { name: 'Error', message: 'broken' } }]);
+    expect(await server.runsOf(ids[0] as string)).toMatchObject([
+      { status: 'Failed', output: { name: 'Error', message: 'broken' } },
+    ]);
     expect(told).toEqual([['inngest/function.failed', 'app-f', 'broken']]);
     expect(server.calls.filter((call) => call.task.id === 'inngest/app-f').map((call) => call.attempt)).toEqual([0, 1]);
   });
@@ -351,10 +386,15 @@ describe.each(SDKS)('%s', (name, make) => {
   test('invoke gives the child its data and the parent its result, or its error', async () => {
     const server = new LocalServer();
     const client = await make(server, [
-      { id: 'child', event: 'test/child', retries: 0, body: async ({ step, event }) => {
-        if ((event.data as { fail?: boolean }).fail) throw new Error('child broke');
-        return await step.run('x', () => ({ doubled: (event.data['n'] as number) * 2 }));
-      } },
+      {
+        id: 'child',
+        event: 'test/child',
+        retries: 0,
+        body: async ({ step, event }) => {
+          if ((event.data as { fail?: boolean }).fail) throw new Error('child broke');
+          return await step.run('x', () => ({ doubled: (event.data['n'] as number) * 2 }));
+        },
+      },
       {
         id: 'f',
         event: 'test/go',
@@ -371,7 +411,9 @@ describe.each(SDKS)('%s', (name, make) => {
     ]);
     const { ids } = await client.send({ name: 'test/go' });
     await server.advance(60_000);
-    expect(await server.runsOf(ids[0] as string)).toMatchObject([{ status: 'Completed', output: { good: { doubled: 42 }, bad: 'child broke' } }]);
+    expect(await server.runsOf(ids[0] as string)).toMatchObject([
+      { status: 'Completed', output: { good: { doubled: 42 }, bad: 'child broke' } },
+    ]);
   });
 
   test('sendEvent starts another function', async () => {
@@ -379,7 +421,11 @@ describe.each(SDKS)('%s', (name, make) => {
     const got: unknown[] = [];
     const client = await make(server, [
       { id: 'g', event: 'test/next', body: ({ event }) => void got.push(event.data) },
-      { id: 'f', event: 'test/go', body: ({ step }) => step.sendEvent('send', { name: 'test/next', data: { hop: 1 } }) },
+      {
+        id: 'f',
+        event: 'test/go',
+        body: ({ step }) => step.sendEvent('send', { name: 'test/next', data: { hop: 1 } }),
+      },
     ]);
     await client.send({ name: 'test/go' });
     await server.advance(1_000);
@@ -412,9 +458,17 @@ test('a race goes on with the winner while the loser still runs', async () => {
   const slow = new Promise<string>((resolve) => {
     release = resolve;
   });
-  const client = new Inngest({ id: 'app', isDev: true, baseUrl: 'http://server.test', fetch: server.fetch as never, logger: quiet });
+  const client = new Inngest({
+    id: 'app',
+    isDev: true,
+    baseUrl: 'http://server.test',
+    fetch: server.fetch as never,
+    logger: quiet,
+  });
   const fn = client.createFunction({ id: 'f', triggers: [{ event: 'test/go' }] }, async ({ step, group }) => {
-    const winner = await group.parallel({ mode: 'race' }, () => Promise.race([step.run('fast', () => 'fast'), step.run('slow', () => slow)]));
+    const winner = await group.parallel({ mode: 'race' }, () =>
+      Promise.race([step.run('fast', () => 'fast'), step.run('slow', () => slow)]),
+    );
     return await step.run('after', () => {
       ran.push(`after ${winner}`);
       return ran[0];
@@ -442,13 +496,17 @@ test('signals resume the run that waits, and nobody else', async () => {
   await server.idle();
   await client.send({ name: 'test/send' });
   await server.advance(1_000);
-  expect(await server.runsOf(ids[0] as string)).toMatchObject([{ status: 'Completed', output: { signal: 'go', data: { ok: true } } }]);
+  expect(await server.runsOf(ids[0] as string)).toMatchObject([
+    { status: 'Completed', output: { signal: 'go', data: { ok: true } } },
+  ]);
 });
 
 test('a cron starts a run for each of its times', async () => {
   const server = new LocalServer();
   const seen: unknown[] = [];
-  await makeV4(true)(server, [{ id: 'f', cron: 'TZ=Europe/Stockholm */5 * * * *', body: ({ event }) => void seen.push([event.name, event.data]) }]);
+  await makeV4(true)(server, [
+    { id: 'f', cron: 'TZ=Europe/Stockholm */5 * * * *', body: ({ event }) => void seen.push([event.name, event.data]) },
+  ]);
   await server.advance(10 * 60_000);
   expect(seen).toHaveLength(2);
   expect(seen[0]).toMatchObject(['inngest/scheduled.timer', { cron: 'TZ=Europe/Stockholm */5 * * * *' }]);
@@ -470,7 +528,13 @@ test('a registration tells whether it changed anything, and removes functions th
 
 test('a function with a policy that is not served is refused by name', async () => {
   const server = new LocalServer();
-  const client = new Inngest({ id: 'app', isDev: true, baseUrl: 'http://server.test', fetch: server.fetch as never, logger: quiet });
+  const client = new Inngest({
+    id: 'app',
+    isDev: true,
+    baseUrl: 'http://server.test',
+    fetch: server.fetch as never,
+    logger: quiet,
+  });
   const fn = client.createFunction({ id: 'f', triggers: [{ event: 'a' }], debounce: { period: '5s' } }, () => 1);
   server.app = serve({ client, functions: [fn] }) as Handler;
   const response = await server.app(new Request(APP_URL, { method: 'PUT', headers: { host: 'app.test' } }));
@@ -502,16 +566,30 @@ test('concurrency bounds executing calls by key', async () => {
   await client.send(['x', 'x', 'x', 'y'].map((user) => ({ name: 'test/go', data: { user } })));
   await server.advance(1_000);
   expect(most).toBe(1);
-  expect(server.engine.query({ type: 'runs' }).items.map((run) => run.status)).toEqual(Array.from({ length: 4 }, () => 'completed'));
+  expect(server.engine.query({ type: 'runs' }).items.map((run) => run.status)).toEqual(
+    Array.from({ length: 4 }, () => 'completed'),
+  );
 });
 
 test('in production mode keys are required, and the fallback key is taken', async () => {
   const signingKey = 'signkey-prod-0123456789abcdef0123456789abcdef';
   const fallback = 'signkey-prod-ffff456789abcdef0123456789abcdef';
-  const server = new LocalServer({ INNGEST_SIGNING_KEY: signingKey, INNGEST_SIGNING_KEY_FALLBACK: fallback, INNGEST_EVENT_KEY: 'evt' }, 'production');
+  const server = new LocalServer(
+    { INNGEST_SIGNING_KEY: signingKey, INNGEST_SIGNING_KEY_FALLBACK: fallback, INNGEST_EVENT_KEY: 'evt' },
+    'production',
+  );
   const app = (keys: { signingKey: string; signingKeyFallback?: string; eventKey: string }): Client => {
-    const client = new Inngest({ id: 'app', isDev: false, baseUrl: 'http://server.test', fetch: server.fetch as never, logger: quiet, ...keys });
-    const fn = client.createFunction({ id: 'f', triggers: [{ event: 'test/go' }] }, async ({ step }) => step.run('a', () => 'signed'));
+    const client = new Inngest({
+      id: 'app',
+      isDev: false,
+      baseUrl: 'http://server.test',
+      fetch: server.fetch as never,
+      logger: quiet,
+      ...keys,
+    });
+    const fn = client.createFunction({ id: 'f', triggers: [{ event: 'test/go' }] }, async ({ step }) =>
+      step.run('a', () => 'signed'),
+    );
     server.app = serve({ client, functions: [fn] }) as Handler;
     return client as unknown as Client;
   };
@@ -523,7 +601,9 @@ test('in production mode keys are required, and the fallback key is taken', asyn
   const client = app({ signingKey, eventKey: 'evt' });
   const { ids } = await client.send({ name: 'test/go' });
   await server.advance(1_000);
-  const response = await server.routes.request(`/v1/events/${ids[0]}/runs`, { headers: { authorization: `Bearer ${signingKey}` } });
+  const response = await server.routes.request(`/v1/events/${ids[0]}/runs`, {
+    headers: { authorization: `Bearer ${signingKey}` },
+  });
   expect(await response.json()).toMatchObject({ data: [{ status: 'Completed', output: 'signed' }] });
   await expect(app({ signingKey, eventKey: 'wrong' }).send({ name: 'test/go' })).rejects.toThrow(/Event key not found/);
   expect((await server.routes.request('/v1/events')).status).toBe(401);

@@ -53,7 +53,8 @@ export function toEventInput(raw: unknown, index: number, nowMs: number, seed: I
     ['user', canonicalJson(memberObject(raw, 'user'))],
     ['v', typeof v === 'string' && v !== '' ? JSON.stringify(v) : undefined],
   ]);
-  if (body.length > MAX_EVENT_BYTES) throw new InngestError(413, 'event_too_large', `event ${index} is larger than ${MAX_EVENT_BYTES} bytes`);
+  if (body.length > MAX_EVENT_BYTES)
+    throw new InngestError(413, 'event_too_large', `event ${index} is larger than ${MAX_EVENT_BYTES} bytes`);
   return { id, name, ts: at, body, ...(dedupeId === undefined ? {} : { dedupeId, dedupeMs: DEDUPE_MS }) };
 }
 

@@ -13,7 +13,11 @@ import { writeMeta } from './step-meta.ts';
 // Both versions keep their async context under one global symbol, each in its own shape; in one process it has to be both.
 const storage = new AsyncLocalStorage();
 Object.assign(globalThis, {
-  [Symbol.for('inngest:als')]: Object.assign(Promise.resolve(storage), { promise: Promise.resolve(storage), resolved: storage, isFallback: false }),
+  [Symbol.for('inngest:als')]: Object.assign(Promise.resolve(storage), {
+    promise: Promise.resolve(storage),
+    resolved: storage,
+    isFallback: false,
+  }),
 });
 
 const KEY = 'signkey-test-0123456789abcdef0123456789abcdef';
@@ -28,7 +32,14 @@ function contextWith(vars: Record<string, string> = {}): EnvironmentContext {
 }
 
 function leased(over: Partial<LeasedCall> = {}): LeasedCall {
-  const data = { slug: 'app-f', id: '0b2a1ad5-6c1c-8c3f-9d2e-000000000000', app: 'app', appId: 'x', url: 'http://app.test/api/inngest?fnId=app-f&stepId=step', crons: [] };
+  const data = {
+    slug: 'app-f',
+    id: '0b2a1ad5-6c1c-8c3f-9d2e-000000000000',
+    app: 'app',
+    appId: 'x',
+    url: 'http://app.test/api/inngest?fnId=app-f&stepId=step',
+    crons: [],
+  };
   return {
     lease: 'lease-1',
     run: '01K72M2G000000000000000000',
@@ -47,7 +58,17 @@ function leased(over: Partial<LeasedCall> = {}): LeasedCall {
     callMeta: null,
     callSeq: 0,
     seq: 0,
-    events: [{ id: '01K72M2G000000000000000001', dedupeId: null, name: 'test/go', ts: NOW, receivedAt: NOW, body: EVENT, runs: [] }],
+    events: [
+      {
+        id: '01K72M2G000000000000000001',
+        dedupeId: null,
+        name: 'test/go',
+        ts: NOW,
+        receivedAt: NOW,
+        body: EVENT,
+        runs: [],
+      },
+    ],
     steps: [],
     pending: [],
     labels: [],
@@ -60,10 +81,20 @@ function stepEntry(key: string, data: string, over: Partial<StepEntry> = {}): St
 }
 
 /** One call through the SDK's own handler. */
-async function exchange(handler: Handler, call: LeasedCall, context = contextWith()): Promise<{ ops: Op[]; body: string; headers: Array<[string, string]> }> {
+async function exchange(
+  handler: Handler,
+  call: LeasedCall,
+  context = contextWith(),
+): Promise<{ ops: Op[]; body: string; headers: Array<[string, string]> }> {
   const request = await inngestExecutor.request(call, context);
   if ('skip' in request) throw new Error('skipped');
-  const response = await handler(new Request(request.url, { method: request.method, headers: [...request.headers, ['host', 'app.test']], body: request.body as string }));
+  const response = await handler(
+    new Request(request.url, {
+      method: request.method,
+      headers: [...request.headers, ['host', 'app.test']],
+      body: request.body as string,
+    }),
+  );
   const outcome = await inngestExecutor.outcome(
     call,
     {
@@ -88,10 +119,21 @@ interface Tools {
   invoke(id: string, options: { function: unknown; data?: unknown }): Promise<unknown>;
   sendSignal?(id: string, options: unknown): Promise<unknown>;
 }
-type Body = (context: { step: Tools; event: { data: Record<string, unknown> }; attempt: number; runId: string }) => unknown;
+type Body = (context: {
+  step: Tools;
+  event: { data: Record<string, unknown> };
+  attempt: number;
+  runId: string;
+}) => unknown;
 
 function v4(body: Body, options: { checkpointing?: boolean; cloud?: boolean } = {}): Handler {
-  const client = new Inngest({ id: 'app', isDev: !options.cloud, checkpointing: options.checkpointing ?? false, logger: quiet, ...(options.cloud ? { signingKey: KEY, baseUrl: 'http://127.0.0.1:1' } : {}) });
+  const client = new Inngest({
+    id: 'app',
+    isDev: !options.cloud,
+    checkpointing: options.checkpointing ?? false,
+    logger: quiet,
+    ...(options.cloud ? { signingKey: KEY, baseUrl: 'http://127.0.0.1:1' } : {}),
+  });
   const fn = client.createFunction({ id: 'f', triggers: [{ event: 'test/go' }] }, body as never);
   return serve({ client, functions: [fn] }) as Handler;
 }
@@ -119,7 +161,10 @@ describe.each(SDKS)('%s', (name, make) => {
     expect(first.ops).toHaveLength(1);
     if (step?.op !== 'step') throw new Error(`expected a step, got ${JSON.stringify(first.ops)}`);
     expect(step).toMatchObject({ op: 'step', data: '{"a":1,"z":1}', again: 'each' });
-    const second = await exchange(handler, leased({ steps: [stepEntry(step.key, step.data as string, { meta: step.meta ?? null })] }));
+    const second = await exchange(
+      handler,
+      leased({ steps: [stepEntry(step.key, step.data as string, { meta: step.meta ?? null })] }),
+    );
     expect(second.body).toBe(canonicalize(JSON.parse(second.body)));
     expect((JSON.parse(second.body) as { version: number }).version).toBe(name === 'SDK 4' ? 2 : 1);
     expect(second.ops).toEqual([{ op: 'complete', output: '{"got":1}' }]);
@@ -162,12 +207,23 @@ describe.each(SDKS)('%s', (name, make) => {
   });
 
   test('sleep, sleepUntil and waitForEvent become waits', async () => {
-    const asleep = await exchange(make(({ step }) => step.sleep('nap', '30d')), leased());
+    const asleep = await exchange(
+      make(({ step }) => step.sleep('nap', '30d')),
+      leased(),
+    );
     expect(asleep.ops).toMatchObject([{ op: 'sleep', untilMs: NOW + 5 + 30 * 86_400_000, again: 'each' }]);
-    const until = await exchange(make(({ step }) => step.sleepUntil('nap', '2026-06-01T00:00:00.000Z')), leased());
+    const until = await exchange(
+      make(({ step }) => step.sleepUntil('nap', '2026-06-01T00:00:00.000Z')),
+      leased(),
+    );
     expect(until.ops).toMatchObject([{ op: 'sleep', untilMs: Date.parse('2026-06-01T00:00:00.000Z') }]);
-    const wait = await exchange(make(({ step }) => step.waitForEvent('w', { event: 'test/ok', timeout: '1h', match: 'data.n' })), leased());
-    expect(wait.ops).toMatchObject([{ op: 'wait-event', name: 'test/ok', untilMs: NOW + 5 + 3_600_000, expression: 'event.data.n == async.data.n' }]);
+    const wait = await exchange(
+      make(({ step }) => step.waitForEvent('w', { event: 'test/ok', timeout: '1h', match: 'data.n' })),
+      leased(),
+    );
+    expect(wait.ops).toMatchObject([
+      { op: 'wait-event', name: 'test/ok', untilMs: NOW + 5 + 3_600_000, expression: 'event.data.n == async.data.n' },
+    ]);
   });
 
   test('parallel steps are planned, each is asked for by its key', async () => {
@@ -180,7 +236,10 @@ describe.each(SDKS)('%s', (name, make) => {
     const callMeta = plan?.op === 'plan' ? (plan.calls[0]?.meta ?? null) : null;
     const targeted = await exchange(handler, leased({ key: keys[0] ?? '', callMeta, pending: [keys[1] ?? ''] }));
     expect(targeted.ops).toMatchObject([{ op: 'step', key: keys[0], data: '1', again: undefined }]);
-    const done = await exchange(handler, leased({ steps: [stepEntry(keys[0] ?? '', '1'), stepEntry(keys[1] ?? '', '2')] }));
+    const done = await exchange(
+      handler,
+      leased({ steps: [stepEntry(keys[0] ?? '', '1'), stepEntry(keys[1] ?? '', '2')] }),
+    );
     expect(done.ops).toEqual([{ op: 'complete', output: '[1,2]' }]);
   });
 
@@ -194,14 +253,24 @@ describe.each(SDKS)('%s', (name, make) => {
       return 'not caught';
     });
     const key = (await exchange(handler, leased())).ops.map((op) => ('key' in op ? op.key : ''))[0] ?? '';
-    const { ops } = await exchange(handler, leased({ steps: [stepEntry(key, '{"message":"no","name":"Error"}', { error: true })] }));
+    const { ops } = await exchange(
+      handler,
+      leased({ steps: [stepEntry(key, '{"message":"no","name":"Error"}', { error: true })] }),
+    );
     expect(ops).toEqual([{ op: 'complete', output: '{"caught":"no"}' }]);
   });
 
   test('an unknown function is an error of the call, retried', async () => {
     const call = leased();
     call.task.data = call.task.data.replaceAll('fnId=app-f', 'fnId=app-g');
-    expect((await exchange(make(() => 1), call)).ops).toMatchObject([{ op: 'fail', retry: 'policy' }]);
+    expect(
+      (
+        await exchange(
+          make(() => 1),
+          call,
+        )
+      ).ops,
+    ).toMatchObject([{ op: 'fail', retry: 'policy' }]);
   });
 });
 
@@ -233,7 +302,11 @@ test('non-ASCII text survives the signature', async () => {
   const handler = v4(({ event }) => event.data['n'], { cloud: true });
   const call = leased();
   const event = call.events[0];
-  if (event) event.body = '{"data":{"n":"é\\u2028😀"},"id":"e1","name":"test/go","ts":1760000000000,"user":{}}'.replace('\\u2028', '\u2028');
+  if (event)
+    event.body = '{"data":{"n":"é\\u2028😀"},"id":"e1","name":"test/go","ts":1760000000000,"user":{}}'.replace(
+      '\\u2028',
+      '\u2028',
+    );
   const { ops } = await exchange(handler, call, contextWith({ INNGEST_SIGNING_KEY: KEY }));
   expect(ops).toEqual([{ op: 'complete', output: '"é\u2028😀"' }]);
 });
@@ -247,12 +320,25 @@ test.each<[string, number, Record<string, string>, string, unknown]>([
   ['an unknown operation', 206, { 'x-inngest-sdk': 'x' }, '[{"op":"Jump","id":"a"}]', 'policy'],
   ['no operation at all', 206, { 'x-inngest-sdk': 'x' }, '[]', 'policy'],
   ['a sleep of two years', 206, { 'x-inngest-sdk': 'x' }, '[{"op":"Sleep","id":"a","name":"104w1d"}]', 'never'],
-  ['an invalid wait expression', 206, { 'x-inngest-sdk': 'x' }, '[{"op":"WaitForEvent","id":"a","name":"e","opts":{"if":"((","timeout":"1h"}}]', 'never'],
+  [
+    'an invalid wait expression',
+    206,
+    { 'x-inngest-sdk': 'x' },
+    '[{"op":"WaitForEvent","id":"a","name":"e","opts":{"if":"((","timeout":"1h"}}]',
+    'never',
+  ],
   ['a deferred function', 206, { 'x-inngest-sdk': 'x' }, '[{"op":"DeferAdd","id":"a","opts":{}}]', 'never'],
 ])('%s fails the call in order', async (_, status, headers, body, retry) => {
   const outcome = await inngestExecutor.outcome(
     leased(),
-    { ok: true, status, headers: Object.entries(headers), body: new TextEncoder().encode(body), truncated: false, durationMs: 1 },
+    {
+      ok: true,
+      status,
+      headers: Object.entries(headers),
+      body: new TextEncoder().encode(body),
+      truncated: false,
+      durationMs: 1,
+    },
     contextWith(),
   );
   expect(outcome.ops).toMatchObject([{ op: 'fail', retry }]);
@@ -260,17 +346,36 @@ test.each<[string, number, Record<string, string>, string, unknown]>([
 });
 
 test('a streamed answer is unwrapped', async () => {
-  const inner = { status: 206, headers: { 'x-inngest-sdk': 'x', 'x-inngest-req-version': '2' }, body: '[{"op":"StepRun","id":"a","data":1}]' };
+  const inner = {
+    status: 206,
+    headers: { 'x-inngest-sdk': 'x', 'x-inngest-req-version': '2' },
+    body: '[{"op":"StepRun","id":"a","data":1}]',
+  };
   const outcome = await inngestExecutor.outcome(
     leased(),
-    { ok: true, status: 201, headers: [], body: new TextEncoder().encode(`   ${JSON.stringify(inner)}`), truncated: false, durationMs: 1 },
+    {
+      ok: true,
+      status: 201,
+      headers: [],
+      body: new TextEncoder().encode(`   ${JSON.stringify(inner)}`),
+      truncated: false,
+      durationMs: 1,
+    },
     contextWith(),
   );
   expect(outcome.ops).toMatchObject([{ op: 'step', key: 'a', data: '1' }]);
 });
 
 test('a state of more than 4 MiB is left to the SDK to fetch', async () => {
-  const request = await inngestExecutor.request(leased({ steps: [stepEntry('a', JSON.stringify('x'.repeat(5_000_000)))] }), contextWith());
-  const body = JSON.parse('skip' in request ? '{}' : (request.body as string)) as { use_api: boolean; events: unknown[]; steps: object; event: { name: string } };
+  const request = await inngestExecutor.request(
+    leased({ steps: [stepEntry('a', JSON.stringify('x'.repeat(5_000_000)))] }),
+    contextWith(),
+  );
+  const body = JSON.parse('skip' in request ? '{}' : (request.body as string)) as {
+    use_api: boolean;
+    events: unknown[];
+    steps: object;
+    event: { name: string };
+  };
   expect(body).toMatchObject({ use_api: true, events: [], steps: {}, event: { name: 'test/go' } });
 });

@@ -34,14 +34,16 @@ function outcomeOf(call: LeasedCall, result: HttpResult, nowMs: number): Outcome
     const noRetry = result.code === 'refused-destination' || result.code === 'bad-url';
     return failure(errorText(`Unable to reach the app: ${result.message}`), { noRetry, retryAt: null });
   }
-  if (result.truncated) return runFailure('InngestErrOutputTooLarge', `the app answered with more than ${MAX_RESPONSE_BYTES} bytes`);
+  if (result.truncated)
+    return runFailure('InngestErrOutputTooLarge', `the app answered with more than ${MAX_RESPONSE_BYTES} bytes`);
   const outer: Answer = {
     status: result.status,
     headers: new Map(result.headers.map(([name, value]) => [name.toLowerCase(), value])),
     body: new TextDecoder().decode(result.body),
   };
   const answer = outer.status === 201 ? unwrap(outer) : outer;
-  if (answer === null) return failure(errorText('The app ended its stream without an answer'), { noRetry: false, retryAt: null });
+  if (answer === null)
+    return failure(errorText('The app ended its stream without an answer'), { noRetry: false, retryAt: null });
   const reply: Reply = {
     version: Number(answer.headers.get('x-inngest-req-version')) === 2 ? 2 : 1,
     noRetry: answer.headers.get('x-inngest-no-retry') === 'true',
@@ -52,7 +54,8 @@ function outcomeOf(call: LeasedCall, result: HttpResult, nowMs: number): Outcome
   if (answer.status === 200 || answer.status === 206) {
     if (!isSdk) return failure(notSdk(answer), { noRetry: false, retryAt: null });
     const value = parse(answer.body);
-    if (value === undefined) return failure(errorText(`The app answered ${answer.status} with a body that is not JSON`), reply);
+    if (value === undefined)
+      return failure(errorText(`The app answered ${answer.status} with a body that is not JSON`), reply);
     if (answer.status === 200) return { ops: [{ op: 'complete', output: textOrNull(value) }] };
     const opcodes = readOpcodes(value);
     if (opcodes === null) return failure(errorText('The app answered 206 with something else than operations'), reply);
@@ -70,9 +73,11 @@ function unwrap(outer: Answer): Answer | null {
   const merged = new Map(outer.headers);
   merged.delete('retry-after');
   if (typeof headers === 'object' && headers !== null) {
-    for (const [name, text] of Object.entries(headers)) if (typeof text === 'string') merged.set(name.toLowerCase(), text);
+    for (const [name, text] of Object.entries(headers))
+      if (typeof text === 'string') merged.set(name.toLowerCase(), text);
   }
-  if (typeof error === 'string' && error !== '') return { status: 500, headers: merged, body: JSON.stringify({ message: error, name: 'Error' }) };
+  if (typeof error === 'string' && error !== '')
+    return { status: 500, headers: merged, body: JSON.stringify({ message: error, name: 'Error' }) };
   return { status, headers: merged, body: typeof body === 'string' ? body : valueText(body) };
 }
 
@@ -112,7 +117,9 @@ function functionError(answer: Answer, isSdk: boolean): string {
 }
 
 function notSdk(answer: Answer): string {
-  return errorText(`The answer (${answer.status}) is not an Inngest SDK's: does the app's serve URL point at its handler? It began: ${quote(answer.body)}`);
+  return errorText(
+    `The answer (${answer.status}) is not an Inngest SDK's: does the app's serve URL point at its handler? It began: ${quote(answer.body)}`,
+  );
 }
 
 function quote(text: string): string {

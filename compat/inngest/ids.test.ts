@@ -16,9 +16,12 @@ test('the same seed gives the same ids, each event its own', () => {
   }
 });
 
-test.each(['', 'x', '1,AAAA', `999999999999999,${'A'.repeat(14)}==`, `-5,${'A'.repeat(14)}==`])('%s is no seed', (header) => {
-  expect(parseIdSeed(header)).toBeNull();
-});
+test.each(['', 'x', '1,AAAA', `999999999999999,${'A'.repeat(14)}==`, `-5,${'A'.repeat(14)}==`])(
+  '%s is no seed',
+  (header) => {
+    expect(parseIdSeed(header)).toBeNull();
+  },
+);
 
 test('fresh ids are valid and ordered', () => {
   const [a, b] = [newEventId(5), newEventId(5)];

@@ -13,21 +13,37 @@ test.each<[string, Partial<StepEntry>, unknown]>([
   ['a failed step', { error: true, data: '{"message":"no"}' }, { error: { message: 'no' } }],
   ['a step of an old SDK', { data: '{"data":1}', meta: writeMeta({ o: 'Step' }) }, { data: 1 }],
   ['a sleep', { source: 'sleep' }, null],
-  ['an event that came', { source: 'event', data: '{"name":"a"}', meta: writeMeta({ o: 'WaitForEvent' }) }, { name: 'a' }],
+  [
+    'an event that came',
+    { source: 'event', data: '{"name":"a"}', meta: writeMeta({ o: 'WaitForEvent' }) },
+    { name: 'a' },
+  ],
   ['an event that did not come', { source: 'timeout', meta: writeMeta({ o: 'WaitForEvent' }) }, null],
   ['an invocation', { source: 'run', data: '7' }, { data: 7 }],
   ['a failed invocation', { source: 'run', error: true, data: '{"message":"no"}' }, { error: { message: 'no' } }],
-  ['a cancelled invocation', { source: 'run', error: true }, { error: { message: 'The invoked function was cancelled', name: 'Error' } }],
-  ['a signal', { source: 'token', data: '1', meta: writeMeta({ o: 'WaitForSignal', s: 'go' }) }, { data: { data: 1, signal: 'go' } }],
+  [
+    'a cancelled invocation',
+    { source: 'run', error: true },
+    { error: { message: 'The invoked function was cancelled', name: 'Error' } },
+  ],
+  [
+    'a signal',
+    { source: 'token', data: '1', meta: writeMeta({ o: 'WaitForSignal', s: 'go' }) },
+    { data: { data: 1, signal: 'go' } },
+  ],
 ])('%s has its own shape', (_, over, expected) => {
   expect(JSON.parse(memoOf(step(over)))).toEqual(expected);
 });
 
 test('an invocation that took too long is an error', () => {
-  const memo = JSON.parse(memoOf(step({ source: 'timeout', meta: writeMeta({ o: 'InvokeFunction' }) }))) as { error: { name: string } };
+  const memo = JSON.parse(memoOf(step({ source: 'timeout', meta: writeMeta({ o: 'InvokeFunction' }) }))) as {
+    error: { name: string };
+  };
   expect(memo.error.name).toBe('InngestInvokeTimeoutError');
 });
 
 test('memos are ordered by their keys', () => {
-  expect(memosOf([step({ key: 'b', data: '1' }), step({ key: 'a', source: 'sleep' })])).toBe('{"a":null,"b":{"data":1}}');
+  expect(memosOf([step({ key: 'b', data: '1' }), step({ key: 'a', source: 'sleep' })])).toBe(
+    '{"a":null,"b":{"data":1}}',
+  );
 });

@@ -12,7 +12,9 @@ const INVOKE_TIMEOUT = canonicalJson({
   },
 });
 
-const INVOKE_UNKNOWN = canonicalJson({ error: { message: 'Could not find the invoked function: is its app synced?', name: 'Error' } });
+const INVOKE_UNKNOWN = canonicalJson({
+  error: { message: 'Could not find the invoked function: is its app synced?', name: 'Error' },
+});
 const INVOKE_CANCELLED = canonicalJson({ error: { message: 'The invoked function was cancelled', name: 'Error' } });
 
 /** A finished step as the SDK finds it in `steps` (inngest/inngest: pkg/execution/driver). Canonical text. */

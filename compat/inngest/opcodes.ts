@@ -71,7 +71,11 @@ export function translateOpcodes(call: LeasedCall, opcodes: Opcode[], reply: Rep
     if (translated instanceof Refusal) return runFailure(translated.name, translated.message);
     if (translated.op === 'step') {
       const size = translated.data?.length ?? 0;
-      if (size > MAX_STEP_OUTPUT) return runFailure('InngestErrStepOutputTooLarge', `the result of step "${nameOf(opcode)}" is larger than ${MAX_STEP_OUTPUT} bytes`);
+      if (size > MAX_STEP_OUTPUT)
+        return runFailure(
+          'InngestErrStepOutputTooLarge',
+          `the result of step "${nameOf(opcode)}" is larger than ${MAX_STEP_OUTPUT} bytes`,
+        );
       added += size;
     }
     if (translated.op === 'complete' || translated.op === 'fail') last.push(translated);
@@ -82,9 +86,11 @@ export function translateOpcodes(call: LeasedCall, opcodes: Opcode[], reply: Rep
   }
   // One entry of the history for the whole group.
   if (planned.length > 0) ops.push({ op: 'plan', calls: planned });
-  if (added > 0 && added + stateSize(call) > MAX_STATE) return runFailure('InngestErrStateOverflowed', `the results of all steps are larger than ${MAX_STATE} bytes`);
+  if (added > 0 && added + stateSize(call) > MAX_STATE)
+    return runFailure('InngestErrStateOverflowed', `the results of all steps are larger than ${MAX_STATE} bytes`);
   // A call for one step that says nothing of it leaves it undone.
-  if (last.length === 0 && !answers(call, ops)) return failure(errorText(`The app did not answer for step "${call.key}"`), reply);
+  if (last.length === 0 && !answers(call, ops))
+    return failure(errorText(`The app did not answer for step "${call.key}"`), reply);
   return { ops: [...ops, ...last] };
 }
 
@@ -116,10 +122,23 @@ function translateOne(opcode: Opcode, context: Context): Op | Refusal {
   switch (opcode.op) {
     case 'StepRun':
     case 'Step':
-      return { op: 'step', key, data: valueText(opcode.data), meta: metaOf(opcode, context), again: againOf(call, key, again) };
+      return {
+        op: 'step',
+        key,
+        data: valueText(opcode.data),
+        meta: metaOf(opcode, context),
+        again: againOf(call, key, again),
+      };
     case 'StepFailed':
       if (key === RUN_COMPLETE_ID) return { op: 'fail', error: errorOf(opcode), retry: 'never' };
-      return { op: 'step', key, data: errorOf(opcode), error: true, meta: metaOf(opcode, context), again: againOf(call, key, again) };
+      return {
+        op: 'step',
+        key,
+        data: errorOf(opcode),
+        error: true,
+        meta: metaOf(opcode, context),
+        again: againOf(call, key, again),
+      };
     case 'StepError': {
       const retry = reply.noRetry ? 'never' : reply.retryAt === null ? 'policy' : { at: reply.retryAt };
       if (key === RUN_COMPLETE_ID) return { op: 'fail', error: errorOf(opcode), retry };
@@ -146,7 +165,11 @@ function translateOne(opcode: Opcode, context: Context): Op | Refusal {
     case 'DeferAbort':
       return new Refusal('NotImplementedError', `${opcode.op} (${nameOf(opcode)}) is not served by this server yet`);
     default:
-      return { op: 'fail', error: errorText(`The app answered with the unknown operation "${opcode.op}"`), retry: 'policy' };
+      return {
+        op: 'fail',
+        error: errorText(`The app answered with the unknown operation "${opcode.op}"`),
+        retry: 'policy',
+      };
   }
 }
 
@@ -158,7 +181,11 @@ function againOf(call: LeasedCall, key: string, again: Again): Again | undefined
 function sleep(opcode: Opcode, context: Context): Op | Refusal {
   const text = textOption(opcode, 'duration') ?? textOf(opcode.name) ?? '';
   const untilMs = parseMoment(text, context.reply.nowMs);
-  if (untilMs === null) return new Refusal('Error', `step "${nameOf(opcode)}" sleeps for "${text}", which is neither a duration nor a date`);
+  if (untilMs === null)
+    return new Refusal(
+      'Error',
+      `step "${nameOf(opcode)}" sleeps for "${text}", which is neither a duration nor a date`,
+    );
   if (untilMs - context.reply.nowMs > MAX_WAIT_MS) return tooLong(opcode);
   return { op: 'sleep', key: opcode.id, untilMs, meta: metaOf(opcode, context), again: context.again };
 }
@@ -170,7 +197,8 @@ function waitForEvent(opcode: Opcode, context: Context): Op | Refusal {
   if (untilMs instanceof Refusal) return untilMs;
   const expression = textOption(opcode, 'if');
   const compiled = expression ? compileExpression(expression) : null;
-  if (compiled && !compiled.ok) return new Refusal('Error', `step "${nameOf(opcode)}" waits with an invalid expression: ${compiled.error.message}`);
+  if (compiled && !compiled.ok)
+    return new Refusal('Error', `step "${nameOf(opcode)}" waits with an invalid expression: ${compiled.error.message}`);
   return {
     op: 'wait-event',
     key: opcode.id,
@@ -228,7 +256,11 @@ function waitForSignal(opcode: Opcode, context: Context): Op | Refusal {
 function timeoutOf(opcode: Opcode, nowMs: number, absent: string): number | Refusal {
   const text = textOption(opcode, 'timeout') ?? absent;
   const untilMs = parseMoment(text, nowMs);
-  if (untilMs === null) return new Refusal('Error', `step "${nameOf(opcode)}" has the timeout "${text}", which is neither a duration nor a date`);
+  if (untilMs === null)
+    return new Refusal(
+      'Error',
+      `step "${nameOf(opcode)}" has the timeout "${text}", which is neither a duration nor a date`,
+    );
   return untilMs - nowMs > MAX_WAIT_MS ? tooLong(opcode) : untilMs;
 }
 
@@ -238,7 +270,8 @@ function tooLong(opcode: Opcode): Refusal {
 
 function metaOf(opcode: Opcode, context: Context, more: StepMeta = {}): string {
   const name = textOf(opcode.displayName) ?? textOf(opcode.name);
-  const plain = opcode.op === 'StepRun' || opcode.op === 'StepPlanned' || opcode.op === 'StepFailed' || opcode.op === 'StepError';
+  const plain =
+    opcode.op === 'StepRun' || opcode.op === 'StepPlanned' || opcode.op === 'StepFailed' || opcode.op === 'StepError';
   const inGroup = context.reply.version === 1 && (context.group || context.call.callMeta?.includes('"p":1'));
   return writeMeta({
     ...(plain ? {} : { o: opcode.op }),
@@ -251,7 +284,9 @@ function metaOf(opcode: Opcode, context: Context, more: StepMeta = {}): string {
 
 function errorOf(opcode: Opcode): string {
   const { error } = opcode;
-  return typeof error === 'object' && error !== null ? canonicalJson(error) : errorText(typeof error === 'string' ? error : 'The step failed without saying why');
+  return typeof error === 'object' && error !== null
+    ? canonicalJson(error)
+    : errorText(typeof error === 'string' ? error : 'The step failed without saying why');
 }
 
 function errorText(message: string): string {

@@ -22,7 +22,17 @@ const BACKOFF: RetryPolicy = {
 const MIN_JITTER_MS = 1_000;
 const MAX_JITTER_MS = 300_000;
 /** What a function may say and mean something by here, or nothing anywhere. All else is refused: a policy that is ignored is worse. */
-const SERVED_FIELDS = new Set(['checkpoint', 'concurrency', 'description', 'id', 'name', 'slug', 'steps', 'triggers', 'version']);
+const SERVED_FIELDS = new Set([
+  'checkpoint',
+  'concurrency',
+  'description',
+  'id',
+  'name',
+  'slug',
+  'steps',
+  'triggers',
+  'version',
+]);
 
 /** Turns a registration into the tasks of its app. Throws InngestError: then nothing has changed. */
 export async function toTasks(request: RegisterRequest, context: EnvironmentContext): Promise<TaskSpec[]> {
@@ -45,7 +55,11 @@ export function appIdOf(app: string): Promise<string> {
 async function toTask(config: FunctionConfig, app: string, appId: string, retry: RetryPolicy): Promise<TaskSpec> {
   for (const [field, value] of Object.entries(config)) {
     if (!SERVED_FIELDS.has(field) && isGiven(value)) {
-      throw new InngestError(501, 'not_implemented', `Function "${config.id}" uses "${field}", which is not served by this server yet. Nothing was registered.`);
+      throw new InngestError(
+        501,
+        'not_implemented',
+        `Function "${config.id}" uses "${field}", which is not served by this server yet. Nothing was registered.`,
+      );
     }
   }
   const steps = Object.values(config.steps);
@@ -92,7 +106,11 @@ function stepUrl(config: FunctionConfig, url: string): string {
   if (!URL.canParse(url)) throw invalid(config, `"${url}" is not a URL`);
   const { protocol } = new URL(url);
   if (protocol === 'ws:' || protocol === 'wss:') {
-    throw new InngestError(501, 'not_implemented', `Function "${config.id}" runs over Connect, which is not served by this server yet. Nothing was registered.`);
+    throw new InngestError(
+      501,
+      'not_implemented',
+      `Function "${config.id}" runs over Connect, which is not served by this server yet. Nothing was registered.`,
+    );
   }
   if (protocol !== 'http:' && protocol !== 'https:') throw invalid(config, `"${url}" is not an HTTP URL`);
   return url;
@@ -128,10 +146,16 @@ function limitsOf(config: FunctionConfig, options: ConcurrencyOption[], hold: 'c
   return options
     .filter(({ limit }) => limit > 0)
     .map(({ limit, key, scope }) => {
-      if ((scope === 'env' || scope === 'account') && !key) throw invalid(config, `concurrency of scope "${scope}" needs a key`);
+      if ((scope === 'env' || scope === 'account') && !key)
+        throw invalid(config, `concurrency of scope "${scope}" needs a key`);
       checkExpression(config, 'concurrency.key', key);
       const owner = scope === 'env' || scope === 'account' ? scope : `fn/${config.id}`;
-      return { key: `inngest/${hold}/${owner}${key ? `/${key}` : ''}`, max: limit, hold, ...(key ? { expression: key } : {}) };
+      return {
+        key: `inngest/${hold}/${owner}${key ? `/${key}` : ''}`,
+        max: limit,
+        hold,
+        ...(key ? { expression: key } : {}),
+      };
     });
 }
 

@@ -83,8 +83,16 @@ export async function requestOf(call: LeasedCall, context: EnvironmentContext): 
     ['x-inngest-server-kind', serverKind(context)],
   ];
   const signingKey = signingKeys(context)[0];
-  if (signingKey !== undefined) headers.push(['x-inngest-signature', await sign(signingKey, body, context.wallClockMs())]);
-  return { url: stepUrl(fn.url, stepId), method: 'POST', headers, body, timeoutMs: CALL_TIMEOUT_MS, maxResponseBytes: MAX_RESPONSE_BYTES };
+  if (signingKey !== undefined)
+    headers.push(['x-inngest-signature', await sign(signingKey, body, context.wallClockMs())]);
+  return {
+    url: stepUrl(fn.url, stepId),
+    method: 'POST',
+    headers,
+    body,
+    timeoutMs: CALL_TIMEOUT_MS,
+    maxResponseBytes: MAX_RESPONSE_BYTES,
+  };
 }
 
 /** Every SDK writes `stepId` last or not at all; any other place goes through the URL parser. */

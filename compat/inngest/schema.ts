@@ -19,7 +19,10 @@ const TriggerSchema = z
     cron: z.string().min(1).max(MAX_TRIGGER_CHARS).optional(),
     jitter: text.nullish(),
   })
-  .refine((trigger) => (trigger.event === undefined) !== (trigger.cron === undefined), 'must have either an event or a cron');
+  .refine(
+    (trigger) => (trigger.event === undefined) !== (trigger.cron === undefined),
+    'must have either an event or a cron',
+  );
 
 const ConcurrencyOptionSchema = z.looseObject({
   limit: z.number().int().min(0),

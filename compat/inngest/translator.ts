@@ -23,7 +23,14 @@ function ended(run: EndedRun): EndEffects {
   const data = canonicalObject([
     ['_inngest', `{"status":"${STATUS[run.status]}"}`],
     ['correlation_id', run.parent ? JSON.stringify(`${run.parent.run}.${run.parent.key}`) : undefined],
-    ['error', run.status === 'failed' ? (run.error === null ? '{"message":"The run failed","name":"Error"}' : textOf(run.error)) : undefined],
+    [
+      'error',
+      run.status === 'failed'
+        ? run.error === null
+          ? '{"message":"The run failed","name":"Error"}'
+          : textOf(run.error)
+        : undefined,
+    ],
     ['event', origin[0]],
     ['events', `[${origin.join(',')}]`],
     ['function_id', JSON.stringify(fn.slug)],

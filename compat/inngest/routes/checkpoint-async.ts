@@ -18,10 +18,13 @@ export async function checkpointAsync(c: RouteContext): Promise<Response> {
   const run = c.req.param('run') ?? '';
   if (!isId(run)) throw new InngestError(400, 'invalid_request', 'The run id is not a ULID.');
   const body = await readJson(c, MAX_BODY_BYTES);
-  const { qi_id: lease, steps } = typeof body === 'object' && body !== null ? (body as { qi_id?: unknown; steps?: unknown }) : {};
-  if (typeof lease !== 'string' || lease === '' || lease.length > MAX_LEASE_CHARS) throw new InngestError(400, 'invalid_request', 'qi_id is missing.');
+  const { qi_id: lease, steps } =
+    typeof body === 'object' && body !== null ? (body as { qi_id?: unknown; steps?: unknown }) : {};
+  if (typeof lease !== 'string' || lease === '' || lease.length > MAX_LEASE_CHARS)
+    throw new InngestError(400, 'invalid_request', 'qi_id is missing.');
   const opcodes = Array.isArray(steps) && steps.length <= MAX_STEPS ? readOpcodes(steps) : null;
-  if (opcodes === null) throw new InngestError(400, 'invalid_request', `steps must be a list of at most ${MAX_STEPS} operations.`);
+  if (opcodes === null)
+    throw new InngestError(400, 'invalid_request', `steps must be a list of at most ${MAX_STEPS} operations.`);
   const ops = opcodes.flatMap(toOps);
   const [result] = await cellOf(c).apply([{ type: 'report', run, lease, outcome: { ops }, final: false }]);
   if (result?.type !== 'report') throw new Error('the engine did not answer a report');
@@ -32,7 +35,11 @@ export async function checkpointAsync(c: RouteContext): Promise<Response> {
       throw new InngestError(404, 'unknown-run', 'No such run.');
     case 'stale':
     case 'ended':
-      throw new InngestError(409, 'stale_dispatch', 'This call has been handed to another request, or its run has ended.');
+      throw new InngestError(
+        409,
+        'stale_dispatch',
+        'This call has been handed to another request, or its run has ended.',
+      );
   }
 }
 
@@ -41,7 +48,12 @@ function toOps(opcode: Opcode): Op[] {
     case 'StepRun':
     case 'Step': {
       const data = valueText(opcode.data);
-      if (data.length > MAX_STEP_OUTPUT) throw new InngestError(413, 'output_too_large', `The result of step "${nameOf(opcode)}" is larger than ${MAX_STEP_OUTPUT} bytes.`);
+      if (data.length > MAX_STEP_OUTPUT)
+        throw new InngestError(
+          413,
+          'output_too_large',
+          `The result of step "${nameOf(opcode)}" is larger than ${MAX_STEP_OUTPUT} bytes.`,
+        );
       const meta = writeMeta({ ...(opcode.op === 'Step' ? { o: 'Step' } : {}), n: nameOf(opcode) });
       return [{ op: 'step', key: opcode.id, data, meta, again: 'none' }];
     }

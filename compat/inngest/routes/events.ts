@@ -41,14 +41,16 @@ export async function getEventRuns(c: RouteContext): Promise<Response> {
 
 function eventId(c: RouteContext): string {
   const id = c.req.param('event') ?? '';
-  if (!isId(id)) throw new InngestError(400, 'invalid_request', 'The event id is not a ULID: use the id that sending it answered.');
+  if (!isId(id))
+    throw new InngestError(400, 'invalid_request', 'The event id is not a ULID: use the id that sending it answered.');
   return id;
 }
 
 function limitOf(text: string | undefined): number {
   if (text === undefined || text === '') return DEFAULT_LIMIT;
   const limit = Number(text);
-  if (!Number.isInteger(limit) || limit < 1) throw new InngestError(400, 'invalid_request', 'limit must be a positive integer.');
+  if (!Number.isInteger(limit) || limit < 1)
+    throw new InngestError(400, 'invalid_request', 'limit must be a positive integer.');
   return Math.min(limit, MAX_LIMIT);
 }
 

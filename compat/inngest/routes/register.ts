@@ -16,10 +16,15 @@ export async function register(c: RouteContext): Promise<Response> {
   const expected = c.req.header('x-inngest-expected-server-kind');
   const kind = serverKind(context);
   if (expected !== undefined && expected !== '' && expected !== kind) {
-    throw new InngestError(400, 'invalid_request', `The app expects a ${expected} server, this is a ${kind} server: check INNGEST_DEV and INNGEST_BASE_URL of the app.`);
+    throw new InngestError(
+      400,
+      'invalid_request',
+      `The app expects a ${expected} server, this is a ${kind} server: check INNGEST_DEV and INNGEST_BASE_URL of the app.`,
+    );
   }
   const parsed = RegisterSchema.safeParse(await readJson(c, MAX_BODY_BYTES));
-  if (!parsed.success) throw new InngestError(400, 'invalid_request', `The registration is invalid: ${explain(parsed.error)}.`);
+  if (!parsed.success)
+    throw new InngestError(400, 'invalid_request', `The registration is invalid: ${explain(parsed.error)}.`);
   const request = parsed.data;
   const tasks = await toTasks(request, context);
   const [result] = await cellOf(c).apply([{ type: 'register', group: groupOf(request.appName), tasks, replace: true }]);

@@ -17,7 +17,8 @@ export async function sendEvent(c: RouteContext): Promise<Response> {
     const text = await readText(c, MAX_BODY_BYTES);
     const value = isForm(c) ? fromForm(text) : parseJson(text);
     const list: unknown[] = Array.isArray(value) ? value : [value];
-    if (list.length > MAX_EVENTS) throw new InngestError(400, 'too_many_events', `A request has at most ${MAX_EVENTS} events.`);
+    if (list.length > MAX_EVENTS)
+      throw new InngestError(400, 'too_many_events', `A request has at most ${MAX_EVENTS} events.`);
     const nowMs = context.wallClockMs();
     const seed = parseIdSeed(c.req.header('x-inngest-event-id-seed'));
     const events = list.map((raw, i) => toEventInput(raw, i + 1, nowMs, seed));
@@ -28,7 +29,10 @@ export async function sendEvent(c: RouteContext): Promise<Response> {
   } catch (error) {
     const body = toErrorBody(error);
     if (body.status >= 500) return onError(error, c);
-    return c.json({ ids: [], status: body.status, error: body.error, code: body.code }, body.status as ContentfulStatusCode);
+    return c.json(
+      { ids: [], status: body.status, error: body.error, code: body.code },
+      body.status as ContentfulStatusCode,
+    );
   }
 }
 
