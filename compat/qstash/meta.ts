@@ -1,0 +1,96 @@
+import type { JsonText } from '../../core/model/payload.ts';
+import type { HeaderList, HeaderMap } from './headers.ts';
+import type { FlowControl, Redaction, Target } from './options.ts';
+
+/** What a run of this executor remembers of its publish request, besides the body: stored as the run's meta. */
+export interface RunMeta {
+  url: string;
+  method: string;
+  contentType?: string;
+  headers: HeaderList;
+  retries: number;
+  retryDelay?: string;
+  timeoutMs?: number;
+  notBeforeMs?: number;
+  callback?: Target;
+  failureCallback?: Target;
+  flowControl?: FlowControl;
+  labels?: string[];
+  redact?: Redaction;
+  queue?: string;
+  topic?: string;
+  endpoint?: string;
+  schedule?: string;
+  callerIp: string;
+  workflow?: WorkflowMeta;
+  /** This message reports the end of another one. */
+  callbackOf?: { messageId: string; failure: boolean; deadLetterId?: string };
+}
+
+export interface WorkflowMeta {
+  runId: string;
+  /** Absent in a run of its own: the run's creation counts. */
+  createdAt?: number;
+  url?: string;
+  features?: string;
+  /** Started by plain HTTP: the first delivery asks the SDK to send the real configuration. */
+  unknownSdk?: boolean;
+  invoker?: { workflowRunId: string; workflowUrl: string; createdAt: number };
+}
+
+/** Meta of a planned call in a workflow run. */
+export type CallMeta =
+  /** Delivery of an accepted step message. */
+  | { kind: 'step'; headers?: HeaderList; contentType?: string; retries?: number }
+  /** `context.call`: a request to a third party. */
+  | {
+      kind: 'call';
+      url: string;
+      method: string;
+      contentType?: string;
+      headers: HeaderList;
+      timeoutMs?: number;
+      retries: number;
+      callback: Target;
+    }
+  /** Its result on the way to the workflow. */
+  | { kind: 'result'; callback: Target };
+
+/** Meta of a wait: what the SDK wants to see as the step when it is over. */
+export interface WaitMeta {
+  kind: 'wait' | 'invoke';
+  step: Record<string, unknown>;
+  eventId?: string;
+  childRunId?: string;
+}
+
+/** What came back from a destination. As an error payload of a failed attempt, `message` first for whoever reads it raw. */
+export interface ResponseRecord {
+  message?: string;
+  status: number;
+  header: HeaderMap;
+  /** Base 64. */
+  body: string;
+}
+
+/** Meta of an outcome. */
+export interface ExchangeMeta {
+  status: number;
+  header?: HeaderMap;
+  durationMs: number;
+}
+
+export function parseMeta(meta: JsonText | null): RunMeta {
+  return JSON.parse(meta ?? '{}') as RunMeta;
+}
+
+/** The engine ends a run by itself too (cancelled, expired): then the error is not one of ours. */
+export function parseResponse(error: string | Uint8Array | null): ResponseRecord {
+  const text = error === null ? '' : typeof error === 'string' ? error : new TextDecoder().decode(error);
+  try {
+    const value = JSON.parse(text) as Partial<ResponseRecord>;
+    return { message: value.message, status: value.status ?? 0, header: value.header ?? {}, body: value.body ?? '' };
+  } catch {
+    return { message: text || undefined, status: 0, header: {}, body: '' };
+  }
+}

@@ -1,0 +1,44 @@
+import type { Command, CommandResult } from '../../../core/model/command.ts';
+import { readJson } from '../body.ts';
+import { TASK_MESSAGE } from '../constants.ts';
+import { json } from '../errors.ts';
+import { parseFilter } from '../filters.ts';
+import { runOfMessage } from '../ids.ts';
+import type { Route } from '../route.ts';
+import { scanRuns } from '../scan.ts';
+import { IdsSchema, parse } from '../schema.ts';
+
+const MAX_COUNT = 500;
+const CANCELS_PER_TRANSACTION = 200;
+
+/** By ids (query, or JSON body as Python and Go send them), by filter, or all. Answers how many were really cancelled. */
+export async function cancelMessages(route: Route): Promise<Response> {
+  const filter = parseFilter(route.query(), { strict: true, maxCount: MAX_COUNT });
+  const body = parse(IdsSchema, (await readJson(route.request)) ?? {});
+  const ids = body.messageIds ?? filter.values('messageIds');
+  let runs: string[];
+  if (ids.length > 0) runs = ids.map(runOfMessage).filter((run) => run !== null);
+  else {
+    runs = [];
+    for await (const { run } of scanRuns(route, filter, { task: TASK_MESSAGE, status: 'running' })) {
+      runs.push(run.id);
+      if (filter.count !== undefined && runs.length >= filter.count) break;
+    }
+  }
+  return json({ cancelled: await cancelRuns(route, runs) });
+}
+
+export async function cancelRuns(route: Route, runs: string[]): Promise<number> {
+  let cancelled = 0;
+  for (let i = 0; i < runs.length; i += CANCELS_PER_TRANSACTION) {
+    const results = await route.apply(
+      runs.slice(i, i + CANCELS_PER_TRANSACTION).map((run): Command => ({ type: 'cancel', run })),
+    );
+    cancelled += results.filter(isCancelled).length;
+  }
+  return cancelled;
+}
+
+function isCancelled(result: CommandResult): boolean {
+  return result.type === 'cancel' && (result.result === 'cancelled' || result.result === 'cancelling');
+}

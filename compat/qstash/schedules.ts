@@ -1,0 +1,84 @@
+import type { Command, ResultOf } from '../../core/model/command.ts';
+import type { ScheduleRecord } from '../../core/model/task.ts';
+import { parseCron } from '../../core/schedule/cron.ts';
+import { schedulePrefix, TASK_MESSAGE } from './constants.ts';
+import { parseDestination } from './destination.ts';
+import { payloadOf } from './encoding.ts';
+import { badHeader, unserved, WireError } from './errors.ts';
+import { newScheduleId } from './ids.ts';
+import { limitsOf, retryPolicy } from './limits.ts';
+import { parseMeta } from './meta.ts';
+import { deliveryFields } from './message-view.ts';
+import { type ItemPlan, messageMeta, type PublishItem, sharedCommands } from './publish.ts';
+import type { Route } from './route.ts';
+
+/** What the engine keeps for us beside the schedule. */
+interface ScheduleData {
+  /** As given, trimmed. */
+  cron: string;
+}
+
+export async function planSchedule(route: Route, item: PublishItem): Promise<ItemPlan> {
+  const { options } = item;
+  if (!options.cron) throw new WireError(400, 'invalid header Upstash-Cron: it is missing');
+  const parsed = parseCron(options.cron);
+  if (!parsed.ok) throw badHeader('Upstash-Cron', options.cron, parsed.error);
+  const destination = parseDestination(item.destination);
+  if (destination.kind === 'group') {
+    throw unserved('qstash-schedule-url-group', 'a schedule to a URL group is not served yet; schedule each endpoint');
+  }
+  const scheduleId = options.scheduleId ?? newScheduleId();
+  const meta = messageMeta(options, { url: destination.url, schedule: scheduleId }, route.host.callerIp);
+  const command: Command = {
+    type: 'put-schedule',
+    schedule: {
+      id: schedulePrefix + scheduleId,
+      cron: parsed.cron.fields,
+      timezone: parsed.cron.timezone,
+      task: TASK_MESSAGE,
+      input: payloadOf(item.body),
+      meta: JSON.stringify(meta),
+      limits: limitsOf(meta),
+      maxAttempts: meta.retries + 1,
+      retry: retryPolicy(meta.retryDelay),
+      delayMs: options.delayMs,
+      data: JSON.stringify({ cron: options.cron } satisfies ScheduleData),
+    },
+  };
+  const shared = sharedCommands(options);
+  return {
+    commands: [...shared, command],
+    answer: (results) => {
+      const result = results[shared.length] as ResultOf<'put-schedule'>;
+      return { body: { scheduleId: result.id.slice(schedulePrefix.length) }, deduplicated: false };
+    },
+  };
+}
+
+/** The schedule object of the API. */
+export async function scheduleView(route: Route, record: ScheduleRecord): Promise<Record<string, unknown>> {
+  const meta = parseMeta(record.meta ?? null);
+  const data = JSON.parse(record.data ?? '{}') as Partial<ScheduleData>;
+  const { url, maxRetries, headers, ...fields } = await deliveryFields(meta, record.input);
+  return {
+    scheduleId: record.id.slice(schedulePrefix.length),
+    cron: data.cron ?? record.cron ?? '',
+    createdAt: record.createdAt,
+    destination: url,
+    retries: maxRetries,
+    ...fields,
+    ...(record.delayMs ? { delay: Math.round(record.delayMs / 1000) } : {}),
+    isPaused: record.paused ?? false,
+    ...(record.lastAt === null ? {} : { lastScheduleTime: record.lastAt }),
+    ...(record.nextAt === null || record.paused ? {} : { nextScheduleTime: record.nextAt }),
+    ...(await lastStates(route, record)),
+  };
+}
+
+async function lastStates(route: Route, record: ScheduleRecord): Promise<Record<string, unknown>> {
+  if (record.lastRun === null) return {};
+  const run = await route.ask({ type: 'run', run: record.lastRun });
+  if (!run) return {};
+  const state = run.status === 'completed' ? 'SUCCESS' : run.status === 'running' ? 'IN_PROGRESS' : 'FAIL';
+  return { lastScheduleStates: { [`msg_${record.lastRun}`]: state } };
+}

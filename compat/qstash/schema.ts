@@ -1,0 +1,70 @@
+import { z } from 'zod';
+import { MAX_NAME_LENGTH, MAX_PARALLELISM, MAX_URL_LENGTH } from './constants.ts';
+import { WireError } from './errors.ts';
+
+const MAX_ENDPOINTS = 100;
+const MAX_IDS = 1_000;
+const NAME = /^[A-Za-z0-9\-_.]+$/;
+
+const name = z
+  .string()
+  .min(1)
+  .max(MAX_NAME_LENGTH)
+  .regex(NAME, 'may have only letters, digits, hyphen, underscore and period');
+
+export const QueueSchema = z.object({
+  queueName: name,
+  parallelism: z.number().int().min(1).max(MAX_PARALLELISM).optional(),
+  paused: z.boolean().optional(),
+});
+
+export const EndpointsSchema = z.object({
+  endpoints: z
+    .array(
+      z.object({ url: z.string().max(MAX_URL_LENGTH).optional(), name: z.string().max(MAX_NAME_LENGTH).optional() }),
+    )
+    .min(1)
+    .max(MAX_ENDPOINTS),
+});
+
+export const IdsSchema = z.object({
+  messageIds: z.array(z.string().max(MAX_NAME_LENGTH)).max(MAX_IDS).optional(),
+  dlqIds: z.array(z.string().max(MAX_NAME_LENGTH)).max(MAX_IDS).optional(),
+  workflowRunIds: z.array(z.string().max(MAX_NAME_LENGTH)).max(MAX_IDS).optional(),
+});
+
+const Step = z.looseObject({
+  stepId: z.number().int(),
+  stepName: z.string(),
+  stepType: z.string(),
+  concurrent: z.number().int(),
+});
+
+const HeaderLists = z.record(z.string(), z.array(z.string()));
+
+export const WaitSchema = z.object({
+  url: z.string().max(MAX_URL_LENGTH),
+  timeout: z.union([z.string(), z.number()]).optional(),
+  timeoutUrl: z.string().max(MAX_URL_LENGTH).optional(),
+  timeoutBody: z.unknown().optional(),
+  timeoutHeaders: HeaderLists.optional(),
+  step: Step,
+});
+
+export const InvokeSchema = z.object({
+  body: z.string().optional(),
+  headers: HeaderLists.optional(),
+  workflowRunId: z.string().max(MAX_NAME_LENGTH),
+  workflowRunCreatedAt: z.number().optional(),
+  workflowUrl: z.string().max(MAX_URL_LENGTH),
+  step: Step,
+});
+
+/** Throws 400 that names the first wrong field. */
+export function parse<T>(schema: z.ZodType<T>, value: unknown): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issue = result.error.issues[0];
+  const path = issue?.path.join('.') ?? '';
+  throw new WireError(400, `invalid body: ${path === '' ? '' : `${path}: `}${issue?.message ?? 'wrong shape'}`);
+}
