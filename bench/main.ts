@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -9,11 +9,12 @@ import { openInngest } from './phases/inngest.ts';
 import { ingest } from './phases/ingest.ts';
 import { openQstash } from './phases/qstash.ts';
 import { openTrigger } from './phases/trigger.ts';
+import { openTriggerCli } from './phases/trigger-cli.ts';
 import { renderLine, renderLines, renderMarkdown, renderVerdicts } from './render.ts';
 import { startNull, startRawObject, startRepoint, type Target } from './targets.ts';
 import { verdictsOf } from './verdicts.ts';
 
-const PHASES = ['idle', 'latency', 'throughput', 'qstash', 'trigger', 'ingest', 'sleepers'] as const;
+const PHASES = ['idle', 'latency', 'throughput', 'qstash', 'trigger', 'trigger-cli', 'ingest', 'sleepers'] as const;
 type Phase = (typeof PHASES)[number];
 
 const USAGE = `Usage: npm run bench -- [options]
@@ -27,7 +28,7 @@ generator are this process, on the same cores.
   --repeat <n>      every measurement n times, medians; default 1
   --sleepers <n>    default 10000
   --json <file>     write every line and the machine
-  --markdown <file> write the tables as a page
+  --markdown <file> write the tables into a page, between its bench markers
   --help            this text
 
   idle        start to ready, memory without work
@@ -35,6 +36,7 @@ generator are this process, on the same cores.
   throughput  the same with 50 and with 500 runs unfinished
   qstash      publish to delivery, one at a time and 50 at once; every signature is verified
   trigger     trigger to result with a lean worker, one at a time and 50 at once
+  trigger-cli the same one at a time through the vendor's own CLI as the worker
   ingest      50 connections, single writes that start nothing (and batches of 100), beside the raw object
   sleepers    runs asleep for an hour: time to make, memory and disk each, latency beside them
 `;
@@ -156,6 +158,20 @@ async function triggerPhase(): Promise<void> {
   }
 }
 
+async function triggerCliPhase(): Promise<void> {
+  for (const start of [() => startNull('trigger'), startRepoint]) {
+    await withTarget(await start(), async (target) => {
+      const worker = await openTriggerCli(target.url);
+      try {
+        await worker.latency(5);
+        await measure('trigger latency, CLI', target, () => worker.latency(amount(30)));
+      } finally {
+        await worker.close();
+      }
+    });
+  }
+}
+
 async function ingestPhase(): Promise<void> {
   const seconds = values.quick ? 1 : 5;
   const single = { seconds, width: 50, batch: 1 };
@@ -220,12 +236,24 @@ async function main(): Promise<void> {
   if (phases.has('latency') || phases.has('throughput')) await inngestPhases(phases);
   if (phases.has('qstash')) await qstashPhase();
   if (phases.has('trigger')) await triggerPhase();
+  if (phases.has('trigger-cli')) await triggerCliPhase();
   if (phases.has('ingest')) await ingestPhase();
   if (phases.has('sleepers')) await sleepersPhase();
   const verdicts = verdictsOf(lines);
   console.log(`\n${renderLines(lines)}\n\n${renderVerdicts(verdicts)}`);
   if (values.json) write(values.json, `${JSON.stringify({ machine, lines, verdicts }, null, 2)}\n`);
-  if (values.markdown) write(values.markdown, renderMarkdown(machine, lines, verdicts));
+  if (values.markdown) writeBlock(values.markdown, renderMarkdown(machine, lines, verdicts));
+}
+
+const BEGIN = '<!-- bench:begin -->';
+const END = '<!-- bench:end -->';
+
+/** Replaces what stands between the page's markers, or makes the page. */
+function writeBlock(file: string, text: string): void {
+  const block = `${BEGIN}\n\n${text}\n${END}`;
+  const page = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  const [from, to] = [page.indexOf(BEGIN), page.indexOf(END)];
+  write(file, from >= 0 && to > from ? page.slice(0, from) + block + page.slice(to + END.length) : `${page}${block}\n`);
 }
 
 function write(file: string, text: string): void {
