@@ -1,3 +1,5 @@
+import type { EventRecord } from '../model/event.ts';
+import type { Payload } from '../model/payload.ts';
 import { bindEvent, compileExpression, type Expression, type JsonValue } from '../events/expression/index.ts';
 
 /**
@@ -19,4 +21,17 @@ export function bindExpression(
 
 export function readBound(bound: string): Expression {
   return JSON.parse(bound) as Expression;
+}
+
+/** What an expression calls `event`: the run's first event or, of a run that was started without one, its input where that is JSON. */
+export function eventTextOf(events: readonly EventRecord[] | null, input: Payload | null): string | null {
+  const first = events?.[0];
+  if (first) return first.body;
+  if (typeof input !== 'string') return null;
+  try {
+    JSON.parse(input);
+    return input;
+  } catch {
+    return null;
+  }
 }

@@ -174,6 +174,36 @@ describe('fencing', () => {
   });
 });
 
+describe('a repeated report', () => {
+  it('goes on when a live call tells only what a stale one had told before', () => {
+    const t = new TestEngine();
+    t.register({ id: 'work' });
+    t.start('work');
+    const old = t.one();
+    t.restart();
+    const fresh = t.one();
+    t.progress(old, { op: 'step', key: 'a', data: '1', again: 'none' });
+    t.report(fresh, step('a'));
+    expect(t.one().steps.map((memo) => memo.data)).toEqual(['1']);
+  });
+});
+
+describe('a run that was started with an input instead of an event', () => {
+  it('shows it to expressions as its event', () => {
+    const t = new TestEngine();
+    t.register({ id: 'work', limits: [{ key: 'l', max: 1, hold: 'call', expression: 'event.data.user' }] });
+    t.start('work', { input: '{"data":{"user":"x"}}' });
+    t.start('work', { input: '{"data":{"user":"y"}}' });
+    t.start('work', { input: 'not JSON' });
+    const calls = t.take();
+    expect(calls).toHaveLength(3);
+    const wait = { op: 'wait-event' as const, key: 'w', name: 'ok', expression: 'event.data.user == async.data.user' };
+    for (const call of calls.slice(0, 2)) t.report(call, wait);
+    t.apply({ type: 'ingest', events: [{ name: 'ok', ts: t.nowMs, body: '{"name":"ok","data":{"user":"y"}}' }] });
+    expect(t.one().run).toBe(calls[1]?.run);
+  });
+});
+
 describe('limits', () => {
   it('never has more calls under way than the limit, and takes the next when one ends', () => {
     const t = new TestEngine();

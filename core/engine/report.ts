@@ -1,4 +1,4 @@
-import { bindExpression } from './binding.ts';
+import { bindExpression, eventTextOf } from './binding.ts';
 import type { RunState } from '../history/state.ts';
 import { MAIN, type Op, type Outcome } from '../model/call.ts';
 import type { ResultOf, StartResult } from '../model/command.ts';
@@ -127,11 +127,15 @@ function applyOps(
   const { state } = handle;
   const before = handle.entries.length;
   let kept = false;
+  let known = false;
   for (const op of command.outcome.ops) {
     if (state.status !== 'running') return;
     switch (op.op) {
       case 'step':
-        if (state.stepKeys.has(op.key)) break;
+        if (state.stepKeys.has(op.key)) {
+          known = true;
+          break;
+        }
         if (state.steps.length >= MAX_STEPS)
           return failRun(k, handle, 'too-many-steps', `more than ${MAX_STEPS} steps`);
         step(k, handle, op, reporter, command.final);
@@ -150,7 +154,9 @@ function applyOps(
       case 'wait-event': {
         if (!isNew(state, op.key)) break;
         const bound =
-          op.expression === undefined ? null : bindExpression(op.expression, k.eventsOf(handle)[0]?.body ?? null);
+          op.expression === undefined
+            ? null
+            : bindExpression(op.expression, eventTextOf(k.eventsOf(handle), state.input));
         if (bound && !bound.ok) return failRun(k, handle, 'bad-expression', bound.message);
         wait(k, handle, op, { kind: 'event', name: op.name, ...(bound ? { expression: bound.bound } : {}) });
         break;
@@ -207,8 +213,11 @@ function applyOps(
         assertNever(op);
     }
   }
-  if (reporter && command.final && !kept && state.status === 'running')
-    finish(k, handle, reporter, before, command.outcome.meta);
+  if (!reporter || !command.final || kept || state.status !== 'running') return;
+  // All it told was known already (by a stale report, kept): what follows that step was not asked for yet, and nothing else would.
+  if (known && reporter.key === MAIN && handle.entries.length === before && state.pending.size === 1)
+    k.append(handle, { kind: 'again' });
+  finish(k, handle, reporter, before, command.outcome.meta);
 }
 
 /** Takes the reporting call away, unless the run has asked for it again since the executor last saw the run. */

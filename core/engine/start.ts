@@ -1,4 +1,5 @@
 import { compileExpression, evaluate, type JsonValue } from '../events/expression/index.ts';
+import { eventTextOf } from './binding.ts';
 import type { RunHead } from '../history/state.ts';
 import { type CallSpec, MAIN, type StartSpec } from '../model/call.ts';
 import type { StartResult } from '../model/command.ts';
@@ -59,11 +60,11 @@ function findKnown(k: Kernel, spec: StartSpec): StartResult | null {
 function limitsFor(k: Kernel, task: TaskRecord, spec: StartSpec, events: EventRecord[] | null): LimitSpec[] {
   const limits: LimitSpec[] = task.limits.map(({ expression, ...limit }) => {
     if (expression === undefined) return limit;
-    const body = events?.[0]?.body;
+    const body = eventTextOf(events, spec.input);
     const compiled = compileExpression(expression);
     const value = compiled.ok
       ? evaluate(compiled.expression, {
-          ...(body === undefined ? {} : { event: JSON.parse(body) as JsonValue }),
+          ...(body === null ? {} : { event: JSON.parse(body) as JsonValue }),
           nowMs: k.now,
         })
       : null;
