@@ -322,7 +322,11 @@ export class Kernel {
     if (all) this.limits.drop(limit, holder);
     else this.limits.release(limit, holder);
     this.onUndo(() => this.limits.restore(limit, holder, before));
-    this.lanes.unblock(limit);
+    this.#unblock(limit);
+  }
+
+  #unblock(limit: string): void {
+    for (const pool of this.lanes.unblock(limit)) this.readyPools.add(pool);
   }
 
   /** After a commit: keeps what was touched in the cache and hands out what changed. */
@@ -411,7 +415,7 @@ export class Kernel {
   }
 
   putLimit(spec: LimitSpec, changes: { paused?: boolean; pinned?: boolean } = {}, force = false): void {
-    if (this.limits.put(spec, changes, force)) this.lanes.unblock(spec.key);
+    if (this.limits.put(spec, changes, force)) this.#unblock(spec.key);
   }
 
   putName(key: string, run: string, until: number): void {

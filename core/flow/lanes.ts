@@ -120,17 +120,21 @@ export class Lanes {
     set.add(name);
   }
 
-  /** A limit has room again. */
-  unblock(limit: string): void {
+  /** A limit has room again. Returns the pools whose workers may look again. */
+  unblock(limit: string): string[] {
     const set = this.#blocked.get(limit);
-    if (!set) return;
+    if (!set) return [];
     this.#blocked.delete(limit);
+    const pools: string[] = [];
     for (const name of set) {
       const lane = this.#lanes.get(name);
       if (!lane) continue;
       lane.blockedBy = null;
-      if (poolOf(name) === null) this.#open.add(name);
+      const pool = poolOf(name);
+      if (pool === null) this.#open.add(name);
+      else pools.push(pool);
     }
+    return pools;
   }
 
   /** The head of the backlog for which `free` holds; the lane is forgotten when nothing is left. */

@@ -33,7 +33,7 @@ export class PayloadStore {
   }
 
   get(owner: string, value: SqlValue): Payload | null {
-    if (typeof value !== 'number') return value;
+    if (typeof value !== 'number') return typeof value === 'object' && value !== null ? toBytes(value) : value;
     const chunks = this.#sql.all<{ data: SqlValue }>(`SELECT data FROM chunks WHERE owner = ? ORDER BY n`, owner);
     if (chunks.length !== value) throw new Error(`payload of ${owner} has ${chunks.length} of ${value} chunks`);
     if (typeof chunks[0]?.data === 'string') return chunks.map((chunk) => chunk.data as string).join('');

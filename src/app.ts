@@ -1,0 +1,54 @@
+import { Hono } from 'hono';
+import type { CellApi, RouteEnv, RouteHost } from '../core/ports.ts';
+import { timeRoutes } from './api/time.ts';
+import type { Bindings } from './bindings.ts';
+import type { Cell } from './cell/cell.ts';
+import { contextOf } from './context.ts';
+import { VENDOR_ROUTES } from './vendors.ts';
+
+const startedAt = Date.now();
+
+/** Object of an environment's cell; one cell per environment unless configured otherwise. */
+export function cellStub(env: Bindings, environment: string, n = 0): DurableObjectStub<Cell> {
+  return env.CELL.get(env.CELL.idFromName(`${environment}/${n}`));
+}
+
+export type App = Hono<RouteEnv & { Bindings: Bindings }>;
+
+export function createApp(env: Bindings): App {
+  const context = contextOf(env);
+  const app: App = new Hono<RouteEnv & { Bindings: Bindings }>();
+  app.use(async (c, next) => {
+    const host: RouteHost = {
+      context: context.serverUrl === '' ? { ...context, serverUrl: new URL(c.req.url).origin } : context,
+      cell: (environment) => cellStub(env, environment) as unknown as CellApi,
+      waitUntil: (work) => c.executionCtx.waitUntil(work),
+      callerIp: c.req.header('cf-connecting-ip') ?? '127.0.0.1',
+    };
+    c.set('host', host);
+    await next();
+  });
+  const health = { mode: context.mode, version: context.vars.REPOINT_VERSION ?? '0.0.0' };
+  for (const path of ['/health', '/healthz'])
+    app.get(path, (c) => c.json({ status: 'ok', ...health, uptimeMs: Date.now() - startedAt }));
+  app.get('/readyz', async (c) => {
+    await cellStub(env, 'default').boot();
+    return c.json({ status: 'ok', ...health });
+  });
+  if (context.mode === 'dev')
+    app.route(
+      '/api/test',
+      timeRoutes(() => cellStub(env, 'default')),
+    );
+  else
+    app.all('/api/test/*', (c) =>
+      c.json({ error: 'time control and test routes exist in dev mode only: start with --mode dev' }, 403),
+    );
+  for (const routes of VENDOR_ROUTES) app.route('/', routes());
+  app.notFound((c) => c.json({ error: `nothing is served at ${c.req.method} ${c.req.path}` }, 404));
+  app.onError((error, c) => {
+    console.error('unhandled:', c.req.method, c.req.path, error);
+    return c.json({ error: 'internal error, see the server log', status: 500 }, 500);
+  });
+  return app;
+}

@@ -1,0 +1,23 @@
+import type { Cell } from './cell/cell.ts';
+import type { Channel } from './channel/channel.ts';
+import type { Dispatcher } from './dispatcher/dispatcher.ts';
+
+/** What the platform, or the launcher's generated configuration, binds to the Worker. */
+export interface Bindings {
+  CELL: DurableObjectNamespace<Cell>;
+  CHANNEL: DurableObjectNamespace<Channel>;
+  DISPATCHER: Service<typeof Dispatcher>;
+  INGEST: Queue<IngestMessage>;
+  DISPATCH: Queue<unknown>;
+  DEAD_LETTER: Queue<unknown>;
+  REPOINT_MODE?: string;
+  REPOINT_VERSION?: string;
+  REPOINT_URL?: string;
+  [name: string]: unknown;
+}
+
+/** Commands that were accepted while their cell could not be reached. They are idempotent, so a second delivery changes nothing. */
+export interface IngestMessage {
+  cell: string;
+  commands: import('../core/model/command.ts').Command[];
+}

@@ -1,0 +1,124 @@
+import { DurableObject } from 'cloudflare:workers';
+import { Engine } from '../../core/index.ts';
+import type { LeasedCall } from '../../core/model/call.ts';
+import type { Command, CommandResult } from '../../core/model/command.ts';
+import type { Query, QueryResult } from '../../core/model/query.ts';
+import type { CellApi, Effects } from '../../core/ports.ts';
+import type { Bindings } from '../bindings.ts';
+import { TRANSLATORS } from '../vendors.ts';
+import { Committer } from './committer.ts';
+import { Dispatches } from './dispatches.ts';
+import { DurableSql } from './durable-sql.ts';
+import { HeldLeases, type LeaseRequest } from './held-leases.ts';
+import { MovableClock } from './movable-clock.ts';
+import { TimeControl } from './time-control.ts';
+import { Watchers } from './watchers.ts';
+
+/** A hold longer than this is cut: the caller asks again. Below the platform's limits for an idle request. */
+const MAX_HOLD_MS = 60_000;
+/** After an alarm that failed. */
+const ALARM_RETRY_MS = 1_000;
+
+/** One cell of an environment: the engine over this object's SQLite. See docs/design/design.md, "Objects". */
+export class Cell extends DurableObject<Bindings> implements CellApi {
+  #engine: Engine;
+  #clock: MovableClock;
+  #committer: Committer;
+  #watchers = new Watchers();
+  #held: HeldLeases;
+  #time: TimeControl;
+
+  constructor(ctx: DurableObjectState, env: Bindings) {
+    super(ctx, env);
+    this.#clock = new MovableClock(ctx.storage.sql);
+    this.#committer = new Committer(
+      (requests) => this.#engine.applyGroup(requests),
+      () => ctx.storage.sync(),
+    );
+    this.#held = new HeldLeases((request) => this.#engine.lease(request));
+    const dispatches = new Dispatches(env.DISPATCHER, (command) => this.#committer.submit([command]));
+    const readyPools = new Set<string>();
+    const effects: Effects = {
+      dispatch: (calls) => dispatches.send(calls),
+      changed: (runs) => {
+        for (const { run, seq } of runs) this.#watchers.changed(run, seq);
+      },
+      // A lease is a transaction of its own: after the one that is under way.
+      ready: (pools) => {
+        if (readyPools.size === 0)
+          queueMicrotask(() => {
+            const all = [...readyPools];
+            readyPools.clear();
+            this.#held.ready(all);
+          });
+        for (const pool of pools) readyPools.add(pool);
+      },
+      alarm: (atMs) =>
+        void (atMs === null
+          ? ctx.storage.deleteAlarm()
+          : ctx.storage.setAlarm(Math.max(Date.now(), this.#clock.wallTimeOf(atMs)))),
+    };
+    this.#engine = new Engine({
+      sql: new DurableSql(ctx.storage),
+      clock: this.#clock,
+      random: { next: () => Math.random() },
+      effects,
+      translators: TRANSLATORS,
+      cell: cellNumberOf(ctx.id.name),
+    });
+    this.#time = new TimeControl(this.#engine, this.#clock, () => this.#committer.busy);
+  }
+
+  apply(commands: Command[]): Promise<CommandResult[]> {
+    return this.#committer.submit(commands);
+  }
+
+  async query<Q extends Query>(query: Q): Promise<QueryResult<Q>> {
+    return this.#engine.query(query);
+  }
+
+  async lease(request: LeaseRequest): Promise<LeasedCall[]> {
+    return this.#held.take({ ...request, waitMs: Math.min(request.waitMs, MAX_HOLD_MS) });
+  }
+
+  async watch(request: { run: string; afterSeq: number; waitMs: number }): Promise<number | null> {
+    const run = this.#engine.query({ type: 'run', run: request.run });
+    if (!run) return null;
+    if (run.seq > request.afterSeq) return run.seq;
+    return (await this.#watchers.wait(run.id, request.afterSeq, Math.min(request.waitMs, MAX_HOLD_MS))) ?? run.seq;
+  }
+
+  /** Starts the object after a restart: what was under way goes on. */
+  async boot(): Promise<void> {}
+
+  /** Never throws, always arms the next: an alarm that is lost is a run that never ends. */
+  override async alarm(): Promise<void> {
+    try {
+      this.#engine.forgetAlarm();
+      while (this.#engine.wake());
+    } catch (error) {
+      console.error('timers failed, again in a second:', error);
+      await this.ctx.storage.setAlarm(Date.now() + ALARM_RETRY_MS);
+    }
+  }
+
+  // Time control: the routes refuse it outside dev mode.
+
+  async clockNow(): Promise<number> {
+    return this.#clock.now();
+  }
+
+  async clockAdvance(toMs: number, timeoutMs: number): Promise<{ nowMs: number; idle: boolean }> {
+    return this.#time.advance(toMs, timeoutMs);
+  }
+
+  async idle(timeoutMs: number): Promise<{ idle: boolean; inFlight: number; ready: number; nextDueAt: number | null }> {
+    return this.#time.idle(timeoutMs);
+  }
+}
+
+/** Objects are named `<environment>/<n>`. */
+function cellNumberOf(name: string | undefined): number {
+  const n = Number(name?.slice(name.lastIndexOf('/') + 1));
+  return Number.isInteger(n) ? n : 0;
+}

@@ -1,0 +1,43 @@
+import type { LeasedCall, Outcome } from '../../core/model/call.ts';
+import type { Command, CommandResult } from '../../core/model/command.ts';
+import type { Bindings } from '../bindings.ts';
+
+/** Hands leased calls to the Dispatcher and brings their outcomes back as reports. */
+export class Dispatches {
+  #dispatcher: Bindings['DISPATCHER'];
+  #report: (command: Command) => Promise<CommandResult[]>;
+
+  constructor(dispatcher: Bindings['DISPATCHER'], report: (command: Command) => Promise<CommandResult[]>) {
+    this.#dispatcher = dispatcher;
+    this.#report = report;
+  }
+
+  send(calls: LeasedCall[]): void {
+    for (const call of calls) void this.#send(call);
+  }
+
+  async #send(call: LeasedCall): Promise<void> {
+    let outcome: Outcome;
+    try {
+      outcome = await this.#dispatcher.dispatch(call);
+    } catch (error) {
+      // The Dispatcher itself failed: the app may not have been reached at all.
+      const message = `The call could not be made: ${error instanceof Error ? error.message : String(error)}`;
+      outcome = { ops: [{ op: 'fail', error: JSON.stringify({ name: 'Error', message }), retry: 'policy' }] };
+    }
+    try {
+      await this.#report({ type: 'report', run: call.run, lease: call.lease, outcome, final: true });
+    } catch (error) {
+      // An outcome that the engine refuses is a fault of the translation: the run must not hang on it.
+      console.error('outcome refused:', error);
+      const message = `The answer could not be applied: ${error instanceof Error ? error.message : String(error)}`;
+      await this.#report({
+        type: 'report',
+        run: call.run,
+        lease: call.lease,
+        outcome: { ops: [{ op: 'fail', error: JSON.stringify({ name: 'Error', message }), retry: 'policy' }] },
+        final: true,
+      }).catch((again: unknown) => console.error('report failed, the lease will lapse:', again));
+    }
+  }
+}
