@@ -102,7 +102,7 @@ function trigger(task: string, body: string): NullReply {
   return { body: { id: run.id, isCached: false }, after };
 }
 
-function start(run: Run): NullReply {
+function start(run: Run, origin: string): NullReply {
   run.status = 'EXECUTING';
   const at = new Date().toISOString();
   const execution = {
@@ -124,7 +124,14 @@ function start(run: Run): NullReply {
     project,
     machine: MACHINE,
   };
-  return { body: { snapshot: snapshot('EXECUTING'), run: runState(run), execution, envVars: {} } };
+  return {
+    body: {
+      snapshot: snapshot('EXECUTING'),
+      run: runState(run),
+      execution,
+      envVars: { TRIGGER_OTEL_EXPORTER_OTLP_ENDPOINT: `${origin}/otel` },
+    },
+  };
 }
 
 function complete(run: Run, body: string): NullReply {
@@ -174,7 +181,7 @@ serveNull(({ path, body, headers }) => {
   const origin = `http://${headers.host}`;
   const ofRun = /^\/engine\/v1\/dev\/runs\/(run_\w+)\/snapshots\/\w+\/(.+)$/.exec(name);
   const run = ofRun && runs.get(ofRun[1]!);
-  if (run && ofRun[2] === 'attempts/start') return start(run);
+  if (run && ofRun[2] === 'attempts/start') return start(run, origin);
   if (run && ofRun[2] === 'attempts/complete') return complete(run, body);
   if (run) return { body: { ok: true } };
   const task = /^\/api\/v1\/tasks\/(.+)\/trigger$/.exec(name)?.[1];
@@ -200,5 +207,6 @@ serveNull(({ path, body, headers }) => {
     };
   }
   if (name.endsWith('/envvars')) return { body: { variables: {} } };
+  if (name.startsWith('/otel/')) return {};
   return { status: 404, body: { error: 'not found' } };
 });
