@@ -43,7 +43,7 @@ export const MAX_URL_LENGTH = 8_192;
 export const LOOKBACK_MS = 30 * 86_400_000;
 
 /** Queues hold their slot from the first delivery to the end of the message; a callback of that end goes first in the lane. */
-export const CALLBACK_PRIORITY_MS = -(366 * 86_400_000);
+export const CALLBACK_PRIORITY_MS = 366 * 86_400_000;
 
 export const COLLECTION = {
   queue: 'qstash:queue',

@@ -9,7 +9,7 @@ import { newScheduleId } from './ids.ts';
 import { limitsOf, retryPolicy } from './limits.ts';
 import { parseMeta } from './meta.ts';
 import { deliveryFields } from './message-view.ts';
-import { type ItemPlan, messageMeta, type PublishItem, sharedCommands } from './publish.ts';
+import { type ItemPlan, messageMeta, type PublishItem, sharedCommands } from './item.ts';
 import type { Route } from './route.ts';
 
 /** What the engine keeps for us beside the schedule. */
@@ -59,7 +59,7 @@ export async function planSchedule(route: Route, item: PublishItem): Promise<Ite
 export async function scheduleView(route: Route, record: ScheduleRecord): Promise<Record<string, unknown>> {
   const meta = parseMeta(record.meta ?? null);
   const data = JSON.parse(record.data ?? '{}') as Partial<ScheduleData>;
-  const { url, maxRetries, headers, ...fields } = await deliveryFields(meta, record.input);
+  const { url, maxRetries, ...fields } = await deliveryFields(meta, record.input);
   return {
     scheduleId: record.id.slice(schedulePrefix.length),
     cron: data.cron ?? record.cron ?? '',

@@ -9,7 +9,7 @@ import { deliveryKey, messageIdOf, newMessageId } from './ids.ts';
 import { flowLimit, limitsOf, retryPolicy } from './limits.ts';
 import type { CallMeta, RunMeta, WaitMeta } from './meta.ts';
 import { parseOptions, type PublishOptions, type WorkflowOptions } from './options.ts';
-import { dueTime, type ItemPlan, type PublishItem, sharedCommands } from './publish.ts';
+import { dueTime, type ItemPlan, type PublishItem, sharedCommands } from './item.ts';
 import type { Route } from './route.ts';
 import { InvokeSchema, parse } from './schema.ts';
 import { rawStep } from './workflow-delivery.ts';

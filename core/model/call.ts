@@ -46,7 +46,7 @@ export interface CallSpec {
   maxAttempts?: number;
   retry?: RetryPolicy;
   limits?: LimitSpec[];
-  /** Smaller runs earlier within its lane, in ms; default 0. */
+  /** Larger runs earlier within its lane, by so many ms; default 0. */
   priorityMs?: number;
 }
 

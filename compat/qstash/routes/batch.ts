@@ -5,7 +5,8 @@ import { bytesOf } from '../encoding.ts';
 import { json, WireError } from '../errors.ts';
 import { isHeaderName, isHeaderValue } from '../headers.ts';
 import { parseOptions, resourceName } from '../options.ts';
-import { type ItemPlan, planItem, type PublishItem } from '../publish.ts';
+import type { ItemPlan, PublishItem } from '../item.ts';
+import { planItem } from '../publish.ts';
 import type { Route } from '../route.ts';
 
 /**

@@ -5,7 +5,7 @@ import { payloadOf } from '../encoding.ts';
 import { json, WireError } from '../errors.ts';
 import { newWorkflowRunId } from '../ids.ts';
 import { parseOptions } from '../options.ts';
-import { sharedCommands } from '../publish.ts';
+import { sharedCommands } from '../item.ts';
 import type { Route } from '../route.ts';
 import { workflowStart } from '../workflow.ts';
 import type { ResultOf } from '../../../core/model/command.ts';
