@@ -3,7 +3,6 @@ import type { LeasedCall, Outcome } from '../model/call.ts';
 import type { Command, CommandResult, ResultOf } from '../model/command.ts';
 import type { TaskSpec } from '../model/task.ts';
 import type { Effects, Sql, Translator } from '../ports.ts';
-import { NodeSql } from './node-sql.ts';
 
 /** mulberry32: a small seeded generator, for tests. */
 export function seeded(seed: number): { next(): number } {
@@ -29,8 +28,8 @@ export class TestEngine implements Effects {
   readonly #translators: Record<string, Translator>;
   #seed: number;
 
-  constructor(options: { sql?: Sql; translators?: Record<string, Translator>; seed?: number } = {}) {
-    this.sql = options.sql ?? new NodeSql();
+  constructor(options: { sql: Sql; translators?: Record<string, Translator>; seed?: number }) {
+    this.sql = options.sql;
     this.#translators = options.translators ?? {};
     this.#seed = options.seed ?? 1;
     this.engine = this.#open();
