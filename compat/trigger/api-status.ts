@@ -1,0 +1,137 @@
+import type { RunRecord } from '../../core/model/query.ts';
+import { endedStatusOf, type EngineRunStatus } from './engine-status.ts';
+import { publicRunId } from './ids.ts';
+import { plainObject, plainValue } from './packets.ts';
+import { readOutcomeMeta, readRunMeta, type RunMeta } from './run-meta.ts';
+import { slugOf } from './names.ts';
+import { serializedErrorOf } from './task-errors.ts';
+import { runErrorOf } from './waitpoints.ts';
+
+/** The vocabulary of `/api/*` (@trigger.dev/core: v3/schemas/api.ts RunStatus). The engine routes' own is in engine-status.ts. */
+export type ApiRunStatus =
+  | 'QUEUED'
+  | 'DEQUEUED'
+  | 'EXECUTING'
+  | 'COMPLETED'
+  | 'CANCELED'
+  | 'FAILED'
+  | 'CRASHED'
+  | 'SYSTEM_FAILURE'
+  | 'DELAYED'
+  | 'EXPIRED'
+  | 'TIMED_OUT';
+
+const FROM_ENGINE: Record<EngineRunStatus, ApiRunStatus> = {
+  DELAYED: 'DELAYED',
+  PENDING: 'QUEUED',
+  DEQUEUED: 'DEQUEUED',
+  EXECUTING: 'EXECUTING',
+  RETRYING_AFTER_FAILURE: 'EXECUTING',
+  CANCELED: 'CANCELED',
+  COMPLETED_SUCCESSFULLY: 'COMPLETED',
+  COMPLETED_WITH_ERRORS: 'FAILED',
+  SYSTEM_FAILURE: 'SYSTEM_FAILURE',
+  CRASHED: 'CRASHED',
+  EXPIRED: 'EXPIRED',
+  TIMED_OUT: 'TIMED_OUT',
+};
+
+/** Status of a run as its record shows it; `nowMs` tells a delayed run from a queued one. */
+export function engineStatusOf(record: RunRecord, nowMs: number): EngineRunStatus {
+  if (record.status !== 'running') return endedStatusOf(record);
+  if (record.cancelling) return 'CANCELED';
+  if (record.startedAt !== null) return 'EXECUTING';
+  const { delayUntilMs } = readRunMeta(record.meta);
+  return delayUntilMs !== undefined && delayUntilMs > nowMs ? 'DELAYED' : 'PENDING';
+}
+
+export function apiStatusOf(record: RunRecord, nowMs: number): ApiRunStatus {
+  return FROM_ENGINE[engineStatusOf(record, nowMs)];
+}
+
+const QUEUED = new Set<ApiRunStatus>(['QUEUED', 'DELAYED', 'DEQUEUED']);
+const FAILED = new Set<ApiRunStatus>(['FAILED', 'CRASHED', 'SYSTEM_FAILURE', 'EXPIRED', 'TIMED_OUT']);
+
+/** Fields that every presentation of a run shares. The 3.x clients need `attempts`, later ones ignore it. */
+export function commonFields(record: RunRecord, nowMs: number): Record<string, unknown> {
+  const meta = readRunMeta(record.meta);
+  const status = apiStatusOf(record, nowMs);
+  const isFailed = FAILED.has(status);
+  const isCompleted = status === 'COMPLETED' || status === 'CANCELED' || isFailed;
+  const endedAt = record.endedAt;
+  return {
+    id: publicRunId(record.id),
+    status,
+    taskIdentifier: slugOf(record.task),
+    ...(meta.idempotencyKey === undefined ? {} : { idempotencyKey: meta.idempotencyKey }),
+    ...(meta.lockToVersion === undefined ? {} : { version: meta.lockToVersion }),
+    isQueued: QUEUED.has(status),
+    isExecuting: status === 'EXECUTING',
+    isWaiting: false,
+    isCompleted,
+    isSuccess: status === 'COMPLETED',
+    isFailed,
+    isCancelled: status === 'CANCELED',
+    isTest: meta.test ?? false,
+    createdAt: iso(record.createdAt),
+    updatedAt: iso(endedAt ?? record.startedAt ?? record.createdAt),
+    ...(record.startedAt === null ? {} : { startedAt: iso(record.startedAt) }),
+    ...(endedAt === null ? {} : { finishedAt: iso(endedAt) }),
+    ...(meta.delayUntilMs === undefined ? {} : { delayedUntil: iso(meta.delayUntilMs) }),
+    ...(meta.ttl === undefined ? {} : { ttl: meta.ttl }),
+    ...(status === 'EXPIRED' && endedAt !== null ? { expiredAt: iso(endedAt) } : {}),
+    tags: meta.tags,
+    costInCents: 0,
+    baseCostInCents: 0,
+    durationMs: readOutcomeMeta(record.outcomeMeta).durationMs ?? 0,
+    depth: meta.depth,
+    triggerFunction: meta.triggerFunction,
+    ...(meta.batch === undefined ? {} : { batchId: meta.batch.id }),
+    ...(meta.region === undefined ? {} : { region: meta.region }),
+  };
+}
+
+export interface RunPresentation {
+  record: RunRecord;
+  metadata: Record<string, unknown> | null;
+  attemptCount: number;
+  related: { root?: RunRecord; parent?: RunRecord; children: RunRecord[] };
+  nowMs: number;
+}
+
+/** The body of `GET /api/v3/runs/:id`: payload and output are plain JSON values here, whatever they travelled as. */
+export function retrieveResponse({
+  record,
+  metadata,
+  attemptCount,
+  related,
+  nowMs,
+}: RunPresentation): Record<string, unknown> {
+  const meta = readRunMeta(record.meta);
+  const body: Record<string, unknown> = { ...commonFields(record, nowMs), attemptCount, attempts: [] };
+  const shown = metadata ?? seedMetadata(meta);
+  if (shown !== null) body.metadata = shown;
+  if (typeof record.input === 'string') body.payload = plainValue({ data: record.input, dataType: meta.payloadType });
+  if (typeof record.output === 'string')
+    body.output = plainValue({
+      data: record.output,
+      dataType: readOutcomeMeta(record.outcomeMeta).outputType ?? 'application/json',
+    });
+  if (record.status === 'failed')
+    body.error = serializedErrorOf(runErrorOf(record.error, record.status, record.reason, meta.ttl));
+  body.relatedRuns = {
+    ...(related.root ? { root: commonFields(related.root, nowMs) } : {}),
+    ...(related.parent ? { parent: commonFields(related.parent, nowMs) } : {}),
+    ...(related.children.length > 0 ? { children: related.children.map((child) => commonFields(child, nowMs)) } : {}),
+  };
+  return body;
+}
+
+/** Metadata as given at the trigger, before any operation changed it. */
+export function seedMetadata(meta: RunMeta): Record<string, unknown> | null {
+  return meta.metadata === undefined ? null : plainObject(meta.metadata);
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}

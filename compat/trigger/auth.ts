@@ -1,0 +1,138 @@
+import type { Context } from 'hono';
+import type { CellApi, EnvironmentContext, RouteEnv } from '../../core/ports.ts';
+import { ApiError } from './errors.ts';
+import { sha256Hex } from './ids.ts';
+import { allows, issueToken, peekSubject, TOKEN_TTL_S, verifyToken } from './jwt.ts';
+import { COLLECTIONS } from './names.ts';
+import { isRecord, parseJson } from './packets.ts';
+
+export type AccessKind = 'secret' | 'personal' | 'public';
+
+/** Who asks, and for what. */
+export interface Access {
+  kind: AccessKind;
+  /** Environment of the engine. */
+  environment: string;
+  /** Project that the key itself names, if it does. */
+  project: string | null;
+  /** The bearer token. */
+  token: string;
+  /** Of a public token. */
+  scopes: string[];
+}
+
+const DEFAULT_ENVIRONMENT = 'default';
+/** `sub` of tokens that this server signs itself. */
+const SERVER_SUBJECT = 'env_default';
+/** Signs public tokens of a dev server without configured keys; dev mode is open anyway. */
+const DEV_SIGNING_KEY = 'tr_dev_repoint_local_signing_key';
+const SECRET_KEY = /^tr_(dev|prod|stg|preview)_[A-Za-z0-9_-]{1,200}$/;
+const PERSONAL_TOKEN = /^tr_(pat|oat)_[A-Za-z0-9_-]{1,200}$/;
+/** Keys that a dev server hands to a worker carry the project, so that nothing has to be looked up. */
+const PROJECT_KEY = /^tr_dev_ref_([A-Za-z0-9_-]{1,100})$/;
+
+export const PROJECT_REF = /^[A-Za-z0-9_-]{1,100}$/;
+
+/** The secret key of a project's development environment. */
+export function secretKeyFor(project: string, context: EnvironmentContext): string {
+  return context.mode === 'production' ? (context.vars.TRIGGER_SECRET_KEY ?? '') : `tr_dev_ref_${project}`;
+}
+
+/** @throws ApiError 401 when the token is missing or unknown, 403 when it is of a kind that the route does not take */
+export async function authenticate(c: Context<RouteEnv>, kinds: readonly AccessKind[]): Promise<Access> {
+  const host = c.get('host');
+  const token = /^Bearer\s+(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
+  if (token === undefined)
+    throw new ApiError('unauthorized', 'Invalid or Missing API key: send it as "Authorization: Bearer <key>"');
+  const access = await accessOf(token, host.context, host.cell(DEFAULT_ENVIRONMENT));
+  if (!access) {
+    const mend =
+      host.context.mode === 'production'
+        ? 'In production mode it must be the configured TRIGGER_SECRET_KEY or TRIGGER_ACCESS_TOKEN'
+        : 'Expected tr_dev_…, tr_prod_…, tr_pat_… or a public access token';
+    throw new ApiError('unauthorized', `Invalid API key. ${mend}`);
+  }
+  if (!kinds.includes(access.kind))
+    throw new ApiError(
+      'forbidden',
+      `This route does not take a ${access.kind === 'personal' ? 'personal access token' : access.kind === 'public' ? 'public access token' : 'secret key'}`,
+    );
+  return access;
+}
+
+async function accessOf(token: string, context: EnvironmentContext, cell: CellApi): Promise<Access | null> {
+  const subject = peekSubject(token);
+  if (subject !== null) {
+    const key = await verificationKey(subject, context, cell);
+    const claims = key === null ? null : await verifyToken(token, key);
+    return claims && { kind: 'public', environment: DEFAULT_ENVIRONMENT, project: null, token, scopes: claims.scopes };
+  }
+  const kind = SECRET_KEY.test(token) ? 'secret' : PERSONAL_TOKEN.test(token) ? 'personal' : null;
+  if (kind === null) return null;
+  if (context.mode === 'production') {
+    const configured = kind === 'secret' ? context.vars.TRIGGER_SECRET_KEY : context.vars.TRIGGER_ACCESS_TOKEN;
+    if (configured === undefined || !(await isSame(configured, token))) return null;
+  }
+  return { kind, environment: DEFAULT_ENVIRONMENT, project: PROJECT_KEY.exec(token)?.[1] ?? null, token, scopes: [] };
+}
+
+/** Compares digests, so that the time taken says nothing about the key. */
+async function isSame(a: string, b: string): Promise<boolean> {
+  const [x, y] = await Promise.all([sha256Hex(a), sha256Hex(b)]);
+  let difference = 0;
+  for (let i = 0; i < x.length; i++) difference |= x.charCodeAt(i) ^ y.charCodeAt(i);
+  return difference === 0;
+}
+
+/** A public token must name what it may do; every other kind may do all. */
+export function requireScope(
+  access: Access,
+  action: string,
+  resources: ReadonlyArray<readonly [type: string, id: string]>,
+): void {
+  if (access.kind === 'public' && !allows(access.scopes, action, resources))
+    throw new ApiError(
+      'forbidden',
+      `The public access token lacks a scope for ${action}:${resources[0]?.join(':') ?? ''}`,
+    );
+}
+
+export function signingKey(context: EnvironmentContext): string {
+  return context.vars.TRIGGER_SECRET_KEY ?? DEV_SIGNING_KEY;
+}
+
+/** A public token signed by this server. */
+export function publicToken(
+  context: EnvironmentContext,
+  scopes: string[],
+  ttlSeconds: number = TOKEN_TTL_S.trigger,
+  extra: Record<string, unknown> = {},
+): Promise<string> {
+  return issueToken(signingKey(context), SERVER_SUBJECT, scopes, context.wallClockMs(), ttlSeconds, extra);
+}
+
+/**
+ * The subject for a client that signs with its own secret key. A dev server takes any key, so it has to remember which one a subject means.
+ */
+export async function subjectFor(access: Access, context: EnvironmentContext, cell: CellApi): Promise<string> {
+  if (access.token === signingKey(context)) return SERVER_SUBJECT;
+  const subject = `env_${(await sha256Hex(access.token)).slice(0, 24)}`;
+  await cell.apply([
+    {
+      type: 'put-record',
+      collection: COLLECTIONS.keys,
+      id: subject,
+      data: JSON.stringify({ key: access.token }),
+      ifAbsent: true,
+    },
+  ]);
+  return subject;
+}
+
+async function verificationKey(subject: string, context: EnvironmentContext, cell: CellApi): Promise<string | null> {
+  if (subject === SERVER_SUBJECT) return signingKey(context);
+  if (context.mode === 'production' || subject.length > 100) return null;
+  const record = await cell.query({ type: 'record', collection: COLLECTIONS.keys, id: subject });
+  const value = record === null ? null : parseJson(record.data);
+  return isRecord(value) && typeof value.key === 'string' ? value.key : null;
+}

@@ -1,0 +1,184 @@
+import { Hono } from 'hono';
+import { cors } from 'hono/cors';
+import type { RouteEnv, Translator } from '../../core/ports.ts';
+import { notServed, renderError } from './errors.ts';
+import type { RouteContext } from './request.ts';
+import { completeAttempt } from './routes/attempt-complete.ts';
+import { startAttempt } from './routes/attempt-start.ts';
+import { registerWorker } from './routes/background-workers.ts';
+import { createBatch } from './routes/batch-create.ts';
+import { streamBatchItems } from './routes/batch-items.ts';
+import { legacyBatch } from './routes/batch-legacy.ts';
+import { retrieveBatch } from './routes/batch-retrieve.ts';
+import { dequeue } from './routes/dequeue.ts';
+import { devConfig } from './routes/dev-config.ts';
+import { devPresence } from './routes/dev-presence.ts';
+import { disconnect } from './routes/disconnect.ts';
+import { debugLog, otlp } from './routes/drop.ts';
+import {
+  createEnvvar,
+  deleteEnvvar,
+  importEnvvars,
+  listEnvvars,
+  retrieveEnvvar,
+  updateEnvvar,
+  workerVariables,
+} from './routes/envvars.ts';
+import { heartbeat } from './routes/heartbeat.ts';
+import { projectEnv } from './routes/project-env.ts';
+import { createPublicToken, jwtClaims } from './routes/public-tokens.ts';
+import { cancelRunRoute } from './routes/run-cancel.ts';
+import { listProjectRuns, listRuns } from './routes/run-list.ts';
+import { getMetadata, updateMetadata } from './routes/run-metadata.ts';
+import { batchResults, runResult } from './routes/run-result.ts';
+import { retrieveRun } from './routes/run-retrieve.ts';
+import { latestSnapshot } from './routes/snapshot-latest.ts';
+import { triggerTask } from './routes/trigger.ts';
+import { waitDuration } from './routes/wait-duration.ts';
+import {
+  completeTokenByCallback,
+  completeTokenRoute,
+  createToken,
+  retrieveToken,
+  waitForToken,
+} from './routes/wait-tokens.ts';
+import { whoami } from './routes/whoami.ts';
+import { devSocket } from './socket/dev-socket.ts';
+
+export { EXECUTOR } from './names.ts';
+
+/** Nothing follows from the end of a run beyond what the engine does: waiting parents and batches are waits. */
+export const triggerTranslator: Translator = {};
+
+type Handler = (c: RouteContext) => Promise<Response> | Response;
+
+/** Read by browsers too: these answer any origin. */
+const BROWSER_PATHS = [
+  '/api/v1/tasks/*',
+  '/api/v1/runs',
+  '/api/v1/runs/*',
+  '/api/v3/runs/*',
+  '/api/v2/runs/*',
+  '/api/v3/batches',
+  '/api/v3/batches/*',
+  '/api/v2/batches/*',
+  '/api/v1/waitpoints/*',
+  '/realtime/*',
+];
+const EXPOSED_HEADERS = ['x-trigger-jwt', 'x-trigger-jwt-claims'];
+
+/** Every route of the vendor that is answered; the rest of its address space says 501. */
+export function triggerRoutes(): Hono<RouteEnv> {
+  const app = new Hono<RouteEnv>();
+  app.onError((error, c) => renderError(c, error));
+  for (const path of BROWSER_PATHS)
+    app.use(
+      path,
+      cors({
+        origin: '*',
+        exposeHeaders: EXPOSED_HEADERS,
+        allowMethods: ['GET', 'POST', 'PUT', 'DELETE', 'HEAD'],
+        maxAge: 86_400,
+      }),
+    );
+
+  const on = (method: string, path: string, handler: Handler): void => void app.on(method, path, (c) => handler(c));
+
+  on('GET', '/api/v2/whoami', whoami);
+  on('GET', '/api/v1/projects/:project/envvars', workerVariables);
+  on('GET', '/api/v1/projects/:project/envvars/:env', listEnvvars);
+  on('POST', '/api/v1/projects/:project/envvars/:env', createEnvvar);
+  on('POST', '/api/v1/projects/:project/envvars/:env/import', importEnvvars);
+  on('GET', '/api/v1/projects/:project/envvars/:env/:name', retrieveEnvvar);
+  on('PUT', '/api/v1/projects/:project/envvars/:env/:name', updateEnvvar);
+  on('DELETE', '/api/v1/projects/:project/envvars/:env/:name', deleteEnvvar);
+  on('POST', '/api/v1/projects/:project/background-workers', registerWorker);
+  on('GET', '/api/v1/projects/:project/runs', listProjectRuns);
+  on('GET', '/api/v1/projects/:project/:env{dev|stg|staging|prod|preview}', projectEnv);
+
+  on('GET', '/engine/v1/dev/config', devConfig);
+  on('GET', '/engine/v1/dev/presence', devPresence);
+  on('POST', '/engine/v1/dev/dequeue', dequeue);
+  on('POST', '/engine/v1/dev/disconnect', disconnect);
+  on('GET', '/engine/v1/dev/runs/:run/snapshots/latest', latestSnapshot);
+  on('POST', '/engine/v1/dev/runs/:run/snapshots/:snapshot/attempts/start', startAttempt);
+  on('POST', '/engine/v1/dev/runs/:run/snapshots/:snapshot/attempts/complete', completeAttempt);
+  on('POST', '/engine/v1/dev/runs/:run/snapshots/:snapshot/heartbeat', heartbeat);
+  on('POST', '/engine/v1/dev/runs/:run/logs/debug', debugLog);
+  on('POST', '/engine/v1/runs/:run/wait/duration', waitDuration);
+  on('POST', '/engine/v1/runs/:run/waitpoints/tokens/:token/wait', waitForToken);
+  on('GET', '/socket.io/', devSocket);
+  on('POST', '/otel/v1/:signal{traces|logs|metrics}', otlp);
+
+  on('POST', '/api/v1/tasks/:task/trigger', triggerTask);
+  on('POST', '/api/v3/batches', createBatch);
+  on('POST', '/api/v3/batches/:batch/items', streamBatchItems);
+  on('POST', '/api/v1/tasks/batch', legacyBatch);
+  on('POST', '/api/v2/tasks/batch', legacyBatch);
+  on('GET', '/api/v1/batches/:batch', retrieveBatch);
+  on('GET', '/api/v2/batches/:batch', retrieveBatch);
+  on('GET', '/api/v1/batches/:batch/results', batchResults);
+
+  on('GET', '/api/v3/runs/:run', retrieveRun);
+  on('GET', '/api/v1/runs', listRuns);
+  on('POST', '/api/v2/runs/:run/cancel', cancelRunRoute);
+  on('GET', '/api/v1/runs/:run/result', runResult);
+  on('GET', '/api/v1/runs/:run/metadata', getMetadata);
+  on('PUT', '/api/v1/runs/:run/metadata', updateMetadata);
+
+  on('POST', '/api/v1/waitpoints/tokens', createToken);
+  on('GET', '/api/v1/waitpoints/tokens/:token', retrieveToken);
+  on('POST', '/api/v1/waitpoints/tokens/:token/complete', completeTokenRoute);
+  on('POST', '/api/v1/waitpoints/tokens/:token/callback/:hash', completeTokenByCallback);
+
+  on('POST', '/api/v1/auth/jwt/claims', jwtClaims);
+  on('POST', '/api/v1/auth/public-tokens', createPublicToken);
+
+  const unserved: Handler = (c) => renderError(c, notServed(`${c.req.method} ${c.req.path}`));
+  for (const path of UNSERVED) app.all(path, (c) => unserved(c));
+  return app;
+}
+
+/** The vendor's other routes. `/api/v2` is shared with another vendor, so there they are named one by one. */
+const UNSERVED = [
+  '/api/v1/runs/*',
+  '/api/v1/tasks/*',
+  '/api/v1/batches/*',
+  '/api/v1/projects',
+  '/api/v1/projects/*',
+  '/api/v1/orgs',
+  '/api/v1/orgs/*',
+  '/api/v1/schedules',
+  '/api/v1/schedules/*',
+  '/api/v1/timezones',
+  '/api/v1/queues',
+  '/api/v1/queues/*',
+  '/api/v1/concurrency-limits',
+  '/api/v1/concurrency-limits/*',
+  '/api/v1/deployments',
+  '/api/v1/deployments/*',
+  '/api/v1/bulk-actions',
+  '/api/v1/bulk-actions/*',
+  '/api/v1/idempotencyKeys/*',
+  '/api/v1/packets/*',
+  '/api/v1/waitpoints/*',
+  '/api/v1/query',
+  '/api/v1/query/*',
+  '/api/v1/reports/*',
+  '/api/v1/prompts',
+  '/api/v1/prompts/*',
+  '/api/v1/webhooks/*',
+  '/api/v1/sessions',
+  '/api/v1/sessions/*',
+  '/api/v1/workers',
+  '/api/v1/workers/*',
+  '/api/v1/authorization-code',
+  '/api/v1/token',
+  '/api/v1/platform-notifications',
+  '/api/v1/workload-actions/*',
+  '/api/v2/packets/*',
+  '/api/v2/runs/*',
+  '/api/v3/*',
+  '/engine/v1/*',
+  '/realtime/*',
+];

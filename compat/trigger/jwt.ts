@@ -1,0 +1,94 @@
+import { sign, verify } from 'hono/jwt';
+import { parseJson, isRecord } from './packets.ts';
+
+/** @trigger.dev/core: v3/jwt.ts */
+const ISSUER = 'https://id.trigger.dev';
+const AUDIENCE = 'https://api.trigger.dev';
+
+export interface PublicClaims {
+  /** Id of the environment, or of the key that signs in dev mode (auth.ts). */
+  sub: string;
+  scopes: string[];
+  oneTimeUse: boolean;
+  jti: string | null;
+}
+
+export const TOKEN_TTL_S = { trigger: 3_600, waitpoint: 86_400, default: 900 } as const;
+
+/** A public access token, signed with the environment's secret key. */
+export async function issueToken(
+  key: string,
+  sub: string,
+  scopes: string[],
+  nowMs: number,
+  ttlSeconds: number,
+  extra: Record<string, unknown> = {},
+): Promise<string> {
+  const iat = Math.floor(nowMs / 1_000);
+  return sign(
+    { ...extra, sub, pub: true, scopes, iss: ISSUER, aud: AUDIENCE, iat, exp: iat + ttlSeconds },
+    key,
+    'HS256',
+  );
+}
+
+/** The subject of a token that says it is public, unverified: it names the key to verify with. */
+export function peekSubject(token: string): string | null {
+  const part = token.split('.')[1];
+  if (part === undefined || token.split('.').length !== 3) return null;
+  try {
+    const claims = parseJson(
+      new TextDecoder().decode(
+        Uint8Array.from(atob(part.replaceAll('-', '+').replaceAll('_', '/')), (char) => char.charCodeAt(0)),
+      ),
+    );
+    return isRecord(claims) && claims.pub === true && typeof claims.sub === 'string' ? claims.sub : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Null when the signature, issuer, audience or time does not fit. */
+export async function verifyToken(token: string, key: string): Promise<PublicClaims | null> {
+  try {
+    const claims: Record<string, unknown> = await verify(token, key, { alg: 'HS256', iss: ISSUER, aud: AUDIENCE });
+    if (claims.pub !== true || typeof claims.sub !== 'string') return null;
+    const scopes = Array.isArray(claims.scopes)
+      ? claims.scopes.filter((scope): scope is string => typeof scope === 'string')
+      : [];
+    return {
+      sub: claims.sub,
+      scopes,
+      oneTimeUse: claims.otu === true,
+      jti: typeof claims.jti === 'string' ? claims.jti : null,
+    };
+  } catch {
+    return null;
+  }
+}
+
+/** `read`, `read:runs`, `read:runs:<id>` all allow reading that run; `admin` allows all (trigger.dev: apps/webapp authorization.server.ts). */
+export function allows(
+  scopes: readonly string[],
+  action: string,
+  resources: ReadonlyArray<readonly [type: string, id: string]>,
+): boolean {
+  return scopes.some((scope) => {
+    if (scope === 'admin') return true;
+    const [granted, type, ...id] = scope.split(':');
+    if (granted !== action) return false;
+    if (type === undefined || type === 'all') return true;
+    return resources.some(
+      ([wantedType, wantedId]) => wantedType === type && (id.length === 0 || id.join(':') === wantedId),
+    );
+  });
+}
+
+/** A time to live as the clients write it: seconds from now, or `15m`, `24h`. */
+export function tokenTtlSeconds(value: number | string | undefined): number {
+  if (typeof value === 'number') return value;
+  const match = /^(\d+)\s*(s|sec|secs|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)$/.exec(value ?? '');
+  if (!match) return TOKEN_TTL_S.default;
+  const unit = (match[2] as string)[0] as 's' | 'm' | 'h' | 'd';
+  return Number(match[1]) * { s: 1, m: 60, h: 3_600, d: 86_400 }[unit];
+}

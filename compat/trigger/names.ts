@@ -1,0 +1,65 @@
+/** Name under which tasks of this vendor are executed: workers lease them (pull). */
+export const EXECUTOR = 'trigger';
+
+const PREFIX = 'trigger/';
+
+/** A task of a project as a task of the engine, and back. */
+export function taskIdOf(project: string, task: string): string {
+  return `${PREFIX}${project}/${task}`;
+}
+
+export function slugOf(taskId: string): string {
+  return taskId.slice(taskId.indexOf('/', PREFIX.length) + 1);
+}
+
+export function projectOf(taskId: string): string {
+  return taskId.slice(PREFIX.length, taskId.indexOf('/', PREFIX.length));
+}
+
+/** Tasks of one worker session are registered and replaced together. */
+export function groupOf(project: string): string {
+  return `${PREFIX}${project}`;
+}
+
+/** Workers of a project's environment lease from this pool. */
+export function poolOf(project: string): string {
+  return `${PREFIX}${project}/dev`;
+}
+
+/** The limit behind a queue; with a concurrency key, one limit per key. */
+export function queueLimitKeyOf(project: string, queue: string, concurrencyKey?: string): string {
+  const key = `${PREFIX}${project}/queue/${queue}`;
+  return concurrencyKey === undefined ? key : `${key}:ck:${concurrencyKey}`;
+}
+
+/** The queue of a task that names none (trigger.dev: run-engine `task/<id>`). */
+export function defaultQueueOf(task: string): string {
+  return `task/${task}`;
+}
+
+/** A wait token as a token of the engine. */
+export function tokenOf(waitpointId: string): string {
+  return `${PREFIX}${waitpointId}`;
+}
+
+/** Collections of records kept for this vendor. */
+export const COLLECTIONS = {
+  workers: `${PREFIX}workers`,
+  queues: `${PREFIX}queues`,
+  settings: `${PREFIX}settings`,
+  batches: `${PREFIX}batches`,
+  batchItems: `${PREFIX}batch-items`,
+  waitpoints: `${PREFIX}waitpoints`,
+  waitpointResults: `${PREFIX}waitpoint-results`,
+  waitpointKeys: `${PREFIX}waitpoint-keys`,
+  metadata: `${PREFIX}metadata`,
+  variables: `${PREFIX}variables`,
+  keys: `${PREFIX}keys`,
+} as const;
+
+/** Labels of runs, for lists. */
+export const labelOf = {
+  tag: (tag: string): string => `trigger/tag/${tag}`,
+  batch: (batchId: string): string => `trigger/batch/${batchId}`,
+  parent: (run: string): string => `trigger/parent/${run}`,
+};

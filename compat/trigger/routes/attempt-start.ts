@@ -1,0 +1,129 @@
+import type { RunDetail } from '../../../core/model/query.ts';
+import { ATTEMPT_NOTE } from '../begun.ts';
+import { seedMetadata } from '../api-status.ts';
+import { engineRun, snapshot } from '../engine-status.ts';
+import { ApiError } from '../errors.ts';
+import { parseSnapshotId, publicRunId } from '../ids.ts';
+import { machineOf } from '../machines.ts';
+import { readMetadata } from '../metadata-store.ts';
+import { projectOf, slugOf } from '../names.ts';
+import { engineNow, open, param, runParam, type RouteContext } from '../request.ts';
+import { readRunMeta, readTaskData, type TaskData } from '../run-meta.ts';
+import { readVariables } from '../variables.ts';
+import { HEARTBEAT_TIMEOUT_MS } from './heartbeat.ts';
+
+/** POST /engine/v1/dev/runs/:run/snapshots/:snapshot/attempts/start */
+export async function startAttempt(c: RouteContext): Promise<Response> {
+  const { cell } = await open(c);
+  const run = runParam(c);
+  const ref = parseSnapshotId(param(c, 'snapshot'));
+  if (!ref?.lease) throw stale();
+  const { context } = c.get('host');
+  const [nowMs, detail, metadata] = await Promise.all([
+    engineNow(c, cell),
+    cell.query({ type: 'run-detail', run }),
+    readMetadata(cell, run),
+  ]);
+  if (!detail) throw new ApiError('not_found', 'Run not found');
+  if (detail.cancelling) {
+    await cell.apply([{ type: 'cancel', run }]);
+    throw stale();
+  }
+  const [[, reported], task, variables] = await Promise.all([
+    cell.apply([
+      { type: 'extend', run, lease: ref.lease, untilMs: nowMs + HEARTBEAT_TIMEOUT_MS },
+      {
+        type: 'report',
+        run,
+        lease: ref.lease,
+        attempt: ref.attempt,
+        final: false,
+        outcome: {
+          ops: [{ op: 'note', name: ATTEMPT_NOTE, data: JSON.stringify({ attempt: ref.attempt, startedAt: nowMs }) }],
+        },
+      },
+    ]),
+    cell.query({ type: 'task', id: detail.task }),
+    readVariables(cell, projectOf(detail.task), 'dev'),
+  ]);
+  if (reported?.type !== 'report' || reported.result !== 'live') throw stale();
+  const id = publicRunId(run);
+  const settings = readTaskData(task?.data ?? '{}');
+  return c.json({
+    snapshot: snapshot(
+      { seq: reported.seq, attempt: ref.attempt, lease: ref.lease },
+      'EXECUTING',
+      nowMs,
+      'Attempt created, starting execution',
+    ),
+    run: engineRun(run, 'EXECUTING', ref.attempt + 1),
+    execution: executionOf(detail, settings, ref.attempt, nowMs, metadata ?? seedMetadata(readRunMeta(detail.meta))),
+    envVars: {
+      ...variables,
+      TRIGGER_RUN_ID: id,
+      TRIGGER_MACHINE_PRESET: machineOf(readRunMeta(detail.meta).machine).name,
+      TRIGGER_OTEL_EXPORTER_OTLP_ENDPOINT: `${context.serverUrl}/otel`,
+    },
+  });
+}
+
+export function stale(): ApiError {
+  return new ApiError('stale_snapshot', 'Snapshot is not the latest one of this run');
+}
+
+/** @trigger.dev/core: v3/schemas/common.ts TaskRunExecution */
+export function executionOf(
+  detail: RunDetail,
+  settings: TaskData,
+  attempt: number,
+  nowMs: number,
+  metadata: Record<string, unknown> | null,
+): Record<string, unknown> {
+  const meta = readRunMeta(detail.meta);
+  const project = projectOf(detail.task);
+  const { maxAttempts } = meta;
+  return {
+    attempt: { number: attempt + 1, startedAt: iso(nowMs) },
+    run: {
+      id: publicRunId(detail.id),
+      payload: typeof detail.input === 'string' ? detail.input : '',
+      payloadType: meta.payloadType,
+      tags: meta.tags,
+      isTest: meta.test ?? false,
+      isReplay: false,
+      createdAt: iso(detail.createdAt),
+      startedAt: iso(detail.startedAt ?? nowMs),
+      durationMs: 0,
+      costInCents: 0,
+      baseCostInCents: 0,
+      traceContext: meta.traceContext ?? {},
+      // The first version of streams is plain HTTP; the second needs a store of the vendor's.
+      realtimeStreamsVersion: 'v1',
+      ...(settings.version === '' ? {} : { version: settings.version }),
+      ...(meta.idempotencyKey === undefined ? {} : { idempotencyKey: meta.idempotencyKey }),
+      ...(meta.idempotencyKeyScope === undefined ? {} : { idempotencyKeyScope: meta.idempotencyKeyScope }),
+      ...(maxAttempts === undefined ? {} : { maxAttempts }),
+      ...(meta.maxDuration === undefined ? {} : { maxDuration: meta.maxDuration }),
+      ...(meta.priority === undefined ? {} : { priority: meta.priority }),
+      ...(meta.parentRun === undefined ? {} : { parentTaskRunId: publicRunId(meta.parentRun) }),
+      ...(meta.rootRun === undefined ? {} : { rootTaskRunId: publicRunId(meta.rootRun) }),
+      ...(meta.region === undefined ? {} : { region: meta.region }),
+      ...(metadata === null ? {} : { metadata }),
+    },
+    task: {
+      id: slugOf(detail.task),
+      filePath: settings.filePath,
+      ...(settings.exportName === undefined ? {} : { exportName: settings.exportName }),
+    },
+    queue: { id: `queue_${meta.queue}`, name: meta.queue },
+    environment: { id: 'env_default', slug: 'dev', type: 'DEVELOPMENT' },
+    organization: { id: 'org_default', slug: 'default', name: 'default' },
+    project: { id: project, ref: project, slug: project, name: project },
+    machine: machineOf(meta.machine),
+    ...(meta.batch === undefined ? {} : { batch: { id: meta.batch.id } }),
+  };
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,34 @@
+import { open, type RouteContext } from '../request.ts';
+
+/** trigger.dev: DEV_PRESENCE_SSE_TIMEOUT_MS; the worker connects again by itself. */
+const CLOSE_AFTER_MS = 30_000;
+const PING_EVERY_MS = 10_000;
+
+/** GET /engine/v1/dev/presence — server-sent events while a worker session lives. */
+export async function devPresence(c: RouteContext): Promise<Response> {
+  await open(c);
+  const { context } = c.get('host');
+  const encoder = new TextEncoder();
+  let ping: ReturnType<typeof setInterval> | undefined;
+  let close: ReturnType<typeof setTimeout> | undefined;
+  const stop = (): void => {
+    clearInterval(ping);
+    clearTimeout(close);
+  };
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      const send = (event: string): void =>
+        controller.enqueue(
+          encoder.encode(`event: ${event}\ndata: ${new Date(context.wallClockMs()).toISOString()}\n\n`),
+        );
+      send('start');
+      ping = setInterval(() => send('time'), PING_EVERY_MS);
+      close = setTimeout(() => {
+        stop();
+        controller.close();
+      }, CLOSE_AFTER_MS);
+    },
+    cancel: stop,
+  });
+  return new Response(body, { headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' } });
+}

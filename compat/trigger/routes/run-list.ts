@@ -1,0 +1,173 @@
+import type { RunStatus } from '../../../core/model/call.ts';
+import type { RunRecord } from '../../../core/model/query.ts';
+import type { CellApi } from '../../../core/ports.ts';
+import { apiStatusOf, commonFields } from '../api-status.ts';
+import { requireScope } from '../auth.ts';
+import { parseNaturalDuration } from '../durations.ts';
+import { ApiError, notServed } from '../errors.ts';
+import { publicRunId, runIdOf } from '../ids.ts';
+import { groupOf, labelOf, slugOf, taskIdOf } from '../names.ts';
+import { engineNow, open, projectParam, requireProject, type RouteContext } from '../request.ts';
+import { readRunMeta } from '../run-meta.ts';
+
+const DEFAULT_PAGE = 25;
+const MAX_PAGE = 100;
+/** Runs looked at for one page of a filter that no index serves. */
+const MAX_SCANNED = 5_000;
+
+export interface RunFilter {
+  statuses: string[];
+  tasks: string[];
+  versions: string[];
+  tags: string[];
+  queues: string[];
+  machines: string[];
+  regions: string[];
+  batch?: string;
+  isTest?: boolean;
+  fromMs?: number;
+  toMs?: number;
+}
+
+/** GET /api/v1/runs */
+export async function listRuns(c: RouteContext): Promise<Response> {
+  const call = await open(c, ['secret', 'public']);
+  const query = c.req.query();
+  const nowMs = await engineNow(c, call.cell);
+  const filter = readFilter(query, nowMs);
+  requireScope(call.access, 'read', [
+    ...filter.tags.map((tag) => ['tags', tag] as const),
+    ...(filter.batch ? [['batch', filter.batch] as const] : []),
+    ['runs', ''],
+  ]);
+  return c.json(await pageOf(call.cell, await requireProject(c, call), filter, query, nowMs));
+}
+
+/** GET /api/v1/projects/:project/runs */
+export async function listProjectRuns(c: RouteContext): Promise<Response> {
+  const { cell } = await open(c, ['personal', 'secret']);
+  const query = c.req.query();
+  const nowMs = await engineNow(c, cell);
+  return c.json(await pageOf(cell, projectParam(c), readFilter(query, nowMs), query, nowMs));
+}
+
+export function readFilter(query: Record<string, string>, nowMs: number): RunFilter {
+  const list = (name: string): string[] => (query[`filter[${name}]`] ?? '').split(',').filter((text) => text !== '');
+  const number = (name: string): number | undefined => {
+    const text = query[`filter[createdAt][${name}]`];
+    if (text === undefined) return undefined;
+    const value = /^\d+$/.test(text) ? Number(text) : Date.parse(text);
+    if (Number.isNaN(value)) throw new ApiError('bad_request', `Invalid filter[createdAt][${name}]`);
+    return value;
+  };
+  if (query['filter[schedule]'] !== undefined) throw notServed('The filter "schedule"');
+  if (query['filter[bulkAction]'] !== undefined) throw notServed('The filter "bulkAction"');
+  const period = query['filter[createdAt][period]'];
+  const periodMs = period === undefined ? undefined : parseNaturalDuration(period);
+  if (periodMs === null) throw new ApiError('bad_request', 'Invalid filter[createdAt][period]');
+  const fromMs = number('from') ?? (periodMs === undefined ? undefined : nowMs - periodMs);
+  const toMs = number('to');
+  const batch = query['filter[batch]'];
+  const isTest = query['filter[isTest]'];
+  return {
+    statuses: list('status'),
+    tasks: list('taskIdentifier'),
+    versions: list('version'),
+    tags: list('tag'),
+    queues: list('queue').map((name) => (name.startsWith('task/') ? name : name)),
+    machines: list('machine'),
+    regions: list('region'),
+    ...(batch === undefined ? {} : { batch }),
+    ...(isTest === undefined ? {} : { isTest: isTest === 'true' }),
+    ...(fromMs === undefined ? {} : { fromMs }),
+    ...(toMs === undefined ? {} : { toMs }),
+  };
+}
+
+export function matchesFilter(record: RunRecord, filter: RunFilter, nowMs: number): boolean {
+  const meta = readRunMeta(record.meta);
+  const among = (wanted: string[], value: string | undefined): boolean =>
+    wanted.length === 0 || (value !== undefined && wanted.includes(value));
+  return (
+    among(filter.statuses, apiStatusOf(record, nowMs)) &&
+    among(filter.tasks, slugOf(record.task)) &&
+    among(filter.versions, meta.lockToVersion) &&
+    among(filter.queues, meta.queue) &&
+    among(filter.machines, meta.machine) &&
+    among(filter.regions, meta.region) &&
+    (filter.tags.length === 0 || filter.tags.some((tag) => meta.tags.includes(tag))) &&
+    (filter.batch === undefined || meta.batch?.id === filter.batch) &&
+    (filter.isTest === undefined || (meta.test ?? false) === filter.isTest)
+  );
+}
+
+/** Engine statuses that an API status can have; undefined when several. */
+function engineStatusFor(statuses: readonly string[]): RunStatus | undefined {
+  const wanted = new Set(
+    statuses.map((status): RunStatus => {
+      if (status === 'COMPLETED') return 'completed';
+      if (['FAILED', 'CRASHED', 'SYSTEM_FAILURE', 'EXPIRED', 'TIMED_OUT'].includes(status)) return 'failed';
+      // A run that is being canceled already shows as CANCELED.
+      return status === 'CANCELED' ? 'cancelled' : 'running';
+    }),
+  );
+  return wanted.size === 1 && !wanted.has('cancelled') ? [...wanted][0] : undefined;
+}
+
+async function pageOf(
+  cell: CellApi,
+  project: string,
+  filter: RunFilter,
+  query: Record<string, string>,
+  nowMs: number,
+): Promise<Record<string, unknown>> {
+  const size = Math.min(MAX_PAGE, Math.max(1, Number(query['page[size]'] ?? DEFAULT_PAGE) || DEFAULT_PAGE));
+  const after = query['page[after]'];
+  const before = query['page[before]'];
+  const backwards = after === undefined && before !== undefined;
+  const start = after ?? before;
+  let cursor = start === undefined ? undefined : (runIdOf(start) ?? undefined);
+  if (start !== undefined && cursor === undefined) throw new ApiError('bad_request', 'Invalid page cursor');
+  const label =
+    filter.batch !== undefined
+      ? labelOf.batch(filter.batch)
+      : filter.tags.length === 1
+        ? labelOf.tag(filter.tags[0] as string)
+        : undefined;
+  const status = engineStatusFor(filter.statuses);
+  const found: RunRecord[] = [];
+  let more = false;
+  for (let scanned = 0; scanned < MAX_SCANNED;) {
+    const page = await cell.query({
+      type: 'runs',
+      ...(filter.tasks.length === 1
+        ? { task: taskIdOf(project, filter.tasks[0] as string) }
+        : { taskPrefix: `${groupOf(project)}/` }),
+      ...(label === undefined ? {} : { label }),
+      ...(status === undefined ? {} : { status }),
+      ...(filter.fromMs === undefined ? {} : { fromMs: filter.fromMs }),
+      ...(filter.toMs === undefined ? {} : { toMs: filter.toMs }),
+      ...(cursor === undefined ? {} : { cursor }),
+      order: backwards ? 'asc' : 'desc',
+      limit: size + 1,
+    });
+    for (const record of page.items) if (matchesFilter(record, filter, nowMs)) found.push(record);
+    scanned += page.items.length;
+    more = found.length > size;
+    if (more || page.cursor === undefined) break;
+    cursor = page.cursor;
+  }
+  const shown = found.slice(0, size);
+  if (backwards) shown.reverse();
+  const first = shown[0];
+  const last = shown.at(-1);
+  const hasNext = backwards ? true : more;
+  const hasPrevious = backwards ? more : after !== undefined;
+  return {
+    data: shown.map((record) => ({ ...commonFields(record, nowMs), env: { id: 'env_default', name: 'dev' } })),
+    pagination: {
+      ...(hasNext && last ? { next: publicRunId(last.id) } : {}),
+      ...(hasPrevious && first ? { previous: publicRunId(first.id) } : {}),
+    },
+  };
+}

@@ -1,0 +1,69 @@
+import type { RunDetail, RunRecord } from '../../../core/model/query.ts';
+import type { CellApi } from '../../../core/ports.ts';
+import { requireScope } from '../auth.ts';
+import { retrieveResponse } from '../api-status.ts';
+import { ApiError } from '../errors.ts';
+import { publicRunId } from '../ids.ts';
+import { readMetadata } from '../metadata-store.ts';
+import { labelOf } from '../names.ts';
+import { engineNow, open, runParam, type RouteContext } from '../request.ts';
+import { readOutcomeMeta, readRunMeta } from '../run-meta.ts';
+import { mainCallOf } from '../waitpoints.ts';
+
+/** Children shown with a run. */
+const MAX_CHILDREN = 50;
+/** Clients before this header existed know no state between queued and executing. */
+const VERSION_HEADER = 'x-trigger-api-version';
+
+/** GET /api/v3/runs/:run */
+export async function retrieveRun(c: RouteContext): Promise<Response> {
+  const { access, cell } = await open(c, ['secret', 'public']);
+  const run = runParam(c);
+  const [nowMs, detail, metadata] = await Promise.all([
+    engineNow(c, cell),
+    cell.query({ type: 'run-detail', run }),
+    readMetadata(cell, run),
+  ]);
+  if (!detail) throw new ApiError('not_found', 'Run not found');
+  const meta = readRunMeta(detail.meta);
+  requireScope(access, 'read', [
+    ['runs', publicRunId(run)],
+    ...meta.tags.map((tag) => ['tags', tag] as const),
+    ...(meta.batch ? [['batch', meta.batch.id] as const] : []),
+  ]);
+  const related = await relatedRuns(cell, detail);
+  const body = retrieveResponse({ record: detail, metadata, attemptCount: attemptCountOf(detail), related, nowMs });
+  if (access.kind === 'public') {
+    delete body.payload;
+    delete body.output;
+  }
+  if (body.status === 'DEQUEUED' && c.req.header(VERSION_HEADER) === undefined) body.status = 'EXECUTING';
+  return c.json(body);
+}
+
+export function attemptCountOf(detail: RunDetail): number {
+  const recorded = readOutcomeMeta(detail.outcomeMeta).attemptNumber;
+  if (recorded !== undefined) return recorded;
+  if (detail.startedAt === null) return 0;
+  const main = mainCallOf(detail);
+  return main ? main.attempt + (main.leased || main.attempt === 0 ? 1 : 0) : 1;
+}
+
+async function relatedRuns(
+  cell: CellApi,
+  detail: RunRecord,
+): Promise<{ root?: RunRecord; parent?: RunRecord; children: RunRecord[] }> {
+  const { parentRun, rootRun } = readRunMeta(detail.meta);
+  const [parent, root, waited, started] = await Promise.all([
+    parentRun === undefined ? null : cell.query({ type: 'run', run: parentRun }),
+    rootRun === undefined || rootRun === parentRun ? null : cell.query({ type: 'run', run: rootRun }),
+    cell.query({ type: 'runs', parent: detail.id, limit: MAX_CHILDREN }),
+    cell.query({ type: 'runs', label: labelOf.parent(detail.id), limit: MAX_CHILDREN }),
+  ]);
+  const top = root ?? (rootRun === undefined ? null : parent);
+  return {
+    ...(top ? { root: top } : {}),
+    ...(parent ? { parent } : {}),
+    children: [...waited.items, ...started.items],
+  };
+}

@@ -1,0 +1,54 @@
+import { publicToken, requireScope } from '../auth.ts';
+import { publicRunId } from '../ids.ts';
+import { taskIdOf } from '../names.ts';
+import { engineNow, open, param, readBody, requestKey, requireProject, type RouteContext } from '../request.ts';
+import { MAX_TASK_BODY_BYTES, TriggerBodySchema } from '../schema.ts';
+import { parentIdOf, requireParent, startSpecOf, traceContextOf } from '../start-run.ts';
+import { queueLimitOf, requireTask, startAndWait, startRun } from '../trigger-run.ts';
+
+/** POST /api/v1/tasks/:task/trigger */
+export async function triggerTask(c: RouteContext): Promise<Response> {
+  const call = await open(c, ['secret', 'public']);
+  const { access, cell } = call;
+  const slug = param(c, 'task');
+  requireScope(access, 'trigger', [['tasks', slug]]);
+  const { payload, options = {} } = await readBody(c, TriggerBodySchema, MAX_TASK_BODY_BYTES);
+  const project = await requireProject(c, call);
+  const parentId = parentIdOf(options);
+  const [nowMs, known, parent, queueLimit] = await Promise.all([
+    engineNow(c, cell),
+    cell.query({ type: 'task', id: taskIdOf(project, slug) }),
+    parentId === null ? null : cell.query({ type: 'run-detail', run: parentId }),
+    queueLimitOf(cell, project, options.queue?.name),
+  ]);
+  const { context } = c.get('host');
+  const key = requestKey(c);
+  const spec = startSpecOf({
+    project,
+    task: requireTask(known, slug, project),
+    payload,
+    options,
+    parent,
+    requestKey: key,
+    traceContext: traceContextOf(
+      { traceparent: c.req.header('traceparent'), tracestate: c.req.header('tracestate') },
+      randomDigits,
+    ),
+    nowMs,
+    clockOffsetMs: nowMs - context.wallClockMs(),
+    isDevelopment: context.mode === 'dev',
+    ...(queueLimit === undefined ? {} : { queueLimit }),
+  });
+  const hasKey = options.idempotencyKey !== undefined;
+  const waits = options.resumeParentOnCompletion === true && parentId !== null;
+  const { run, cached } = waits
+    ? await startAndWait(cell, requireParent(parent), spec, `run:${key}`, hasKey)
+    : await startRun(cell, spec, hasKey);
+  const id = publicRunId(run);
+  c.header('x-trigger-jwt', await publicToken(context, [`read:runs:${id}`]));
+  return c.json({ id, isCached: cached });
+}
+
+export function randomDigits(): string {
+  return crypto.randomUUID().replaceAll('-', '') + crypto.randomUUID().replaceAll('-', '');
+}

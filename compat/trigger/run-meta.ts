@@ -1,0 +1,90 @@
+import type { JsonText } from '../../core/model/payload.ts';
+import { isRecord, parseJson, type Packet } from './packets.ts';
+
+export type TriggerFunction = 'trigger' | 'triggerAndWait' | 'batchTrigger' | 'batchTriggerAndWait';
+
+/** What the translation remembers of a trigger, beside the engine's run. */
+export interface RunMeta {
+  payloadType: string;
+  tags: string[];
+  queue: string;
+  concurrencyKey?: string;
+  /** The user's own key, not the hash that the SDK sends. */
+  idempotencyKey?: string;
+  idempotencyKeyScope?: 'run' | 'attempt' | 'global';
+  delayUntilMs?: number;
+  ttl?: string;
+  maxAttempts?: number;
+  maxDuration?: number;
+  machine?: string;
+  priority?: number;
+  test?: boolean;
+  /** Metadata given at the trigger; later versions lie in their own record. */
+  metadata?: Packet;
+  /** Bare ids. */
+  parentRun?: string;
+  rootRun?: string;
+  depth: number;
+  batch?: { id: string; index: number };
+  triggerFunction: TriggerFunction;
+  lockToVersion?: string;
+  traceContext?: Record<string, string>;
+  region?: string;
+}
+
+export function writeRunMeta(meta: RunMeta): JsonText {
+  return JSON.stringify(meta);
+}
+
+const FALLBACK: RunMeta = {
+  payloadType: 'application/json',
+  tags: [],
+  queue: '',
+  depth: 0,
+  triggerFunction: 'trigger',
+};
+
+/** Runs that were not started by this translation (the native API, say) read as plain triggers. */
+export function readRunMeta(text: JsonText | null): RunMeta {
+  const value = text === null ? null : parseJson(text);
+  return isRecord(value) ? ({ ...FALLBACK, ...value } as RunMeta) : FALLBACK;
+}
+
+/** Kept with the outcome that ended an attempt or the run. */
+export interface OutcomeMeta {
+  outputType?: string;
+  attemptNumber?: number;
+  durationMs?: number;
+}
+
+export function readOutcomeMeta(text: JsonText | null | undefined): OutcomeMeta {
+  const value = text === null || text === undefined ? null : parseJson(text);
+  return isRecord(value) ? (value as OutcomeMeta) : {};
+}
+
+/** A registered task's own settings (the engine's `TaskSpec.data`). */
+export interface TaskData {
+  filePath: string;
+  exportName?: string;
+  queue: string;
+  queueLimit?: number;
+  machine: string;
+  maxDuration?: number;
+  ttl?: string | number;
+  hasRetry: boolean;
+  workerId: string;
+  version: string;
+}
+
+export function readTaskData(text: JsonText): TaskData {
+  const value = parseJson(text);
+  return {
+    filePath: '',
+    queue: '',
+    machine: 'small-1x',
+    hasRetry: false,
+    workerId: '',
+    version: '',
+    ...(isRecord(value) ? value : {}),
+  };
+}

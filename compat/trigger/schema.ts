@@ -1,0 +1,188 @@
+import { z } from 'zod';
+import { TaskRunErrorSchema } from './task-errors.ts';
+
+/** Requests as they come in: every text bounded, unknown members ignored (the clients send more with each release). */
+
+/** Bodies of one task: payload 3 MB (trigger.dev: TASK_PAYLOAD_MAXIMUM_SIZE) and its options. */
+export const MAX_TASK_BODY_BYTES = 4 * 1_024 * 1_024;
+export const MAX_SMALL_BODY_BYTES = 1_024 * 1_024;
+/** One line per item, at most 3 MB each (trigger.dev: STREAMING_BATCH_ITEM_MAXIMUM_SIZE). */
+export const MAX_BATCH_ITEM_BYTES = 3 * 1_024 * 1_024;
+/** trigger.dev: STREAMING_BATCH_MAX_ITEMS, MAX_BATCH_V2_TRIGGER_ITEMS */
+export const MAX_BATCH_ITEMS = 1_000;
+export const MAX_LEGACY_BATCH_ITEMS = 500;
+export const MAX_TAGS = 10;
+/** Output of a run (trigger.dev: TASK_RUN output 10 MB) and flushed metadata. */
+export const MAX_COMPLETION_BODY_BYTES = 12 * 1_024 * 1_024;
+export const MAX_METADATA_BYTES = 256 * 1_024;
+export const MAX_WORKER_BODY_BYTES = 64 * 1_024 * 1_024;
+
+const idText = z.string().min(1).max(128);
+const longText = z.string().max(2_048);
+const Tag = z.string().min(1).max(128, 'Tags must be less than 128 characters');
+export const TagsSchema = z.union([Tag.transform((tag) => [tag]), z.array(Tag)]);
+const Delay = z.union([z.string().max(100), z.date()]);
+
+export const MachineNameSchema = z.enum([
+  'micro',
+  'small-1x',
+  'small-2x',
+  'medium-1x',
+  'medium-2x',
+  'large-1x',
+  'large-2x',
+]);
+
+export const TriggerOptionsSchema = z.object({
+  parentRunId: idText.optional(),
+  resumeParentOnCompletion: z.boolean().optional(),
+  lockToVersion: idText.optional(),
+  queue: z.object({ name: idText }).optional(),
+  concurrencyKey: z
+    .union([z.string().max(128), z.number()])
+    .transform(String)
+    .optional(),
+  delay: Delay.optional(),
+  idempotencyKey: longText.optional(),
+  idempotencyKeyTTL: z.string().max(20).optional(),
+  idempotencyKeyOptions: z.object({ key: longText, scope: z.enum(['run', 'attempt', 'global']) }).optional(),
+  machine: MachineNameSchema.optional(),
+  maxAttempts: z.number().int().min(1).max(250).optional(),
+  maxDuration: z.number().positive().optional(),
+  metadata: z.unknown().optional(),
+  metadataType: z.string().max(100).optional(),
+  payloadType: z.string().max(100).optional(),
+  tags: TagsSchema.optional(),
+  test: z.boolean().optional(),
+  ttl: z.union([z.string().max(100), z.number().int().nonnegative()]).optional(),
+  priority: z.number().optional(),
+  region: z.string().max(100).optional(),
+  debounce: z.unknown().optional(),
+  concurrency: z.array(z.unknown()).optional(),
+  gates: z.array(z.unknown()).optional(),
+  externalDeploymentId: z.string().max(256).nullish(),
+});
+export type TriggerOptions = z.infer<typeof TriggerOptionsSchema>;
+
+export const TriggerBodySchema = z.object({
+  payload: z.unknown().optional(),
+  options: TriggerOptionsSchema.optional(),
+});
+
+export const BatchItemSchema = z.object({
+  task: idText,
+  payload: z.unknown().optional(),
+  options: TriggerOptionsSchema.optional(),
+});
+export type BatchItem = z.infer<typeof BatchItemSchema>;
+export const BatchLineSchema = BatchItemSchema.extend({ index: z.number().int().nonnegative().max(MAX_BATCH_ITEMS) });
+export type BatchLine = z.infer<typeof BatchLineSchema>;
+
+export const LegacyBatchBodySchema = z.object({
+  items: z.array(BatchItemSchema).min(1, 'A batch trigger must have at least one item').max(MAX_LEGACY_BATCH_ITEMS),
+  parentRunId: idText.optional(),
+  resumeParentOnCompletion: z.boolean().optional(),
+});
+
+export const CreateBatchBodySchema = z.object({
+  runCount: z.number().int().positive().max(MAX_BATCH_ITEMS),
+  parentRunId: idText.optional(),
+  resumeParentOnCompletion: z.boolean().optional(),
+  idempotencyKey: longText.optional(),
+});
+
+export const TagsBodySchema = z.object({ tags: TagsSchema });
+
+export const CreateTokenBodySchema = z.object({
+  idempotencyKey: longText.optional(),
+  idempotencyKeyTTL: z.string().max(20).optional(),
+  timeout: z.union([z.string().max(100), z.date()]).optional(),
+  tags: TagsSchema.optional(),
+});
+export const CompleteTokenBodySchema = z.object({ data: z.unknown().optional() });
+export const WaitDurationBodySchema = z.object({
+  date: z.string().max(100),
+  idempotencyKey: longText.optional(),
+  idempotencyKeyTTL: z.string().max(20).optional(),
+});
+
+export const PublicTokenBodySchema = z.object({
+  scopes: z.array(z.string().max(512)).max(200).default([]),
+  expirationTime: z.union([z.number().positive(), z.string().max(40)]).optional(),
+  realtime: z.record(z.string(), z.unknown()).optional(),
+  oneTimeUse: z.boolean().optional(),
+});
+
+const RetrySchema = z.object({
+  maxAttempts: z.number().int().positive().optional(),
+  factor: z.number().positive().optional(),
+  minTimeoutInMs: z.number().nonnegative().optional(),
+  maxTimeoutInMs: z.number().nonnegative().optional(),
+  randomize: z.boolean().optional(),
+});
+export type WorkerRetry = z.infer<typeof RetrySchema>;
+
+export const WorkerTaskSchema = z.object({
+  id: idText,
+  description: z.string().max(4_096).optional(),
+  filePath: z.string().max(1_024),
+  exportName: z.string().max(256).optional(),
+  queue: z.object({ name: idText.optional(), concurrencyLimit: z.number().int().nonnegative().nullish() }).optional(),
+  retry: RetrySchema.optional(),
+  machine: z
+    .object({ preset: MachineNameSchema.optional(), cpu: z.number().optional(), memory: z.number().optional() })
+    .optional(),
+  triggerSource: z.string().max(40).optional(),
+  schedule: z.unknown().optional(),
+  maxDuration: z.number().positive().optional(),
+  ttl: z.union([z.string().max(100), z.number().int().nonnegative()]).optional(),
+});
+export type WorkerTask = z.infer<typeof WorkerTaskSchema>;
+
+export const RegisterWorkerBodySchema = z.object({
+  metadata: z.object({
+    packageVersion: z.string().max(100),
+    cliPackageVersion: z.string().max(100).optional(),
+    contentHash: z.string().min(1).max(256),
+    runtime: z.string().max(100).optional(),
+    runtimeVersion: z.string().max(100).optional(),
+    tasks: z.array(WorkerTaskSchema).max(10_000),
+    queues: z
+      .array(z.object({ name: idText, concurrencyLimit: z.number().int().nonnegative().nullish() }))
+      .max(10_000)
+      .optional(),
+  }),
+});
+export type RegisterWorkerBody = z.infer<typeof RegisterWorkerBodySchema>;
+
+export const DequeueBodySchema = z.object({ currentWorker: idText });
+export const DisconnectBodySchema = z.object({ runFriendlyIds: z.array(z.string().max(128)).max(500) });
+
+export const CompletionSchema = z.object({
+  completion: z.discriminatedUnion('ok', [
+    z.object({
+      ok: z.literal(true),
+      output: z.string().optional(),
+      outputType: z.string().max(100),
+      usage: z.object({ durationMs: z.number() }).optional(),
+      flushedMetadata: z.object({ data: z.string().optional(), dataType: z.string().max(100) }).optional(),
+    }),
+    z.object({
+      ok: z.literal(false),
+      error: TaskRunErrorSchema,
+      retry: z.object({ timestamp: z.number(), delay: z.number().nonnegative() }).optional(),
+      skippedRetrying: z.boolean().optional(),
+      usage: z.object({ durationMs: z.number() }).optional(),
+      flushedMetadata: z.object({ data: z.string().optional(), dataType: z.string().max(100) }).optional(),
+    }),
+  ]),
+  forceRequeue: z.boolean().optional(),
+});
+export type Completion = z.infer<typeof CompletionSchema>['completion'];
+
+export const CreateVariableBodySchema = z.object({
+  name: z.string().min(1).max(256),
+  value: z.string().max(65_536),
+  isSecret: z.boolean().optional(),
+});
+export const UpdateVariableBodySchema = z.object({ value: z.string().max(65_536) });

@@ -1,0 +1,181 @@
+import type { StartSpec } from '../../core/model/call.ts';
+import type { JsonText } from '../../core/model/payload.ts';
+import type { RunDetail } from '../../core/model/query.ts';
+import type { TaskRecord } from '../../core/model/task.ts';
+import { parseKeyTtl, parseMoment, parseTtl, type Moment } from './durations.ts';
+import { ApiError, notServed } from './errors.ts';
+import { runIdOf } from './ids.ts';
+import { labelOf, queueLimitKeyOf, slugOf } from './names.ts';
+import { packetOf, STORE_TYPE } from './packets.ts';
+import { readRunMeta, readTaskData, writeRunMeta, type RunMeta, type TriggerFunction } from './run-meta.ts';
+import { MAX_TAGS, type TriggerOptions } from './schema.ts';
+import { mainCallOf } from './waitpoints.ts';
+
+/** How long a repeated HTTP request answers the run that it made the first time. */
+const REQUEST_KEY_MS = 3_600_000;
+/** trigger.dev: a run of a development environment that nobody picks up in this time expires. */
+export const DEVELOPMENT_TTL = '10m';
+
+export interface TriggerRequest {
+  project: string;
+  task: TaskRecord;
+  payload: unknown;
+  options: TriggerOptions;
+  /** Limit of the queue that the run goes to, when it is not the task's own. */
+  queueLimit?: number;
+  parent: RunDetail | null;
+  batch?: { id: string; index: number };
+  requestKey: string;
+  traceContext: Record<string, string>;
+  nowMs: number;
+  /** The engine's clock minus the callers': a moment that a caller names is meant by its own. */
+  clockOffsetMs: number;
+  isDevelopment: boolean;
+}
+
+/** One trigger as a run to start. @throws ApiError for options that cannot be read or are not served */
+export function startSpecOf(request: TriggerRequest): StartSpec {
+  const { options, task, project, nowMs, parent, batch } = request;
+  refuseUnserved(options);
+  const settings = readTaskData(task.data);
+  const packet = packetOf(request.payload, options.payloadType);
+  if (packet.dataType === STORE_TYPE) throw notServed('A payload in a packet store (128 KB and more)');
+  const delay = options.delay === undefined ? null : momentOf(options.delay, 'delay');
+  const delayUntilMs = delay === null ? undefined : at(delay, nowMs, request.clockOffsetMs);
+  const ttl = options.ttl ?? settings.ttl ?? (request.isDevelopment ? DEVELOPMENT_TTL : undefined);
+  const ttlMs = ttl === undefined ? null : parseTtl(ttl);
+  if (ttl !== undefined && ttlMs === null) throw new ApiError('invalid', `Invalid ttl: "${ttl}"`);
+  const tags = [...new Set(options.tags ?? [])];
+  if (tags.length > MAX_TAGS)
+    throw new ApiError('invalid', `Runs can only have ${MAX_TAGS} tags, you're trying to set ${tags.length}.`);
+  const queue = options.queue?.name ?? settings.queue;
+  const limit = options.queue === undefined ? settings.queueLimit : request.queueLimit;
+  const maxDuration = options.maxDuration ?? settings.maxDuration;
+  const parentMeta = parent ? readRunMeta(parent.meta) : null;
+  const meta: RunMeta = {
+    payloadType: packet.dataType,
+    tags,
+    queue,
+    depth: parentMeta ? parentMeta.depth + 1 : 0,
+    triggerFunction: triggerFunctionOf(options.resumeParentOnCompletion === true, batch !== undefined),
+    traceContext: request.traceContext,
+    machine: options.machine ?? settings.machine,
+    ...(options.concurrencyKey === undefined ? {} : { concurrencyKey: options.concurrencyKey }),
+    ...(options.idempotencyKey === undefined
+      ? {}
+      : { idempotencyKey: options.idempotencyKeyOptions?.key ?? options.idempotencyKey }),
+    ...(options.idempotencyKeyOptions === undefined
+      ? {}
+      : { idempotencyKeyScope: options.idempotencyKeyOptions.scope }),
+    ...(delayUntilMs === undefined ? {} : { delayUntilMs }),
+    ...(ttl === undefined ? {} : { ttl: typeof ttl === 'number' ? `${ttl}s` : ttl }),
+    ...(options.maxAttempts === undefined ? {} : { maxAttempts: options.maxAttempts }),
+    ...(maxDuration === undefined ? {} : { maxDuration }),
+    ...(options.priority === undefined ? {} : { priority: options.priority }),
+    ...(options.test === undefined ? {} : { test: options.test }),
+    ...(options.metadata === undefined || options.metadata === null
+      ? {}
+      : { metadata: packetOf(options.metadata, options.metadataType) }),
+    ...(parent && parentMeta ? { parentRun: parent.id, rootRun: parentMeta.rootRun ?? parent.id } : {}),
+    ...(batch === undefined ? {} : { batch }),
+    ...(options.lockToVersion === undefined ? {} : { lockToVersion: options.lockToVersion }),
+    ...(options.region === undefined ? {} : { region: options.region }),
+  };
+  const labels = [
+    ...tags.map(labelOf.tag),
+    ...(batch ? [labelOf.batch(batch.id)] : []),
+    ...(parent && options.resumeParentOnCompletion !== true ? [labelOf.parent(parent.id)] : []),
+  ];
+  return {
+    task: task.id,
+    input: packet.data ?? null,
+    meta: writeRunMeta(meta),
+    dedupe: dedupeOf(request),
+    ...(delayUntilMs === undefined ? {} : { dueAt: delayUntilMs }),
+    ...(limit === undefined
+      ? {}
+      : {
+          limits: [{ key: queueLimitKeyOf(project, queue, options.concurrencyKey), max: limit, hold: 'call' as const }],
+        }),
+    ...(options.maxAttempts === undefined ? {} : { maxAttempts: options.maxAttempts }),
+    ...(options.priority === undefined ? {} : { priorityMs: options.priority * 1_000 }),
+    ...(labels.length === 0 ? {} : { labels }),
+    ...(ttlMs === null || ttlMs === 0 ? {} : { expireAt: Math.max(nowMs, delayUntilMs ?? nowMs) + ttlMs }),
+  };
+}
+
+function refuseUnserved(options: TriggerOptions): void {
+  if (options.debounce !== undefined && options.debounce !== null) throw notServed('The trigger option "debounce"');
+  if (options.concurrency?.length) throw notServed('The trigger option "concurrency" (named limits)');
+  if (options.gates?.length) throw notServed('The trigger option "gates"');
+}
+
+/** The key of an idempotent trigger, unique per project and task; else the HTTP request's own. */
+function dedupeOf({ project, task, options, requestKey, batch, nowMs }: TriggerRequest): {
+  key: string;
+  untilMs: number;
+} {
+  if (options.idempotencyKey !== undefined)
+    return {
+      key: `trigger/${project}/${slugOf(task.id)}/${options.idempotencyKey}`,
+      untilMs: nowMs + parseKeyTtl(options.idempotencyKeyTTL),
+    };
+  return {
+    key: batch === undefined ? `trigger/request/${requestKey}` : `trigger/batch/${batch.id}/${batch.index}`,
+    untilMs: nowMs + REQUEST_KEY_MS,
+  };
+}
+
+function triggerFunctionOf(waits: boolean, inBatch: boolean): TriggerFunction {
+  if (inBatch) return waits ? 'batchTriggerAndWait' : 'batchTrigger';
+  return waits ? 'triggerAndWait' : 'trigger';
+}
+
+function momentOf(value: string | Date, name: string): Moment {
+  const moment = parseMoment(value);
+  if (moment === null)
+    throw new ApiError(
+      'invalid',
+      `Invalid ${name}: "${String(value)}" is neither a date nor a duration such as 1h or 30m`,
+    );
+  return moment;
+}
+
+export function at(moment: Moment, nowMs: number, clockOffsetMs: number): number {
+  return moment.kind === 'after' ? nowMs + moment.ms : moment.wallMs + clockOffsetMs;
+}
+
+/** @throws ApiError when the run that waits is unknown or over */
+export function requireParent(parent: RunDetail | null): RunDetail {
+  if (!parent) throw new ApiError('invalid', 'The parent run does not exist');
+  if (parent.status !== 'running') throw new ApiError('invalid', 'The parent run has already finished');
+  return parent;
+}
+
+/** The attempt (from 0) that a run is at. */
+export function attemptOf(detail: RunDetail): number {
+  return mainCallOf(detail)?.attempt ?? 0;
+}
+
+export function parentIdOf(options: { parentRunId?: string | undefined } | undefined): string | null {
+  if (options?.parentRunId === undefined) return null;
+  const run = runIdOf(options.parentRunId);
+  if (run === null) throw new ApiError('invalid', `Not a run id: "${options.parentRunId}"`);
+  return run;
+}
+
+/** W3C trace context of the trigger, or a new trace. */
+export function traceContextOf(
+  headers: { traceparent?: string | undefined; tracestate?: string | undefined },
+  random: () => string,
+): Record<string, string> {
+  const { traceparent, tracestate } = headers;
+  if (traceparent !== undefined && /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(traceparent))
+    return { traceparent, ...(tracestate === undefined ? {} : { tracestate }) };
+  const digits = random();
+  return { traceparent: `00-${digits.slice(0, 32)}-${digits.slice(32, 48)}-01` };
+}
+
+export function jsonText(value: unknown): JsonText {
+  return JSON.stringify(value);
+}
