@@ -3,12 +3,13 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { startServer, type Server } from '../../src/launcher/index.ts';
 import { clientsFor, type Clients, type StartedRun, type VendorName } from './clients.ts';
 import { freePort, startChild, type Child } from './processes.ts';
 import { JournalWatch, repeatedSteps, type SeenEntry } from './watch.ts';
 
-const USAGE = `Usage: npm run demo
+const USAGE = `Usage: npm run demo -- [--vendor inngest|trigger|upstash]... [--help]
 
 Starts the server on a free port with a fresh data directory and three small apps that use the vendors' unmodified packages
 (examples/), runs one job of each, runs another of each and kills the server in the middle (SIGKILL), starts it again, and checks
@@ -36,6 +37,12 @@ interface Outcome {
   repeated: string[];
 }
 
+const { values } = parseArgs({
+  options: { vendor: { type: 'string', multiple: true }, help: { type: 'boolean', default: false } },
+});
+const VENDORS: readonly VendorName[] = (['inngest', 'trigger', 'upstash'] as const).filter(
+  (name) => values.vendor === undefined || values.vendor.includes(name),
+);
 const startedAt = Date.now();
 const children: Child[] = [];
 const scratch = mkdtempSync(path.join(os.tmpdir(), 'repoint-demo-'));
@@ -54,7 +61,7 @@ async function main(): Promise<number> {
   const ports = { inngest: await freePort(), upstash: await freePort() };
   await startApps(server, ports);
   const clients = clientsFor(server.url, `http://127.0.0.1:${ports.upstash}/onboard`, TOKENS);
-  await register(`http://127.0.0.1:${ports.inngest}/api/inngest`);
+  if (VENDORS.includes('inngest')) await register(`http://127.0.0.1:${ports.inngest}/api/inngest`);
 
   say('\n1. one run of each vendor: a step that fails once, a sleep, a fan-out');
   const first = await startAll(clients, 'first');
@@ -82,36 +89,45 @@ async function main(): Promise<number> {
 async function startApps(target: Server, ports: { inngest: number; upstash: number }): Promise<void> {
   const env = { ...process.env, JOURNAL_FILE: journalFile, NO_COLOR: '1' };
   const node = process.execPath;
-  const inngest = startChild('inngest-order', node, ['app.ts'], {
-    cwd: path.join(ROOT, 'examples/inngest-order'),
-    env: { ...env, INNGEST_DEV: target.url, PORT: String(ports.inngest) },
-  });
-  const upstash = startChild('upstash-onboarding', node, ['app.ts'], {
-    cwd: path.join(ROOT, 'examples/upstash-onboarding'),
-    env: { ...env, QSTASH_DEV: 'true', QSTASH_DEV_PORT: String(target.port), PORT: String(ports.upstash) },
-  });
-  const cli = path.join(ROOT, 'node_modules/.bin/trigger');
-  const trigger = startChild(
-    'trigger dev',
-    node,
-    [cli, 'dev', '--skip-update-check', '--skip-platform-notifications'],
-    {
-      cwd: path.join(ROOT, 'examples/trigger-thumbnails'),
-      env: {
+  const starts: Record<VendorName, () => Promise<void>> = {
+    inngest: () =>
+      startApp('inngest-order', [node, 'app.ts'], /listening/, PHASE_MS, {
+        ...env,
+        INNGEST_DEV: target.url,
+        PORT: String(ports.inngest),
+      }),
+    upstash: () =>
+      startApp('upstash-onboarding', [node, 'app.ts'], /listening/, PHASE_MS, {
+        ...env,
+        QSTASH_DEV: 'true',
+        QSTASH_DEV_PORT: String(target.port),
+        PORT: String(ports.upstash),
+      }),
+    trigger: () => {
+      const cli = path.join(ROOT, 'node_modules/.bin/trigger');
+      const command = [node, cli, 'dev', '--skip-update-check', '--skip-platform-notifications'];
+      return startApp('trigger-thumbnails', command, /Local worker ready/, WORKER_READY_MS, {
         ...env,
         TRIGGER_API_URL: target.url,
         TRIGGER_ACCESS_TOKEN: `tr_pat_${'d'.repeat(40)}`,
         TRIGGER_TELEMETRY_DISABLED: '1',
         CI: '1',
-      },
+      });
     },
-  );
-  children.push(inngest, upstash, trigger);
-  await Promise.all([
-    inngest.says(/listening/, PHASE_MS),
-    upstash.says(/listening/, PHASE_MS),
-    trigger.says(/Local worker ready/, WORKER_READY_MS),
-  ]);
+  };
+  await Promise.all(VENDORS.map((vendor) => starts[vendor]()));
+}
+
+async function startApp(
+  folder: string,
+  [command, ...args]: string[],
+  ready: RegExp,
+  timeoutMs: number,
+  env: NodeJS.ProcessEnv,
+): Promise<void> {
+  const child = startChild(folder, command!, args, { cwd: path.join(ROOT, 'examples', folder), env });
+  children.push(child);
+  await child.says(ready, timeoutMs);
 }
 
 /** What `curl -X PUT` does by hand: asks the app to register its functions with the server. */
@@ -122,20 +138,19 @@ async function register(appUrl: string): Promise<void> {
 }
 
 async function startAll(clients: Clients, label: string): Promise<StartedRun[]> {
-  return [
-    await clients.startInngest(`o-${label}`),
-    await clients.startTrigger(`v-${label}`),
-    await clients.startUpstash(`ada.${label}@example.com`),
-  ];
+  const starts: Record<VendorName, () => Promise<StartedRun>> = {
+    inngest: () => clients.startInngest(`o-${label}`),
+    trigger: () => clients.startTrigger(`v-${label}`),
+    upstash: () => clients.startUpstash(`ada.${label}@example.com`),
+  };
+  return Promise.all(VENDORS.map((vendor) => starts[vendor]()));
 }
 
 /** Resolves when a run of each vendor has finished a step and has more to do. */
 async function inTheMiddle(sinceMs: number): Promise<void> {
   await poll('a finished step of each vendor', () => {
     const done = watch.entries.filter((entry) => entry.at >= sinceMs && entry.phase === 'done' && entry.step !== 'run');
-    return (['inngest', 'trigger', 'upstash'] as const).every((vendor) =>
-      done.some((entry) => entry.vendor === vendor),
-    );
+    return VENDORS.every((vendor) => done.some((entry) => entry.vendor === vendor));
   });
 }
 
@@ -239,7 +254,7 @@ async function cleanUp(): Promise<void> {
   rmSync(scratch, { recursive: true, force: true });
 }
 
-if (process.argv.includes('--help')) {
+if (values.help) {
   say(USAGE);
   process.exit(0);
 }

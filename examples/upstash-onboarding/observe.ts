@@ -1,48 +1,41 @@
 import { WorkflowMiddleware } from '@upstash/workflow';
 import { journal } from '../journal.ts';
 
-const started = new Map<string, { step: string; at: number }>();
+interface Begun {
+  step: string;
+  attempt: number;
+  at: number;
+}
 
-/** Notes every step that really runs, and how long it took. The attempt is the delivery's. */
+/** By run and step, and by run alone: the one begun last. */
+const begun = new Map<string, Begun>();
+
+function note(run: string, phase: 'done' | 'failed', { step, attempt, at }: Begun, message?: string): void {
+  journal({ vendor: 'upstash', run, step, phase, attempt, durationMs: performance.now() - at, message });
+}
+
+/** Notes every step that really runs, its attempt and how long it took. A step is done when the next call shows its result. */
 export const observe = new WorkflowMiddleware({
   name: 'observe',
   callbacks: {
+    beforeExecution: ({ context, stepName }) => {
+      const run = context.workflowRunId;
+      const entry = { step: stepName, attempt: context.retried + 1, at: performance.now() };
+      begun.set(run, entry);
+      begun.set(`${run} ${stepName}`, entry);
+      journal({ vendor: 'upstash', run, step: stepName, phase: 'start', attempt: entry.attempt });
+    },
+    afterExecution: ({ context, stepName }) => {
+      const entry = begun.get(`${context.workflowRunId} ${stepName}`);
+      if (entry) note(context.workflowRunId, 'done', entry);
+    },
+    onError: ({ workflowRunId, error }) => {
+      const entry = workflowRunId === undefined ? undefined : begun.get(workflowRunId);
+      if (entry && workflowRunId) note(workflowRunId, 'failed', entry, error.message);
+    },
     runStarted: ({ context }) =>
       journal({ vendor: 'upstash', run: context.workflowRunId, step: 'run', phase: 'start', attempt: 1 }),
     runCompleted: ({ context }) =>
       journal({ vendor: 'upstash', run: context.workflowRunId, step: 'run', phase: 'done', attempt: 1 }),
-    beforeExecution: ({ context, stepName }) => {
-      started.set(context.workflowRunId, { step: stepName, at: performance.now() });
-      journal({
-        vendor: 'upstash',
-        run: context.workflowRunId,
-        step: stepName,
-        phase: 'start',
-        attempt: (context.retried ?? 0) + 1,
-      });
-    },
-    afterExecution: ({ context, stepName }) => {
-      const begun = started.get(context.workflowRunId);
-      journal({
-        vendor: 'upstash',
-        run: context.workflowRunId,
-        step: stepName,
-        phase: 'done',
-        attempt: (context.retried ?? 0) + 1,
-        durationMs: begun?.step === stepName ? performance.now() - begun.at : undefined,
-      });
-    },
-    onError: ({ workflowRunId = '', error }) => {
-      const begun = started.get(workflowRunId);
-      journal({
-        vendor: 'upstash',
-        run: workflowRunId,
-        step: begun?.step ?? 'run',
-        phase: 'failed',
-        attempt: 1,
-        durationMs: begun && performance.now() - begun.at,
-        message: error.message,
-      });
-    },
   },
 });
