@@ -33,6 +33,8 @@ export interface Effects {
   ready(pools: string[]): void;
   /** Runs whose history grew, for held reads and channels. */
   changed(runs: Array<{ run: string; seq: number }>): void;
+  /** There are messages for these cells (Engine.outgoing). */
+  mail(cells: string[]): void;
   /** The earliest time at which `wake` has work, or null. */
   alarm(atMs: number | null): void;
 }

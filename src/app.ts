@@ -1,27 +1,29 @@
 import { Hono } from 'hono';
-import type { CellApi, RouteEnv, RouteHost } from '../core/ports.ts';
+import { cellName } from '../core/model/placement.ts';
+import type { RouteEnv, RouteHost } from '../core/ports.ts';
 import { timeRoutes } from './api/time.ts';
 import type { Bindings } from './bindings.ts';
+import { CellClient } from './cell/cell-client.ts';
 import type { Cell } from './cell/cell.ts';
 import { contextOf } from './context.ts';
 import { VENDOR_ROUTES } from './vendors.ts';
 
-const startedAt = Date.now();
-
 /** Object of an environment's cell; one cell per environment unless configured otherwise. */
 export function cellStub(env: Bindings, environment: string, n = 0): DurableObjectStub<Cell> {
-  return env.CELL.get(env.CELL.idFromName(`${environment}/${n}`));
+  return env.CELL.get(env.CELL.idFromName(cellName(environment, n)));
 }
 
 export type App = Hono<RouteEnv & { Bindings: Bindings }>;
 
+/** Built by an isolate's first request: outside of one the runtime's clock stands at zero. */
 export function createApp(env: Bindings): App {
+  const startedAt = Date.now();
   const context = contextOf(env);
   const app: App = new Hono<RouteEnv & { Bindings: Bindings }>();
   app.use(async (c, next) => {
     const host: RouteHost = {
       context: context.serverUrl === '' ? { ...context, serverUrl: new URL(c.req.url).origin } : context,
-      cell: (environment) => cellStub(env, environment) as unknown as CellApi,
+      cell: (environment) => new CellClient(cellStub(env, environment), cellName(environment, 0), env.INGEST),
       waitUntil: (work) => c.executionCtx.waitUntil(work),
       callerIp: c.req.header('cf-connecting-ip') ?? '127.0.0.1',
     };

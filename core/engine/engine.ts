@@ -7,6 +7,7 @@ import { cancel } from './cancel.ts';
 import { ingest } from './ingest.ts';
 import { Kernel, type KernelOptions } from './kernel.ts';
 import { leasePull, pump } from './lease.ts';
+import { acknowledged, destinations, incoming, type MailBatch, outgoing, post } from './mail.ts';
 import { answer } from './queries.ts';
 import { register, unregister } from './register.ts';
 import { report } from './report.ts';
@@ -68,6 +69,28 @@ export class Engine {
 
   lease(request: { pool: string; max: number; holdMs: number; holder: string }): LeasedCall[] {
     return this.#transact(() => leasePull(this.kernel, request));
+  }
+
+  /** Messages from another cell: what is new is applied, in one transaction. Returns the number up to which all are taken. */
+  receive(batch: MailBatch): number {
+    return this.#transact(() => {
+      const { commands, seq } = incoming(this.kernel, batch);
+      for (const command of commands) this.#execute(command);
+      return seq;
+    });
+  }
+
+  outgoing(cell: string): MailBatch | null {
+    return this.#transact(() => outgoing(this.kernel, cell));
+  }
+
+  acknowledged(cell: string, seq: number): void {
+    this.#transact(() => acknowledged(this.kernel, cell, seq));
+  }
+
+  /** Cells that still have messages coming, after a restart. */
+  destinations(): string[] {
+    return destinations(this.kernel);
   }
 
   query<Q extends Query>(query: Q): QueryResult<Q> {
@@ -168,6 +191,10 @@ export class Engine {
         return { type: 'retry-dead-letter', ...retryDeadLetter(k, command.id, command.overrides) };
       case 'delete-dead-letter':
         return { type: 'delete-dead-letter', found: k.deleteDeadLetter(command.id) };
+      case 'post':
+        if (command.cell === k.address) for (const one of command.commands) this.#execute(one);
+        else post(k, command.cell, command.commands);
+        return { type: 'post' };
       default:
         return assertNever(command);
     }

@@ -27,6 +27,8 @@ export interface KernelOptions {
   translators: Readonly<Record<string, Translator>>;
   /** Number of this cell in its environment. */
   cell: number;
+  /** Name of this cell for others (model/placement.ts). */
+  address: string;
   retentionMs?: number;
 }
 
@@ -65,6 +67,7 @@ export class Kernel {
   readonly effects: Effects;
   readonly retentionMs: number;
   readonly cell: number;
+  readonly address: string;
   readonly epoch: number;
   readonly ids: IdFactory;
   readonly translators: Readonly<Record<string, Translator>>;
@@ -85,6 +88,8 @@ export class Kernel {
   readonly touched = new Map<string, RunHandle>();
   readonly changed = new Map<string, number>();
   readonly readyPools = new Set<string>();
+  /** Cells for which this transaction keeps messages. */
+  readonly mailFor = new Set<string>();
   #undo: Array<() => void> = [];
 
   constructor(options: KernelOptions) {
@@ -101,6 +106,7 @@ export class Kernel {
     this.translators = options.translators;
     this.random = options.random;
     this.cell = options.cell;
+    this.address = options.address;
     this.ids = new IdFactory(options.random, options.cell);
     this.retentionMs = options.retentionMs ?? RETENTION_MS;
     this.#clock = options.clock;
@@ -344,6 +350,11 @@ export class Kernel {
       this.readyPools.clear();
       this.effects.ready(pools);
     }
+    if (this.mailFor.size > 0) {
+      const cells = [...this.mailFor];
+      this.mailFor.clear();
+      this.effects.mail(cells);
+    }
   }
 
   /** After a rollback: memory as it was. What was only cached is read again. */
@@ -354,6 +365,7 @@ export class Kernel {
     this.touched.clear();
     this.changed.clear();
     this.readyPools.clear();
+    this.mailFor.clear();
     this.tasks.reload();
     this.limits.reload();
     this.lanes.reload();

@@ -51,7 +51,9 @@ export type Command =
   | { type: 'delete-record'; collection: string; id: string }
   /** Starts the dead letter's run anew (a new run with the same task, input, meta) and removes the letter. */
   | { type: 'retry-dead-letter'; id: string; overrides?: Partial<StartSpec> }
-  | { type: 'delete-dead-letter'; id: string };
+  | { type: 'delete-dead-letter'; id: string }
+  /** Commands for another cell, kept with this transaction and applied there once, in order. For this cell itself: at once. */
+  | { type: 'post'; cell: string; commands: Command[] };
 
 export interface StartResult {
   run: string;
@@ -82,6 +84,7 @@ export type CommandResult =
   | { type: 'put-record'; written: boolean; data: JsonText }
   | { type: 'delete-record'; found: boolean }
   | ({ type: 'retry-dead-letter' } & StartResult)
-  | { type: 'delete-dead-letter'; found: boolean };
+  | { type: 'delete-dead-letter'; found: boolean }
+  | { type: 'post' };
 
 export type ResultOf<T extends Command['type']> = Extract<CommandResult, { type: T }>;

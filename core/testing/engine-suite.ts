@@ -263,4 +263,50 @@ export function engineSuite(open: (body: (sql: Sql) => void) => void | Promise<v
       expect(t.take().filter((call) => call.scheduledAt === t.nowMs)).toHaveLength(1);
     });
   });
+
+  describe('mail between cells', () => {
+    test('arrives once and in order, whatever the transport does and whichever side is lost', (t) => {
+      const [a, b] = [t, new TestEngine({ sql: t.sql, address: 'test/0' })];
+      const batch = (from: number, to: number) => ({
+        source: 'test/1',
+        epoch: 'e',
+        messages: Array.from({ length: to - from + 1 }, (_, i) => ({
+          seq: from + i,
+          commands: [{ type: 'put-record' as const, collection: 'log', id: `${from + i}`, data: '1', ifAbsent: true }],
+        })),
+      });
+      expect(a.engine.receive(batch(1, 2))).toBe(2);
+      expect(a.engine.receive(batch(1, 2))).toBe(2);
+      expect(a.engine.receive(batch(4, 5))).toBe(2);
+      expect(a.engine.receive(batch(2, 4))).toBe(4);
+      b.restart();
+      expect(b.engine.receive(batch(1, 5))).toBe(5);
+      expect(b.engine.query({ type: 'records', collection: 'log' }).items.map((item) => item.id)).toEqual([
+        '5',
+        '4',
+        '3',
+        '2',
+        '1',
+      ]);
+    });
+
+    test('stays in the outbox until it is acknowledged', (t) => {
+      t.apply({
+        type: 'post',
+        cell: 'test/0',
+        commands: [{ type: 'put-record', collection: 'c', id: 'own', data: '1' }],
+      });
+      expect(t.mailFor).toEqual([]);
+      for (const id of ['x', 'y'])
+        t.apply({ type: 'post', cell: 'test/7', commands: [{ type: 'put-record', collection: 'c', id, data: '1' }] });
+      expect(t.mailFor).toEqual(['test/7', 'test/7']);
+      t.restart();
+      expect(t.engine.destinations()).toEqual(['test/7']);
+      expect(t.engine.outgoing('test/7')?.messages.map((message) => message.seq)).toEqual([1, 2]);
+      t.engine.acknowledged('test/7', 1);
+      expect(t.engine.outgoing('test/7')?.messages.map((message) => message.seq)).toEqual([2]);
+      t.engine.acknowledged('test/7', 2);
+      expect(t.engine.outgoing('test/7')).toBeNull();
+    });
+  });
 }

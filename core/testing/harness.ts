@@ -23,15 +23,18 @@ export class TestEngine implements Effects {
   nowMs = Date.UTC(2026, 0, 1);
   calls: LeasedCall[] = [];
   alarmAt: number | null = null;
+  mailFor: string[] = [];
+  readonly address: string;
   readyPools: string[] = [];
   engine: Engine;
   readonly #translators: Record<string, Translator>;
   #seed: number;
 
-  constructor(options: { sql: Sql; translators?: Record<string, Translator>; seed?: number }) {
+  constructor(options: { sql: Sql; translators?: Record<string, Translator>; seed?: number; address?: string }) {
     this.sql = options.sql;
     this.#translators = options.translators ?? {};
     this.#seed = options.seed ?? 1;
+    this.address = options.address ?? 'test/0';
     this.engine = this.#open();
   }
 
@@ -43,6 +46,7 @@ export class TestEngine implements Effects {
       effects: this,
       translators: this.#translators,
       cell: 0,
+      address: this.address,
     });
   }
 
@@ -60,6 +64,9 @@ export class TestEngine implements Effects {
     this.readyPools.push(...pools);
   }
   changed(): void {}
+  mail(cells: string[]): void {
+    this.mailFor.push(...cells);
+  }
   alarm(atMs: number | null): void {
     this.alarmAt = atMs;
   }

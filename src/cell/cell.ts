@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers';
-import { Engine } from '../../core/index.ts';
+import { Engine, type MailBatch } from '../../core/index.ts';
 import type { LeasedCall } from '../../core/model/call.ts';
 import type { Command, CommandResult } from '../../core/model/command.ts';
 import type { Query, QueryResult } from '../../core/model/query.ts';
@@ -9,6 +9,7 @@ import { TRANSLATORS } from '../vendors.ts';
 import { Committer } from './committer.ts';
 import { Dispatches } from './dispatches.ts';
 import { DurableSql } from './durable-sql.ts';
+import { Courier } from './courier.ts';
 import { HeldLeases, type LeaseRequest } from './held-leases.ts';
 import { MovableClock } from './movable-clock.ts';
 import { TimeControl } from './time-control.ts';
@@ -37,12 +38,14 @@ export class Cell extends DurableObject<Bindings> implements CellApi {
     );
     this.#held = new HeldLeases((request) => this.#engine.lease(request));
     const dispatches = new Dispatches(env.DISPATCHER, (command) => this.#committer.submit([command]));
+    const courier = new Courier(env.CELL, () => this.#engine);
     const readyPools = new Set<string>();
     const effects: Effects = {
       dispatch: (calls) => dispatches.send(calls),
       changed: (runs) => {
         for (const { run, seq } of runs) this.#watchers.changed(run, seq);
       },
+      mail: (cells) => courier.carry(cells),
       // A lease is a transaction of its own: after the one that is under way.
       ready: (pools) => {
         if (readyPools.size === 0)
@@ -65,7 +68,9 @@ export class Cell extends DurableObject<Bindings> implements CellApi {
       effects,
       translators: TRANSLATORS,
       cell: cellNumberOf(ctx.id.name),
+      address: ctx.id.name ?? 'default/0',
     });
+    courier.carry(this.#engine.destinations());
     this.#time = new TimeControl(this.#engine, this.#clock, () => this.#committer.busy);
   }
 
@@ -86,6 +91,11 @@ export class Cell extends DurableObject<Bindings> implements CellApi {
     if (!run) return null;
     if (run.seq > request.afterSeq) return run.seq;
     return (await this.#watchers.wait(run.id, request.afterSeq, Math.min(request.waitMs, MAX_HOLD_MS))) ?? run.seq;
+  }
+
+  /** Another cell's messages. Returns the number up to which all are taken. */
+  async receive(batch: MailBatch): Promise<number> {
+    return this.#engine.receive(batch);
   }
 
   /** Starts the object after a restart: what was under way goes on. */
