@@ -6,10 +6,17 @@
 /** Deeper values are refused rather than risked on the stack. */
 const MAX_DEPTH = 512;
 
-/** Canonical text of a value that came out of JSON.parse. Throws RangeError when it is nested too deeply. */
+export class NestingError extends Error {
+  constructor() {
+    super(`nested deeper than ${MAX_DEPTH} levels`);
+    this.name = 'NestingError';
+  }
+}
+
+/** Canonical text of a value that came out of JSON.parse. Throws NestingError. */
 export function canonicalJson(value: unknown, depth = 0): string {
   if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null';
-  if (depth > MAX_DEPTH) throw new RangeError(`nested deeper than ${MAX_DEPTH} levels`);
+  if (depth > MAX_DEPTH) throw new NestingError();
   if (Array.isArray(value)) {
     let text = '[';
     for (let i = 0; i < value.length; i++) text += (i === 0 ? '' : ',') + canonicalJson(value[i], depth + 1);

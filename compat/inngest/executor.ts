@@ -1,6 +1,6 @@
 import type { LeasedCall, Outcome } from '../../core/model/call.ts';
 import type { HttpResult, PushExecutor } from '../../core/ports.ts';
-import { canonicalJson } from './canonical.ts';
+import { canonicalJson, NestingError } from './canonical.ts';
 import { failure, runFailure } from './failure.ts';
 import { readOpcodes, translateOpcodes, valueText } from './opcodes.ts';
 import type { Reply } from './opcodes.ts';
@@ -19,9 +19,19 @@ export const inngestExecutor: PushExecutor = {
 
   outcome(call, result) {
     // The engine's clock, not this process': a test may have moved it.
-    return Promise.resolve(outcomeOf(call, result, call.leasedAt + result.durationMs));
+    return Promise.resolve(safeOutcomeOf(call, result, call.leasedAt + result.durationMs));
   },
 };
+
+/** Whatever an app sends ends its own call, never ours. */
+function safeOutcomeOf(call: LeasedCall, result: HttpResult, nowMs: number): Outcome {
+  try {
+    return outcomeOf(call, result, nowMs);
+  } catch (error) {
+    const why = error instanceof NestingError ? `: it is ${error.message}` : '';
+    return failure(errorText(`The app's answer could not be understood${why}`), { noRetry: false, retryAt: null });
+  }
+}
 
 interface Answer {
   status: number;

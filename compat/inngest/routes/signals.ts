@@ -8,7 +8,7 @@ import { explain } from '../schema.ts';
 
 /** As for one event. */
 const MAX_BODY_BYTES = 3 * 1_048_576;
-const SignalSchema = z.looseObject({ signal: z.string().min(1).max(512), data: z.unknown() });
+const SignalSchema = z.looseObject({ signal: z.string().min(1).max(512), data: z.unknown().optional() });
 
 /** POST /v1/signals: resumes the run that waits for it; 404 when none does. */
 export async function sendSignal(c: RouteContext): Promise<Response> {
