@@ -5,7 +5,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     environment: 'node',
-    include: ['core/**/*.test.ts', 'compat/**/*.test.ts', 'src/**/*.test.ts', 'scripts/**/*.test.ts'],
+    include: ['{core,compat,src,scripts,sim,conformance,bench,examples}/**/*.test.ts'],
     exclude: ['**/node_modules/**', '**/*.workerd.test.ts', 'src/launcher/**/*.process.test.ts'],
     restoreMocks: true,
     passWithNoTests: true,

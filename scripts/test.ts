@@ -9,8 +9,11 @@ import { runCommand, seconds } from './run-command.ts';
 interface Lane {
   name: string;
   what: string;
-  /** A command whose last line is `N passed, N failed[, N skipped]`, or a vitest configuration. */
-  run: { command: string[] } | { vitest: string };
+  /**
+   * A command whose last line is `N passed, N failed[, N skipped]`, one that says nothing but its exit code and counts as
+   * one test, or a vitest configuration.
+   */
+  run: { command: string[] } | { one: string[] } | { vitest: string };
 }
 
 const LANES: readonly Lane[] = [
@@ -20,7 +23,19 @@ const LANES: readonly Lane[] = [
     run: { command: ['node', 'scripts/check.ts'] },
   },
   { name: 'unit', what: 'core, compat and src in Node', run: { vitest: 'vitest.config.ts' } },
+  { name: 'workerd', what: 'the objects inside the runtime', run: { vitest: 'vitest.workerd.config.ts' } },
   { name: 'launcher', what: 'the server as a process', run: { vitest: 'vitest.launcher.config.ts' } },
+  {
+    name: 'conformance',
+    what: "the vendors' own packages against a running server",
+    run: { command: ['node', 'conformance/main.ts'] },
+  },
+  {
+    name: 'crash',
+    what: 'kill -9 under load, a few rounds',
+    run: { command: ['node', 'conformance/crash.ts', '--rounds', '3'] },
+  },
+  { name: 'demo', what: 'three apps over a power cut', run: { one: ['node', 'examples/demo/main.ts'] } },
 ];
 
 const USAGE = `Usage: npm test -- [--lane <name>[,<name>]]
@@ -55,6 +70,10 @@ if (values.help) {
 }
 
 async function runLane({ run }: Lane): Promise<{ counts: Counts; durationMs: number }> {
+  if ('one' in run) {
+    const { code, durationMs } = await runCommand(run.one, { echo: true, timeoutMs: LANE_LIMIT_MS });
+    return { counts: { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 }, durationMs };
+  }
   if ('command' in run) {
     const result = await runCommand(run.command, { echo: true, timeoutMs: LANE_LIMIT_MS });
     return { counts: countLane(result.code, result.output), durationMs: result.durationMs };

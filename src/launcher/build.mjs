@@ -13,6 +13,8 @@ const self = fileURLToPath(import.meta.url);
 export const packageRoot = path.resolve(path.dirname(self), '../..');
 
 const distDir = path.join(packageRoot, 'dist');
+// npm rewrites it whenever it changes a package, so it stands for all of their files.
+const INSTALLED = 'node_modules/.package-lock.json';
 // Bundles other than the newest may still be on their way into a server that is starting.
 const OLD_BUNDLE_MS = 60 * 60 * 1000;
 
@@ -84,7 +86,7 @@ async function build(target) {
   const inputs = {};
   const outputs = {};
   mkdirSync(distDir, { recursive: true });
-  for (const file of ['package.json', path.relative(packageRoot, self)]) inputs[file] = stampOf(file);
+  for (const file of ['package.json', INSTALLED, path.relative(packageRoot, self)]) inputs[file] = stampOf(file);
   for (const [name, { entry, options }] of Object.entries(targets[target].entries)) {
     const result = await esbuild.build({
       ...options,
@@ -96,7 +98,9 @@ async function build(target) {
       legalComments: 'none',
       logLevel: 'error',
     });
-    for (const file of Object.keys(result.metafile.inputs)) inputs[file] = stampOf(file);
+    for (const file of Object.keys(result.metafile.inputs)) {
+      if (!file.startsWith('node_modules/')) inputs[file] = stampOf(file);
+    }
     const code = result.outputFiles[0].contents;
     const extension = path.extname(name);
     const stem = name.slice(0, -extension.length);
