@@ -332,8 +332,11 @@ suite({ vendor: 'qstash', name: 'publish', sdk: '@upstash/qstash 2.12.0' }, (s) 
       const big = await call(context, 'POST', `/v2/publish/${app.url}`, { body: 'x'.repeat(10_000_001) });
       expect.equal(big.status, 413);
       expect.match(((await big.json()) as { error: string }).error, /10000000/);
-      for (const headers of [{}, { authorization: 'Bearer nonsense' }, { authorization: 'Basic x' }]) {
-        const response = await fetch(`${context.url}/v2/publish/${app.url}`, { method: 'POST', headers });
+      for (const authorization of ['', 'Bearer nonsense', 'Basic x']) {
+        const response = await fetch(`${context.url}/v2/publish/${app.url}`, {
+          method: 'POST',
+          headers: { authorization },
+        });
         expect.equal(response.status, 401);
         expect.equal(typeof ((await response.json()) as { error: string }).error, 'string');
       }

@@ -221,12 +221,12 @@ suite({ vendor: 'qstash', name: 'retries', sdk: '@upstash/qstash 2.12.0' }, (s) 
     expect.deepEqual([first?.status, first?.retried, first?.maxRetries], [500, 0, 2]);
     expect.deepEqual([second?.status, second?.retried], [201, 1]);
     expect.equal(fromBase64(second?.body as string), 'answer 2');
-    expect.deepEqual((second?.header as Record<string, string[]>)['X-N'], ['2']);
+    expect.deepEqual((second?.header as Record<string, string[]> | undefined)?.['X-N'], ['2']);
     expect.equal(second?.sourceMessageId, messageId);
     expect.equal(second?.url, app.url);
     expect.equal(second?.method, 'POST');
     expect.equal(fromBase64(second?.sourceBody as string), '{"a":1}');
-    expect.deepEqual((second?.sourceHeader as Record<string, string[]>)['X-Mine'], ['1']);
+    expect.deepEqual((second?.sourceHeader as Record<string, string[]> | undefined)?.['X-Mine'], ['1']);
     expect.equal(first?.dlqId, undefined);
   });
 

@@ -29,7 +29,8 @@ export async function sendBatch(route: Route): Promise<Array<{ body: unknown } |
     try {
       plans.push(await planItem(route, readItem(item, i)));
     } catch (error) {
-      if (!(error instanceof WireError) || isWorkflow) throw error;
+      if (!(error instanceof WireError)) throw error;
+      if (isWorkflow) throw asStepError(error);
       plans.push({ error: error.message });
     }
   }
@@ -41,6 +42,11 @@ export async function sendBatch(route: Route): Promise<Array<{ body: unknown } |
     const own: CommandResult[] = results.slice(at, (at += plan.commands.length));
     return plan.answer(own);
   });
+}
+
+/** On 400 an SDK takes its run for ended and stops without a word; 412 fails the run with this message. */
+function asStepError(error: WireError): WireError {
+  return error.status === 400 ? new WireError(412, error.message, error.code) : error;
 }
 
 /** Checked by hand: bodies may be megabytes, and a schema would walk the whole. */
