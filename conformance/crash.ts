@@ -160,7 +160,7 @@ function printCounts(loads: Load[], ledger: Ledger, moved: number): void {
     );
   }
   console.log(
-    `requests without an answer: ${ledger.unanswered}, refused: ${ledger.refused}; done again where the kill explains it: ${ledger.repeats - ledger.violations.length}`,
+    `requests without an answer: ${ledger.unanswered}, refused: ${ledger.refused}; done again where the kill explains it: ${ledger.repeats - ledger.violations.length} (at most ${ledger.oldestRepeatMs} ms old at the kill)`,
   );
   if (moved > 0) console.log(`the clock was moved by ${moved / 1000} s to let leases run out`);
 }

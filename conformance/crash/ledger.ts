@@ -7,8 +7,8 @@ interface Item {
   serverId: string;
 }
 
-/** Work younger than this at the kill may run again: its report may have been on its way. */
-const REPORTED_AFTER_MS = 500;
+/** Work younger than this at the kill may run again: on a busy machine its report may still have been on its way. */
+const REPORTED_AFTER_MS = 2_000;
 
 /** What was acknowledged to us, and what was done: the two lists that must agree in the end. */
 export class Ledger {
@@ -16,6 +16,8 @@ export class Ledger {
   readonly violations: string[] = [];
   /** Work done again that a kill explains: at-least-once, as promised. */
   repeats = 0;
+  /** How old, at the kill, the oldest work was that was done again. */
+  oldestRepeatMs = 0;
   /** Requests that got no answer: they may or may not have happened. */
   unanswered = 0;
   refused = 0;
@@ -36,6 +38,8 @@ export class Ledger {
     this.repeats++;
     // Finished well before a kill and done once more after it: no lost report explains that.
     const explained = this.#killedAt.some((at) => before < at && before > at - REPORTED_AFTER_MS);
+    const nextKill = this.#killedAt.find((at) => at > before);
+    if (nextKill !== undefined) this.oldestRepeatMs = Math.max(this.oldestRepeatMs, nextKill - before);
     const lastKill = this.#killedAt.at(-1);
     if (!explained) this.violate(`${key} was finished at ${before} and again at ${nowMs}; last kill at ${lastKill}`);
   }
