@@ -2,7 +2,6 @@ import type { Hono } from 'hono';
 import { inngestExecutor, inngestRoutes, inngestTranslator } from '../compat/inngest/index.ts';
 import { qstashExecutor, qstashRoutes, qstashTranslator } from '../compat/qstash/index.ts';
 import { EXECUTOR as TRIGGER, triggerRoutes, triggerTranslator } from '../compat/trigger/index.ts';
-import { triggerRoutes, triggerTranslator } from '../compat/trigger/index.ts';
 import type { PushExecutor, RouteEnv, Translator } from '../core/ports.ts';
 
 /** The one list of what is compatible with what; the order is that of route matching. */

@@ -9,11 +9,11 @@ export async function devPresence(c: RouteContext): Promise<Response> {
   await open(c);
   const { context } = c.get('host');
   const encoder = new TextEncoder();
-  let ping: ReturnType<typeof setInterval> | undefined;
-  let close: ReturnType<typeof setTimeout> | undefined;
+  let ping: ReturnType<typeof setInterval> | null = null;
+  let close: ReturnType<typeof setTimeout> | null = null;
   const stop = (): void => {
-    clearInterval(ping);
-    clearTimeout(close);
+    if (ping !== null) clearInterval(ping);
+    if (close !== null) clearTimeout(close);
   };
   const body = new ReadableStream<Uint8Array>({
     start(controller) {

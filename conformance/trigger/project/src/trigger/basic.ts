@@ -18,7 +18,10 @@ export const plainText = task({ id: 'plain-text', run: async (payload: string) =
 /** Values that JSON alone does not carry. */
 export const dates = task({
   id: 'dates',
-  run: async (payload: { at: Date }) => ({ isDate: payload.at instanceof Date, next: new Date(payload.at.getTime() + 1) }),
+  run: async (payload: { at: Date }) => ({
+    isDate: payload.at instanceof Date,
+    next: new Date(payload.at.getTime() + 1),
+  }),
 });
 
 export const flaky = task({
@@ -33,7 +36,7 @@ export const flaky = task({
 export const slowRetry = task({
   id: 'slow-retry',
   retry: { maxAttempts: 2, minTimeoutInMs: 45_000, maxTimeoutInMs: 45_000, factor: 1, randomize: false },
-  run: async (_payload: unknown, { ctx }) => {
+  run: async (_payload: object, { ctx }) => {
     if (ctx.attempt.number === 1) throw new Error('once');
     return { attempts: ctx.attempt.number };
   },
@@ -41,7 +44,7 @@ export const slowRetry = task({
 
 export const aborts = task({
   id: 'aborts',
-  run: async () => {
+  run: async (_payload: object) => {
     throw new AbortTaskRunError('no use in trying again');
   },
 });
@@ -96,7 +99,7 @@ export const approval = task({
 /** Runs until it is told to stop. */
 export const endless = task({
   id: 'endless',
-  run: async (_payload: unknown, { signal }) => {
+  run: async (_payload: object, { signal }) => {
     await metadata.set('state', 'running').flush();
     await new Promise((resolve) => {
       const timer = setTimeout(resolve, 120_000);
@@ -114,7 +117,7 @@ export const endless = task({
 
 export const counted = task({
   id: 'counted',
-  run: async () => {
+  run: async (_payload: object) => {
     metadata.set('phase', 'one').increment('count', 2).append('log', 'a');
     await metadata.flush();
     metadata.set('phase', 'two').increment('count', 3).append('log', 'b');
@@ -124,7 +127,7 @@ export const counted = task({
 
 export const metadataParent = task({
   id: 'metadata-parent',
-  run: async () => {
+  run: async (_payload: object) => {
     const result = await metadataChild.triggerAndWait({});
     return { ok: result.ok };
   },
@@ -132,7 +135,7 @@ export const metadataParent = task({
 
 export const metadataChild = task({
   id: 'metadata-child',
-  run: async () => {
+  run: async (_payload: object) => {
     metadata.parent.set('from', 'child');
     metadata.root.increment('children', 1);
     return {};
@@ -141,7 +144,7 @@ export const metadataChild = task({
 
 export const tagged = task({
   id: 'tagged',
-  run: async (_payload: unknown, { ctx }) => {
+  run: async (_payload: object, { ctx }) => {
     await tags.add('added');
     return { tags: ctx.run.tags };
   },
@@ -157,5 +160,13 @@ export const oneByOne = task({
     const from = Date.now();
     await new Promise((resolve) => setTimeout(resolve, payload.ms));
     return { from, to: Date.now() };
+  },
+});
+
+export const endlessParent = task({
+  id: 'endless-parent',
+  run: async (_payload: object) => {
+    await endless.triggerAndWait({});
+    return {};
   },
 });

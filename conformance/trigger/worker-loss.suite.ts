@@ -1,0 +1,76 @@
+import { runs, tasks } from '@trigger.dev/sdk';
+import { expect, suite } from '../harness/index.ts';
+import type * as project from './project/src/trigger/basic.ts';
+import { finished, SDK, seen, useSdk } from './support.ts';
+import { startWorker, type Worker } from './worker.ts';
+
+suite({ vendor: 'trigger', name: 'loss of the worker', sdk: SDK }, (s) => {
+  let worker: Worker;
+
+  s.beforeAll(async (context) => {
+    useSdk(context);
+    const { triggerProjectRef: ref, triggerAccessToken: accessToken } = context.environment;
+    worker = await startWorker({ url: context.url, project: ref, accessToken });
+  });
+  s.afterAll(async () => {
+    await worker.stop();
+  });
+
+  const startAgain = async ({ url }: { url: string }, accessToken: string): Promise<void> => {
+    worker = await startWorker({ url, project: worker.project, accessToken, directory: worker.directory });
+  };
+
+  s.case(
+    ['T-69', 'T-66'],
+    'a worker killed in the middle of an attempt: its watchdog reports it and the run is cancelled; what is triggered meanwhile runs when it is back',
+    async (context) => {
+      const handle = await tasks.trigger<typeof project.endless>('endless', {});
+      await seen(context, handle.id, 'the run to execute', (run) => run.metadata?.state === 'running');
+      await worker.kill({ watchdog: true });
+      const run = await seen(context, handle.id, 'the run to be cancelled', (found) => found.isCompleted);
+      expect.equal(run.status, 'CANCELED');
+      const meanwhile = await tasks.trigger<typeof project.echo>('echo', { text: 'still there?' });
+      expect.equal((await runs.retrieve(meanwhile.id)).status, 'QUEUED');
+      await startAgain(context, context.environment.triggerAccessToken);
+      expect.equal((await finished(meanwhile)).status, 'COMPLETED');
+    },
+    { timeoutMs: 120_000 },
+  );
+
+  s.case(
+    ['T-66'],
+    'a worker that vanishes without a word: after the heartbeat time the run is cancelled, as the vendor does for development',
+    async (context) => {
+      const handle = await tasks.trigger<typeof project.endless>('endless', {});
+      await seen(context, handle.id, 'the run to execute', (run) => run.metadata?.state === 'running');
+      await worker.kill({ watchdog: false });
+      expect.equal((await runs.retrieve(handle.id)).status, 'EXECUTING');
+      await context.clock.advance(301_000);
+      expect.equal((await runs.retrieve(handle.id)).status, 'CANCELED');
+      await startAgain(context, context.environment.triggerAccessToken);
+      const after = await finished(await tasks.trigger<typeof project.echo>('echo', { text: 'again' }));
+      expect.equal(after.status, 'COMPLETED');
+    },
+    { timeoutMs: 120_000 },
+  );
+
+  s.case(
+    ['T-34'],
+    'a run that no worker takes expires: ten minutes by default, or its ttl',
+    async (context) => {
+      await worker.kill({ watchdog: false });
+      // The request for work that the dead worker left open is given up first.
+      const byDefault = await tasks.trigger<typeof project.echo>('echo', { text: 'a' }, { delay: '1m' });
+      const own = await tasks.trigger<typeof project.echo>('echo', { text: 'b' }, { delay: '1m', ttl: '30s' });
+      await context.clock.advance(95_000);
+      const expired = await runs.retrieve(own.id);
+      expect.equal(expired.status, 'EXPIRED');
+      expect(expired.expiredAt instanceof Date);
+      expect.equal((await runs.retrieve(byDefault.id)).status, 'QUEUED');
+      await context.clock.advance(600_000);
+      expect.equal((await runs.retrieve(byDefault.id)).status, 'EXPIRED');
+      await startAgain(context, context.environment.triggerAccessToken);
+    },
+    { timeoutMs: 120_000 },
+  );
+});
