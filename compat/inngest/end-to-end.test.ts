@@ -47,12 +47,14 @@ class LocalServer {
       random: { next: () => 0.5 },
       translators: { [EXECUTOR]: inngestTranslator },
       cell: 0,
+      address: 'default/0',
       effects: {
         dispatch: (calls) => {
           for (const call of calls) void this.#send(call);
         },
         ready: () => {},
         changed: () => {},
+        mail: () => {},
         alarm: (at) => {
           this.alarmAt = at;
         },
