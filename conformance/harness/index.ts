@@ -4,7 +4,7 @@ export { suite, type CaseOptions, type SuiteBuilder, type SuiteInfo, type Vendor
 export type { CaseContext, PrivateServer, SuiteContext } from './context.ts';
 export type { ClockControl } from './clock.ts';
 export type { Environment } from './environment.ts';
-export { serveHttp, serveNode, type FetchHandler, type Served } from './serve.ts';
+export type { FetchHandler, Served } from './serve.ts';
 export { until, type UntilOptions } from './until.ts';
 
 /** node:assert/strict: `expect.equal(actual, expected)`, `expect.deepEqual`, `expect.match`, `expect.rejects`, `expect(value)`. */
