@@ -35,8 +35,8 @@ export interface Effects {
   changed(runs: Array<{ run: string; seq: number }>): void;
   /** There are messages for these cells (Engine.outgoing). */
   mail(cells: string[]): void;
-  /** The earliest time at which `wake` has work, or null. */
-  alarm(atMs: number | null): void;
+  /** `wake` has work at this time, or earlier than was said before. */
+  alarm(atMs: number): void;
 }
 
 /** What one vendor's translation adds inside a transition. Pure and synchronous. */

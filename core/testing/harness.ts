@@ -67,7 +67,7 @@ export class TestEngine implements Effects {
   mail(cells: string[]): void {
     this.mailFor.push(...cells);
   }
-  alarm(atMs: number | null): void {
+  alarm(atMs: number): void {
     this.alarmAt = atMs;
   }
 

@@ -56,10 +56,7 @@ export class Cell extends DurableObject<Bindings> implements CellApi {
           });
         for (const pool of pools) readyPools.add(pool);
       },
-      alarm: (atMs) =>
-        void (atMs === null
-          ? ctx.storage.deleteAlarm()
-          : ctx.storage.setAlarm(Math.max(Date.now(), this.#clock.wallTimeOf(atMs)))),
+      alarm: (atMs) => void ctx.storage.setAlarm(Math.max(Date.now(), this.#clock.wallTimeOf(atMs))),
     };
     this.#engine = new Engine({
       sql: new DurableSql(ctx.storage),
