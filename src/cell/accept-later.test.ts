@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { EngineError } from '../../core/model/errors.ts';
-import { acceptedWithoutAnswer, isUnreachable } from './cell-client.ts';
+import { acceptedWithoutAnswer, isUnreachable } from './accept-later.ts';
 
 it('tells an object that cannot be reached from a refusal', () => {
   expect(isUnreachable(Object.assign(new Error('Durable Object is overloaded.'), { overloaded: true }))).toBe(true);
