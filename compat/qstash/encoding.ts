@@ -40,11 +40,15 @@ export function base64Url(bytes: Uint8Array): string {
 
 /** Null when the text is not base 64. */
 export function fromBase64(text: string): Uint8Array | null {
+  let binary: string;
   try {
-    return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+    binary = atob(text);
   } catch {
     return null;
   }
+  const bytes = new Uint8Array(binary.length);
+  for (let i = 0; i < binary.length; i++) bytes[i] = binary.charCodeAt(i);
+  return bytes;
 }
 
 /** `body` where the payload is text, `bodyBase64` where it is not, neither where it is empty. */
