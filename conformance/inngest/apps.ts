@@ -45,6 +45,8 @@ export interface FunctionContext {
   events: ReceivedEvent[];
   attempt: number;
   runId: string;
+  /** Version 4. */
+  group: { parallel(options: { mode: 'race' }, body: () => Promise<unknown>): Promise<unknown> };
   /** In onFailure. */
   error?: Error;
 }

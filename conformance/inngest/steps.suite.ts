@@ -45,6 +45,8 @@ for (const flavour of FLAVOURS) {
         expect.equal(run?.status, 'Completed');
         expect.deepEqual(run?.output, { a: { n: 20 }, b: 21, c: 42, text: 'é😀' });
         expect.deepEqual(await app.read(`/v1/runs/${run?.run_id}`), run);
+        // Checkpointed steps share a request; after a retry the SDK returns its step at once.
+        expect.equal(app.calls, checkpointing ? 3 : 5);
       },
     );
 
@@ -523,7 +525,97 @@ for (const flavour of FLAVOURS) {
       expect.equal((await app.ended(ids[0] ?? fail('no id')))[0]?.output, 2);
     });
 
+    s.case(['I-24'], "retries follow the vendor's table, each step with its own budget", async (context) => {
+      const name = context.unique('go');
+      const times: Record<string, number[]> = { a: [], b: [] };
+      const app = await startApp(context, flavour, [
+        {
+          id: 'flaky',
+          triggers: [{ event: name }],
+          retries: 3,
+          body: async ({ step, attempt }) => {
+            for (const id of ['a', 'b']) {
+              await step.run(id, async () => {
+                times[id]?.push(await context.clock.now());
+                return attempt < 3 ? fail('again') : id;
+              });
+            }
+            return 'done';
+          },
+        },
+      ]);
+      const { ids } = await app.send({ name });
+      await context.clock.idle();
+      await context.clock.advance(2 * ALL_RETRIES_MS);
+      expect.equal((await app.ended(ids[0] ?? fail('no id')))[0]?.output, 'done');
+      for (const id of ['a', 'b']) {
+        const at = times[id] ?? [];
+        const waits = at.slice(1).map((time, i) => (time - (at[i] ?? 0)) / 1_000);
+        expect.equal(waits.length, 3, `${id}: ${waits.join(', ')}`);
+        for (const [i, least] of [15, 30, 60].entries()) {
+          const wait = waits[i] ?? 0;
+          expect(wait >= least && wait <= least + 32, `${id}: retry ${i + 1} after ${wait} s`);
+        }
+      }
+    });
+
+    s.case(
+      ['I-62', 'I-65'],
+      'every end is told to who listens, and listeners tell nothing of their own',
+      async (context) => {
+        const name = context.unique('go');
+        const id = context.unique('app');
+        const told: Array<Record<string, unknown>> = [];
+        const app = await startApp(
+          context,
+          flavour,
+          [
+            { id: 'good', triggers: [{ event: name }], body: ({ event }) => ({ n: event.data['n'] }) },
+            {
+              id: 'listener',
+              triggers: [{ event: 'inngest/function.finished', if: `event.data.function_id.startsWith('${id}-')` }],
+              body: ({ event }) => void told.push(event.data),
+            },
+          ],
+          { id },
+        );
+        const { ids } = await app.send({ name, data: { n: 7 } });
+        const [run] = await app.ended(ids[0] ?? fail('no id'));
+        await context.clock.idle();
+        expect.equal(told.length, 1);
+        const { function_id, run_id, result, _inngest, event } = told[0] ?? {};
+        expect.deepEqual(
+          { function_id, run_id, result, _inngest, name: (event as { name: string } | undefined)?.name },
+          { function_id: `${id}-good`, run_id: run?.run_id, result: { n: 7 }, _inngest: { status: 'Completed' }, name },
+        );
+      },
+    );
+
     if (version === 4) {
+      s.case(['I-32'], 'a race goes on with the winner while the loser still runs', async (context) => {
+        const name = context.unique('go');
+        const ran: string[] = [];
+        let release = (): void => {};
+        const slow = new Promise<void>((resolve) => (release = resolve));
+        const app = await startApp(context, flavour, [
+          {
+            id: 'racer',
+            triggers: [{ event: name }],
+            body: async ({ step, group }) => {
+              const winner = await group.parallel({ mode: 'race' }, () =>
+                Promise.race([step.run('fast', () => 'fast'), step.run('slow', () => slow)]),
+              );
+              return await step.run('after', () => (ran.push('after'), `after ${winner as string}`));
+            },
+          },
+        ]);
+        const { ids } = await app.send({ name });
+        await context.until(() => ran.length > 0);
+        release();
+        expect.equal((await app.ended(ids[0] ?? fail('no id')))[0]?.output, 'after fast');
+        expect.deepEqual(ran, ['after']);
+      });
+
       s.case(['I-29'], 'a signal resumes the run that waits for it', async (context) => {
         const name = context.unique('go');
         const signal = context.unique('signal');
