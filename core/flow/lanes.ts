@@ -95,6 +95,7 @@ export class Lanes {
       lane.cursor = null;
     }
     lane.exhausted = false;
+    if (lane.blockedBy === null && poolOf(name) === null) this.#open.add(name);
   }
 
   /** Lanes of push calls that may have room, in the order in which they became so. */
@@ -148,10 +149,15 @@ export class Lanes {
         lane.buffer.shift();
         continue;
       }
-      if (lane.exhausted) return null;
+      if (lane.exhausted) {
+        this.#open.delete(name);
+        return null;
+      }
       this.#fetch(lane);
       if (lane.buffer.length === 0) {
+        // Nothing to take until a row is added or given back.
         lane.exhausted = true;
+        this.#open.delete(name);
         if (lane.cursor === null) this.#forget(name);
         return null;
       }

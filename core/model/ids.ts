@@ -13,7 +13,7 @@ const TIME_CHARS = 10;
 const CELL_CHARS = 2;
 const RANDOM_CHARS = 14;
 /** Two base-32 characters. */
-export const MAX_CELLS = 1024;
+const MAX_CELLS = 1024;
 
 function encode(value: number, chars: number): string {
   let text = '';
@@ -41,6 +41,7 @@ export class IdFactory {
   #tail: number[] = [];
 
   constructor(random: Random, cell: number) {
+    if (cell < 0 || cell >= MAX_CELLS) throw new RangeError(`cell ${cell} is not within 0 and ${MAX_CELLS - 1}`);
     this.#random = random;
     this.#cell = encode(cell, CELL_CHARS);
   }

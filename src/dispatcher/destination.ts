@@ -30,7 +30,12 @@ export function isPrivateHost(hostname: string): boolean {
   }
   // Unspecified, loopback, unique local, link-local, site-local, multicast, IPv4 translation.
   return (
-    v6 === '::' || v6 === '::1' || /^f[cd]/.test(v6) || /^fe[89a-f]/.test(v6) || /^ff/.test(v6) || /^64:ff9b:/.test(v6)
+    v6 === '::' ||
+    v6 === '::1' ||
+    /^f[cd]/.test(v6) ||
+    /^fe[89a-f]/.test(v6) ||
+    v6.startsWith('ff') ||
+    v6.startsWith('64:ff9b:')
   );
 }
 
