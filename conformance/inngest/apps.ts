@@ -234,6 +234,7 @@ function makeV3(id: string, definitions: Definition[], { keys, streaming }: AppO
   const handler = serve3({
     client,
     functions: Object.values(functions),
+    logLevel: 'silent',
     ...(streaming ? { streaming: 'force' } : {}),
     ...(keys?.signingKey === undefined ? {} : { signingKey: keys.signingKey }),
     ...(keys?.signingKeyFallback === undefined ? {} : { signingKeyFallback: keys.signingKeyFallback }),

@@ -1,5 +1,9 @@
-import { NonRetriableError, RetryAfterError } from 'inngest';
-import { NonRetriableError as NonRetriableError3, RetryAfterError as RetryAfterError3 } from 'inngest3';
+import { NonRetriableError, referenceFunction as referenceFunction4, RetryAfterError } from 'inngest';
+import {
+  NonRetriableError as NonRetriableError3,
+  referenceFunction as referenceFunction3,
+  RetryAfterError as RetryAfterError3,
+} from 'inngest3';
 import { expect, suite } from '../harness/index.ts';
 import { FLAVOURS, fail, startApp } from './apps.ts';
 import type { Definition } from './apps.ts';
@@ -11,6 +15,10 @@ const ALL_RETRIES_MS = 10 * 60_000;
 for (const flavour of FLAVOURS) {
   const { label, sdk, version, checkpointing } = flavour;
   const NonRetriable = version === 4 ? NonRetriableError : NonRetriableError3;
+  const referenceFunction = (version === 4 ? referenceFunction4 : referenceFunction3) as (target: {
+    appId: string;
+    functionId: string;
+  }) => unknown;
   const RetryAfter = version === 4 ? RetryAfterError : RetryAfterError3;
 
   suite({ vendor: 'inngest', name: `steps (${label})`, sdk }, (s) => {
@@ -96,7 +104,7 @@ for (const flavour of FLAVOURS) {
       expect.equal(app.calls, 3);
     });
 
-    s.case(['I-27', 'I-60'], 'waitForEvent gives the matching event, or null after its timeout', async (context) => {
+    s.case(['I-27'], 'waitForEvent gives the matching event, or null after its timeout', async (context) => {
       const name = context.unique('go');
       const answer = context.unique('answer');
       const app = await startApp(context, flavour, [
@@ -287,7 +295,8 @@ for (const flavour of FLAVOURS) {
       'invoke gives the child its data and the parent its result, its error or a timeout',
       async (context) => {
         const name = context.unique('go');
-        const app = await startApp(context, flavour, [
+        const id = context.unique('app');
+        const functions: Definition[] = [
           {
             id: 'child',
             triggers: [{ event: context.unique('child') }],
@@ -303,7 +312,8 @@ for (const flavour of FLAVOURS) {
             triggers: [{ event: name }],
             body: async ({ step }, functions) => {
               const child = functions['child'] as never;
-              const good = await step.invoke('good', { function: child, data: { n: 21 } });
+              const reference = referenceFunction({ appId: id, functionId: 'child' }) as never;
+              const good = await step.invoke('good', { function: reference, data: { n: 21 } });
               const errors: string[] = [];
               for (const mode of ['fail', 'sleep']) {
                 try {
@@ -315,7 +325,8 @@ for (const flavour of FLAVOURS) {
               return { good, errors };
             },
           },
-        ]);
+        ];
+        const app = await startApp(context, flavour, functions, { id });
         const { ids } = await app.send({ name });
         await context.clock.idle();
         await context.clock.advance(3 * DAY_MS);
@@ -445,6 +456,76 @@ for (const flavour of FLAVOURS) {
       for (const id of ids) expect.equal((await app.ended(id))[0]?.status, 'Completed');
       expect.equal(most, 1);
       expect.equal(other, 2);
+    });
+
+    s.case(['I-48'], 'a limit of the environment is shared by the functions that name its key', async (context) => {
+      const name = context.unique('go');
+      const key = context.unique('key');
+      let now = 0;
+      let most = 0;
+      const body: Definition['body'] = ({ step }) =>
+        step.run('a', async () => {
+          most = Math.max(most, ++now);
+          await new Promise((resolve) => setTimeout(resolve, 30));
+          now--;
+        });
+      const concurrency = [{ limit: 1, scope: 'env', key: `'${key}'` }];
+      const app = await startApp(context, flavour, [
+        { id: 'one', triggers: [{ event: name }], concurrency, body },
+        { id: 'two', triggers: [{ event: name }], concurrency, body },
+      ]);
+      const { ids } = await app.send([{ name }, { name }]);
+      for (const id of ids) await app.ended(id, 2);
+      expect.equal(most, 1);
+    });
+
+    s.case(['I-59', 'I-60'], "conditions follow the vendor's lenient expression language", async (context) => {
+      const name = context.unique('go');
+      const data = {
+        n: 5,
+        text: 'Hello',
+        nothing: null,
+        list: [1, 2, 3],
+        deep: { flag: true },
+        when: '2026-01-02T00:00:00Z',
+      };
+      const expressions: Record<string, boolean> = {
+        'event.data.n > 4 && event.data.n < 5.5': true,
+        'event.data.n == 5.0': true,
+        "event.data.n == '5'": false,
+        'event.data.missing == null': true,
+        'event.data.missing == 1': false,
+        'event.data.missing != 1': true,
+        'event.data.missing.deeper == null': true,
+        'event.data.missing < 1': true,
+        'event.data.missing > 1': false,
+        'event.data.nothing == null': true,
+        'event.data.nothing != 1': true,
+        "event.data.text.startsWith('He') && event.data.text.endsWith('lo')": true,
+        "lowercase(event.data.text) == 'hello'": true,
+        "uppercase(event.data.text) in ['HELLO']": true,
+        'event.data.list.exists(x, x == 2)': true,
+        'event.data.list.all(x, x < 3)': false,
+        'size(event.data.list) == 3': true,
+        'has(event.data.deep.flag) && event.data.deep.flag': true,
+        'date(event.data.when) < now() ? true : false': true,
+        'event.data.n': false,
+      };
+      const seen = new Set<string>();
+      const sources = Object.keys(expressions);
+      const app = await startApp(
+        context,
+        flavour,
+        sources.map((source, i) => ({
+          id: `f${i}`,
+          triggers: [{ event: name, if: source }],
+          body: () => void seen.add(source),
+        })),
+      );
+      await app.send({ name, data });
+      await context.clock.idle();
+      const expected = sources.filter((source) => expressions[source]);
+      expect.deepEqual([...seen].sort(), expected.sort());
     });
 
     s.case(['I-64', 'I-62'], 'a cancelled run goes no further and tells so', async (context) => {

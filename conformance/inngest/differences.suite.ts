@@ -1,0 +1,160 @@
+import { expect, suite } from '../harness/index.ts';
+import type { CaseContext } from '../harness/index.ts';
+import { FLAVOURS, fail, serveApp, startApp } from './apps.ts';
+import type { Definition } from './apps.ts';
+
+// One case for each numbered difference of compat/inngest/README.md.
+const flavour = FLAVOURS[0] ?? fail('no flavour');
+
+function post(
+  context: CaseContext,
+  path: string,
+  body: string,
+  headers: Record<string, string> = {},
+): Promise<Response> {
+  return fetch(new URL(path, context.url), { method: 'POST', body, headers });
+}
+
+suite({ vendor: 'inngest', name: 'differences', sdk: flavour.sdk }, (s) => {
+  s.case(['I-80'], 'INN-1: a policy that is not served refuses the registration by name', async (context) => {
+    const policies: Record<string, unknown> = {
+      throttle: { limit: 1, period: '1m' },
+      debounce: { period: '5s' },
+      batchEvents: { maxSize: 5, timeout: '5s' },
+      rateLimit: { limit: 1, period: '1m' },
+      idempotency: 'event.data.id',
+      singleton: { mode: 'skip' },
+      cancelOn: [{ event: 'x' }],
+      priority: { run: '1' },
+      timeouts: { start: '1m' },
+    };
+    for (const [option, value] of Object.entries(policies)) {
+      const definition: Definition = {
+        id: 'f',
+        triggers: [{ event: context.unique('go') }],
+        body: () => null,
+        options: { [option]: value },
+      };
+      const app = await serveApp(context, flavour, [definition]);
+      const synced = await app.sync();
+      expect.equal(synced.status, 501, option);
+      expect.match(synced.message, new RegExp(`"${option === 'cancelOn' ? 'cancel' : option}"`));
+    }
+  });
+
+  s.case(['I-2'], 'INN-2: one invalid event refuses its whole request', async (context) => {
+    const name = context.unique('go');
+    const body = JSON.stringify([{ name }, { name: '' }]);
+    expect.equal((await post(context, `/e/${context.environment.inngestEventKey}`, body)).status, 400);
+    const listed = await fetch(new URL(`/v1/events?name=${encodeURIComponent(name)}`, context.url));
+    expect.deepEqual(((await listed.json()) as { data: unknown[] }).data, []);
+  });
+
+  s.case(['I-32'], 'INN-3: after a race, steps are followed at once while the losers still run', async (context) => {
+    const name = context.unique('go');
+    const ran: string[] = [];
+    let release = (): void => {};
+    const slow = new Promise<void>((resolve) => (release = resolve));
+    const app = await startApp(context, flavour, [
+      {
+        id: 'racer',
+        triggers: [{ event: name }],
+        body: async ({ step, group }) => {
+          await group.parallel({ mode: 'race' }, () =>
+            Promise.race([step.run('fast', () => 'fast'), step.run('slow', () => slow)]),
+          );
+          for (const id of ['b', 'c', 'd']) await step.run(id, () => void ran.push(id));
+        },
+      },
+    ]);
+    const { ids } = await app.send({ name });
+    await context.until(() => ran.length === 3);
+    release();
+    await app.ended(ids[0] ?? fail('no id'));
+    expect.deepEqual(ran, ['b', 'c', 'd']);
+  });
+
+  s.case(
+    ['I-28', 'I-62'],
+    'INN-4, INN-5: no events are stored for an invocation and an end that nobody listens to',
+    async (context) => {
+      const name = context.unique('go');
+      const app = await startApp(context, flavour, [
+        { id: 'child', triggers: [], body: () => 'child' },
+        {
+          id: 'parent',
+          triggers: [{ event: name }],
+          body: ({ step }, functions) => step.invoke('i', { function: functions['child'] as never, data: {} }),
+        },
+      ]);
+      const { ids } = await app.send({ name });
+      const [run] = await app.ended(ids[0] ?? fail('no id'));
+      expect.equal(run?.output, 'child');
+      for (const event of ['inngest/function.invoked', 'inngest/function.finished']) {
+        const stored = await app.read<Array<{ data: { run_id?: string } }>>(
+          `/v1/events?limit=100&name=${encodeURIComponent(event)}`,
+        );
+        expect.equal(
+          stored.filter(({ data }) => data.run_id === run?.run_id || event.endsWith('invoked')).length,
+          0,
+          event,
+        );
+      }
+    },
+  );
+
+  s.case(['I-80'], 'INN-6: an operation that is not served fails the run at once and says so', async (context) => {
+    const name = context.unique('go');
+    const app = await startApp(context, flavour, [
+      {
+        id: 'f',
+        triggers: [{ event: name }],
+        body: ({ step }) => (step as never as { fetch(url: string): Promise<unknown> }).fetch('http://127.0.0.1:9/'),
+      },
+    ]);
+    const { ids } = await app.send({ name });
+    const [run] = await app.ended(ids[0] ?? fail('no id'));
+    expect.equal(run?.status, 'Failed');
+    expect.match((run?.output as { message: string } | undefined)?.message ?? '', /Gateway .* is not served/);
+  });
+
+  s.case(['I-15'], 'INN-7: the signing key itself is taken as bearer', async (context) => {
+    const { inngestSigningKey, inngestEventKey } = context.environment;
+    const server = await context.startServer({
+      mode: 'production',
+      env: { INNGEST_SIGNING_KEY: inngestSigningKey, INNGEST_EVENT_KEY: inngestEventKey },
+    });
+    const read = (bearer: string): Promise<Response> =>
+      fetch(new URL('/v1/events', server.url), { headers: { authorization: `Bearer ${bearer}` } });
+    expect.equal((await read(inngestSigningKey)).status, 200);
+    expect.equal((await read(`${inngestSigningKey}0`)).status, 401);
+  });
+
+  s.case(['I-64'], 'INN-8: a run that has ended is not cancelled', async (context) => {
+    const name = context.unique('go');
+    const app = await startApp(context, flavour, [{ id: 'f', triggers: [{ event: name }], body: () => 'done' }]);
+    const { ids } = await app.send({ name });
+    const [run] = await app.ended(ids[0] ?? fail('no id'));
+    const answer = await fetch(new URL(`/v1/runs/${run?.run_id}`, context.url), { method: 'DELETE' });
+    expect.equal(answer.status, 400);
+    expect.equal(((await answer.json()) as { code: string }).code, 'run-ended');
+    expect.equal((await app.runsOf(ids[0] ?? ''))[0]?.status, 'Completed');
+  });
+
+  s.case(['I-1'], 'INN-9: a form is an event by its fields', async (context) => {
+    const name = context.unique('go');
+    const form = (fields: Record<string, string>): Promise<Response> =>
+      post(context, `/e/${context.environment.inngestEventKey}`, new URLSearchParams(fields).toString(), {
+        'content-type': 'application/x-www-form-urlencoded',
+      });
+    expect.equal((await form({ name, user: 'x', n: '1' })).status, 200);
+    expect.equal((await form({ name, data: '{"n":2}' })).status, 200);
+    expect.equal((await form({ name, data: '{' })).status, 400);
+    const listed = await fetch(new URL(`/v1/events?name=${encodeURIComponent(name)}`, context.url));
+    const { data } = (await listed.json()) as { data: Array<{ data: unknown }> };
+    expect.deepEqual(
+      data.map((event) => event.data),
+      [{ n: 2 }, { n: '1', user: 'x' }],
+    );
+  });
+});
