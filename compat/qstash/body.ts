@@ -1,11 +1,16 @@
 import { MAX_JSON_BYTES } from './constants.ts';
 import { WireError } from './errors.ts';
 
-/** The whole body. Throws 413 as soon as it is known to be larger than `maxBytes`, without reading the rest. */
+const MAX_DISCARDED_BYTES = 200_000_000;
+
+/** The whole body, in memory up to `maxBytes`. Throws 413 when it is larger. */
 export async function readBody(request: Request, maxBytes: number): Promise<Uint8Array> {
   const declared = request.headers.get('content-length');
   if (declared !== null) {
-    if (Number(declared) > maxBytes) throw tooLarge(maxBytes);
+    if (Number(declared) > maxBytes) {
+      await discard(request, Number(declared));
+      throw tooLarge(maxBytes);
+    }
     return new Uint8Array(await request.arrayBuffer());
   }
   if (!request.body) return new Uint8Array();
@@ -29,6 +34,12 @@ export async function readBody(request: Request, maxBytes: number): Promise<Uint
     offset += chunk.byteLength;
   }
   return bytes;
+}
+
+/** A client that is still sending when the answer comes sees a broken connection instead: what is bearable is read and dropped. */
+async function discard(request: Request, declaredBytes: number): Promise<void> {
+  if (declaredBytes > MAX_DISCARDED_BYTES || !request.body) return;
+  await request.body.pipeTo(new WritableStream());
 }
 
 /** Throws 400 when the body is not JSON. An empty body is undefined. */

@@ -21,7 +21,7 @@ export interface Delivery {
 
 /** Adds what every delivery has: id, attempt and the signature of this very attempt. */
 export async function toRequest(call: LeasedCall, delivery: Delivery, context: EnvironmentContext): Promise<HttpCall> {
-  // A GET with a body cannot be sent from here: the body is dropped and the signature says so (README, difference 1).
+  // A GET with a body cannot be sent from here: the body is dropped and the signature says so (README, QST-1).
   const bodyless = delivery.method === 'GET' || delivery.method === 'HEAD';
   const body = bodyless ? new Uint8Array() : delivery.body;
   const headers: Array<[string, string]> = [...delivery.headers];

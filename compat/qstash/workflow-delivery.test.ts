@@ -145,14 +145,7 @@ describe('context.call', () => {
     callback: { url: 'http://app.test/workflow', forward: [['upstash-workflow-callback', 'true']] },
   };
   const leased = call({ key: 'd:msg_1', callMeta: JSON.stringify(third), callData: 'body', maxAttempts: 2 });
-  const failed = {
-    ok: true,
-    status: 503,
-    headers: [],
-    body: new Uint8Array(),
-    truncated: false,
-    durationMs: 1,
-  } as const;
+  const failed = answer(503);
 
   test('sends the third party what the call says and nothing of the run', () => {
     expect(workflowRequest(leased, meta)).toMatchObject({

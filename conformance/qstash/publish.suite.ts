@@ -365,4 +365,42 @@ suite({ vendor: 'qstash', name: 'publish', sdk: '@upstash/qstash 2.12.0' }, (s) 
       next: 'sig_5ZB6DVzB1wjE8S6rZ7eenA8Pdnhs',
     });
   });
+
+  s.case(
+    ['Q-1', 'Q-4', 'Q-29', 'Q-84'],
+    'in production only the configured key counts, and its signing keys sign',
+    async (context) => {
+      const token = btoa('{"UserID":"me","Password":"secret"}');
+      const server = await context.startServer({
+        mode: 'production',
+        env: { QSTASH_TOKEN: token, QSTASH_CURRENT_SIGNING_KEY: 'sig_mine', QSTASH_NEXT_SIGNING_KEY: 'sig_next' },
+      });
+      const app = await destination(context);
+      const stranger = new Client({ baseUrl: server.url, token: context.environment.qstashToken, retry: false });
+      await expect.rejects(stranger.publish({ url: app.url, body: 'x' }), { status: 401 });
+      const client = new Client({ baseUrl: server.url, token, retry: false });
+      const keys = await fetch(`${server.url}/v2/keys`, { headers: { authorization: `Bearer ${token}` } });
+      expect.deepEqual(await keys.json(), { current: 'sig_mine', next: 'sig_next' });
+      // Loopback is no destination in production.
+      const { messageId } = await client.publish({ url: app.url, body: 'x' });
+      const letter = await context.until(
+        async () => (await client.dlq.listMessages({ filter: { messageId } })).messages[0],
+      );
+      expect.equal(letter.responseStatus, 0);
+      expect.equal(app.received.length, 0);
+    },
+  );
+
+  s.case(['Q-8', 'Q-20', 'Q-37'], 'what was acknowledged is delivered after the server is killed', async (context) => {
+    const server = await context.startServer();
+    const app = await destination(context);
+    const client = new Client({ baseUrl: server.url, token: context.environment.qstashToken, retry: false });
+    const { messageId } = await client.publish({ url: app.url, body: 'kept', delay: '1h' });
+    await server.kill9();
+    await server.restart();
+    expect.equal((await client.messages.get(messageId)).body, 'kept');
+    await server.clock.advance(3_700_000);
+    await context.until(() => app.received.length === 1);
+    expect.equal(app.received[0]?.headers.get('upstash-message-id'), messageId);
+  });
 });
