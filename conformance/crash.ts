@@ -6,6 +6,7 @@ import { keepBusy, type Load } from './crash/load.ts';
 import { qstashLoad } from './crash/qstash-load.ts';
 import { triggerLoad } from './crash/trigger-load.ts';
 import { clockOf } from './harness/clock.ts';
+import { stablePort } from './harness/port.ts';
 import { startServer, type Server } from '../src/launcher/index.ts';
 
 const USAGE = `Usage: npm run crash -- [options]
@@ -15,6 +16,7 @@ acknowledged must be finished in the end, and what was finished must not be done
 
   --rounds <n>        default 5; the full test is 100
   --width <n>         requests at once per vendor; default 6
+  --max-open <n>      acknowledged and unfinished work per vendor above which nothing more is sent; default 500
   --min-ms, --max-ms  a kill comes at a random time between them after the start; default 300 and 1500
   --vendor <name>     only inngest, qstash or trigger; may be repeated
   --seed <n>          of the kill times
@@ -33,6 +35,7 @@ const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
     width: { type: 'string', default: '6' },
+    'max-open': { type: 'string', default: '500' },
     'min-ms': { type: 'string', default: '300' },
     'max-ms': { type: 'string', default: '1500' },
     vendor: { type: 'string', multiple: true },
@@ -55,13 +58,17 @@ async function main(): Promise<number> {
   const loads = [inngestLoad(ledger), qstashLoad(ledger), triggerLoad(ledger)].filter(
     (load) => !values.vendor || values.vendor.includes(load.name),
   );
-  const server = await startServer({ onLog: (text) => void (values.verbose && process.stderr.write(text)) });
+  const server = await startServer({
+    port: await stablePort(),
+    onLog: (text) => void (values.verbose && process.stderr.write(text)),
+  });
   const checks: Check[] = [];
   let moved = 0;
   try {
     console.log(`server ${server.url}, ${rounds} rounds, seed ${seed}`);
     for (const load of loads) await load.start(server.url);
-    const busy = loads.map((load) => keepBusy(load, ledger, Number(values.width), SUBMIT_PAUSE_MS));
+    const shape = { width: Number(values.width), pauseMs: SUBMIT_PAUSE_MS, maxOpen: Number(values['max-open']) };
+    const busy = loads.map((load) => keepBusy(load, ledger, shape));
     const restarts: Check = { title: 'the server starts again after every kill', failures: [] };
     for (let round = 1; round <= rounds; round++) {
       ledger.round = round;

@@ -23,16 +23,21 @@ export class Ledger {
   refused = 0;
   round = 0;
   #finishedAt = new Map<string, number>();
+  #open: Record<LoadName, number> = { inngest: 0, qstash: 0, trigger: 0 };
   #killedAt: number[] = [];
 
   acknowledge(load: LoadName, key: string, serverId: string): void {
     this.acknowledged.set(key, { load, round: this.round, serverId });
+    // A short piece of work may be finished before its acknowledgement has arrived.
+    if (!this.#finishedAt.has(key)) this.#open[load]++;
   }
 
   finish(key: string, nowMs = Date.now()): void {
     const before = this.#finishedAt.get(key);
     if (before === undefined) {
       this.#finishedAt.set(key, nowMs);
+      const item = this.acknowledged.get(key);
+      if (item) this.#open[item.load]--;
       return;
     }
     this.repeats++;
@@ -54,6 +59,10 @@ export class Ledger {
 
   isFinished(key: string): boolean {
     return this.#finishedAt.has(key);
+  }
+
+  openOf(load: LoadName): number {
+    return this.#open[load];
   }
 
   /** Acknowledged and not done. */

@@ -26,12 +26,28 @@ export async function postJson(url: string, body: unknown, headers: Record<strin
   return text === '' ? null : JSON.parse(text);
 }
 
-/** Submits work until stopped, `width` at a time, whether the server is there or not. */
-export function keepBusy(load: Load, ledger: Ledger, width: number, pauseMs: number): { stop(): Promise<void> } {
+export interface LoadShape {
+  /** Requests at once. */
+  width: number;
+  pauseMs: number;
+  /** Acknowledged and unfinished work above which nothing more is submitted. */
+  maxOpen: number;
+}
+
+/** Submits work until stopped, whether the server is there or not. */
+export function keepBusy(
+  load: Load,
+  ledger: Ledger,
+  { width, pauseMs, maxOpen }: LoadShape,
+): { stop(): Promise<void> } {
   const stopping = new AbortController();
   let serial = 0;
   const worker = async (lane: number): Promise<void> => {
     while (!stopping.signal.aborted) {
+      if (ledger.openOf(load.name) >= maxOpen) {
+        await new Promise((resolve) => setTimeout(resolve, pauseMs));
+        continue;
+      }
       const key = `${load.name}-${lane}-${serial++}`;
       try {
         await load.submit(key);

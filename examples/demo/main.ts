@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startServer, type Server } from '../../src/launcher/index.ts';
 import { clientsFor, type Clients, type StartedRun, type VendorName } from './clients.ts';
-import { freePort, startChild, type Child } from './processes.ts';
+import { startChild, type Child } from './processes.ts';
+import { stablePort } from '../../conformance/harness/port.ts';
 import { JournalWatch, repeatedSteps, type SeenEntry } from './watch.ts';
 
 const USAGE = `Usage: npm run demo -- [--vendor inngest|trigger|upstash]... [--help]
@@ -53,12 +54,12 @@ let server: Server | undefined;
 
 async function main(): Promise<number> {
   say('starting the server');
-  server = await startServer({ dataDir: path.join(scratch, 'data') });
+  server = await startServer({ port: await stablePort(), dataDir: path.join(scratch, 'data') });
   say(`server at ${server.url}, pid ${server.pid}`);
   say(
     'starting the apps: inngest (node), @upstash/workflow (node), trigger dev (bundles its tasks, which takes a while)',
   );
-  const ports = { inngest: await freePort(), upstash: await freePort() };
+  const ports = { inngest: await stablePort(), upstash: await stablePort() };
   await startApps(server, ports);
   const clients = clientsFor(server.url, `http://127.0.0.1:${ports.upstash}/onboard`, TOKENS);
   if (VENDORS.includes('inngest')) await register(`http://127.0.0.1:${ports.inngest}/api/inngest`);
