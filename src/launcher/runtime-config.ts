@@ -16,7 +16,7 @@ export interface RuntimeConfig {
 }
 
 export const COMPATIBILITY_DATE = '2026-10-01';
-export const COMPATIBILITY_FLAGS: readonly string[] = [];
+export const COMPATIBILITY_FLAGS: readonly string[] = ['enable_request_signal'];
 
 const VENDOR_VARIABLES = [
   'INNGEST_SIGNING_KEY',
