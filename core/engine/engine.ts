@@ -6,7 +6,7 @@ import type { Query, QueryResult } from '../model/query.ts';
 import { cancel } from './cancel.ts';
 import { ingest } from './ingest.ts';
 import { Kernel, type KernelOptions } from './kernel.ts';
-import { leasePull, pump } from './lease.ts';
+import { lapse, leasePull, pump } from './lease.ts';
 import { acknowledged, destinations, incoming, type MailBatch, outgoing, post } from './mail.ts';
 import { answer } from './queries.ts';
 import { register, unregister } from './register.ts';
@@ -147,7 +147,8 @@ export class Engine {
         const handle = k.find(command.run);
         const held = handle && [...handle.state.pending.values()].find((pending) => pending.lease === command.lease);
         if (!handle || !held) return { type: 'extend', result: 'stale', status: handle?.state.status ?? null };
-        if (!handle.state.cancelling) k.moveLease(handle, held.key, command.untilMs);
+        if (command.untilMs <= k.now) lapse(k, handle, held.key);
+        else if (!handle.state.cancelling) k.moveLease(handle, held.key, command.untilMs);
         return { type: 'extend', result: 'live', status: handle.state.status };
       }
       case 'cancel':

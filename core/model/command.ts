@@ -20,7 +20,7 @@ export type Command =
       final: boolean;
       anyLease?: boolean;
     }
-  /** Pull: the holder lives. Answers `stale` when the lease is not its own any more. */
+  /** Pull: the holder lives; a time that is not ahead gives the call back. Answers `stale` when the lease is not its own any more. */
   | { type: 'extend'; run: string; lease: string; untilMs: number }
   | {
       type: 'cancel';

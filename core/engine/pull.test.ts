@@ -1,0 +1,93 @@
+import { describe, expect, it } from 'vitest';
+import type { LeasedCall } from '../model/call.ts';
+import { TestEngine } from '../testing/harness.ts';
+import { NodeSql } from '../testing/node-sql.ts';
+
+const HOLD_MS = 60_000;
+
+function open(onLapse: 'again' | 'cancel' = 'cancel'): {
+  t: TestEngine;
+  run: string;
+  lease(): LeasedCall | undefined;
+} {
+  const t = new TestEngine({ sql: new NodeSql() });
+  t.register({ id: 'work', mode: 'pull', pool: 'p', onLapse });
+  const run = t.start('work');
+  return {
+    t,
+    run,
+    lease: () => t.engine.lease({ pool: 'p', max: 1, holdMs: HOLD_MS, holder: 'w' })[0],
+  };
+}
+
+describe('the end of a pull lease', () => {
+  it('is no attempt when the holder never reported: the call is handed out again', () => {
+    const { t, lease } = open();
+    const first = lease();
+    t.advance(HOLD_MS);
+    expect(lease()).toMatchObject({ run: first?.run, attempt: 0 });
+  });
+
+  it('cancels the run of a task that says so once the holder has reported', () => {
+    const { t, run, lease } = open();
+    t.progress(lease() as LeasedCall, { op: 'note', name: 'begun', data: null });
+    t.advance(HOLD_MS);
+    expect(t.status(run)).toBe('cancelled');
+  });
+
+  it('is now when the holder gives the call back, at whatever moment it names that is not ahead', () => {
+    const { t, run, lease } = open();
+    for (const untilMs of [0, t.nowMs]) {
+      const held = lease();
+      expect(t.apply({ type: 'extend', run, lease: held?.lease ?? '', untilMs }).result).toBe('live');
+      expect(t.apply({ type: 'extend', run, lease: held?.lease ?? '', untilMs }).result).toBe('stale');
+    }
+    expect(lease()).toMatchObject({ run, attempt: 0 });
+  });
+});
+
+describe('a retry that keeps its lease', () => {
+  const failing = (t: TestEngine) => ({
+    op: 'fail' as const,
+    error: 'no',
+    retry: { at: t.nowMs },
+    keepLeaseUntilMs: t.nowMs + HOLD_MS,
+  });
+
+  it('stays with its holder, and a report of the attempt before does not count for the next', () => {
+    const { t, run, lease } = open();
+    const held = lease() as LeasedCall;
+    const report = (attempt: number, ...ops: Parameters<TestEngine['report']>[1][]) =>
+      t.apply({ type: 'report', run, lease: held.lease, attempt, outcome: { ops }, final: true }).result;
+    expect(report(0, failing(t))).toBe('live');
+    expect(lease()).toBeUndefined();
+    expect(report(0, failing(t))).toBe('stale');
+    expect(report(1, { op: 'complete', output: '1' })).toBe('live');
+    expect(t.status(run)).toBe('completed');
+  });
+
+  it('goes back to the pool when the holder does not begin it in time', () => {
+    const { t, lease } = open();
+    t.report(lease() as LeasedCall, failing(t));
+    t.advance(HOLD_MS);
+    expect(lease()).toMatchObject({ attempt: 1 });
+  });
+});
+
+describe('a wait for a run', () => {
+  it('carries the meta of the outcome that ended it', () => {
+    const { t, run, lease } = open();
+    const held = lease() as LeasedCall;
+    t.progress(held, { op: 'wait-run', key: 'child', again: 'none', start: { task: 'work', input: null } });
+    const child = lease() as LeasedCall;
+    t.report(child, { op: 'complete', output: '1', meta: '{"type":"text"}' });
+    const detail = t.engine.query({ type: 'run-detail', run });
+    expect(detail?.steps[0]?.from).toEqual({
+      run: child.run,
+      status: 'completed',
+      reason: null,
+      meta: '{"type":"text"}',
+    });
+    expect(t.engine.query({ type: 'run', run: child.run })?.outcomeMeta).toBe('{"type":"text"}');
+  });
+});
