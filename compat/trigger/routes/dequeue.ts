@@ -5,7 +5,7 @@ import { publicRunId } from '../ids.ts';
 import { machineOf, type MachinePreset } from '../machines.ts';
 import { COLLECTIONS, poolOf } from '../names.ts';
 import { isRecord, parseJson } from '../packets.ts';
-import { engineNow, open, readBody, requireProject, type RouteContext } from '../request.ts';
+import { open, readBody, requireProject, type RouteContext } from '../request.ts';
 import { readRunMeta } from '../run-meta.ts';
 import { DequeueBodySchema, MAX_SMALL_BODY_BYTES } from '../schema.ts';
 import { versionOfWorker } from '../versions.ts';
@@ -14,8 +14,10 @@ import { versionOfWorker } from '../versions.ts';
 const MAX_RUNS = 10;
 /** A run that was handed out and not started in this time is handed out again (trigger.dev: PENDING_EXECUTING stall). */
 const START_WITHIN_MS = 60_000;
-/** The worker's client gives up after 300 s; a dead worker's held request may swallow a run, so much shorter. */
-const HOLD_OPEN_MS = 8_000;
+/** The worker's client gives up after 300 s. */
+const HOLD_OPEN_MS = 20_000;
+/** How often an open request is looked at for whether its worker is still there. */
+const TICK_MS = 250;
 
 /** POST /engine/v1/dev/dequeue — held open until a run is ready. */
 export async function dequeue(c: RouteContext): Promise<Response> {
@@ -23,24 +25,54 @@ export async function dequeue(c: RouteContext): Promise<Response> {
   const { cell } = call;
   const { currentWorker } = await readBody(c, DequeueBodySchema, MAX_SMALL_BODY_BYTES);
   const project = await requireProject(c, call);
-  const calls = await cell.lease({
-    pool: poolOf(project),
-    max: MAX_RUNS,
-    holdMs: START_WITHIN_MS,
-    waitMs: HOLD_OPEN_MS,
-    holder: currentWorker,
+  const take = async (waitMs: number): Promise<LeasedCall[]> =>
+    cell.lease({ pool: poolOf(project), max: MAX_RUNS, holdMs: START_WITHIN_MS, waitMs, holder: currentWorker });
+  const render = async (calls: LeasedCall[]): Promise<string> =>
+    JSON.stringify({
+      dequeuedMessages: await Promise.all(
+        calls.map(async (leased) => dequeuedMessage(leased, await workerFor(cell, project, leased, currentWorker))),
+      ),
+    });
+  const giveBack = async (calls: LeasedCall[]): Promise<void> => {
+    await cell.apply(calls.map(({ run, lease }) => ({ type: 'extend' as const, run, lease, untilMs: 0 })));
+  };
+  const { body, done } = holdOpen(() => take(HOLD_OPEN_MS), render, giveBack);
+  // A worker that goes away ends this request; what it would have got must be given back all the same.
+  c.get('host').waitUntil(done);
+  return new Response(body, { headers: { 'content-type': 'application/json' } });
+}
+
+/**
+ * JSON that is preceded by blanks while there is nothing to say: only by writing does the platform find out that the client has gone,
+ * and a run handed to nobody would wait for its lease to end.
+ */
+function holdOpen(
+  take: () => Promise<LeasedCall[]>,
+  render: (calls: LeasedCall[]) => Promise<string>,
+  giveBack: (calls: LeasedCall[]) => Promise<void>,
+): { body: ReadableStream<Uint8Array>; done: Promise<void> } {
+  const encoder = new TextEncoder();
+  let gone = false;
+  let done: Promise<void> = Promise.resolve();
+  const body = new ReadableStream<Uint8Array>({
+    start(controller) {
+      const ticker = setInterval(() => {
+        if (!gone) controller.enqueue(encoder.encode(' '));
+      }, TICK_MS);
+      done = (async () => {
+        // An engine that cannot answer now is asked again by the next request.
+        const calls = await take().catch(() => []);
+        clearInterval(ticker);
+        if (gone) return calls.length > 0 ? giveBack(calls) : undefined;
+        controller.enqueue(encoder.encode(await render(calls)));
+        controller.close();
+      })();
+    },
+    cancel() {
+      gone = true;
+    },
   });
-  if (c.req.raw.signal.aborted && calls.length > 0) {
-    // Nobody is there any more: give the runs back at once.
-    const untilMs = (await engineNow(c, cell)) + 1;
-    await cell.apply(calls.map(({ run, lease }) => ({ type: 'extend' as const, run, lease, untilMs })));
-    return c.json({ dequeuedMessages: [] });
-  }
-  return c.json({
-    dequeuedMessages: await Promise.all(
-      calls.map(async (leased) => dequeuedMessage(leased, await workerFor(cell, project, leased, currentWorker))),
-    ),
-  });
+  return { body, done };
 }
 
 interface WorkerRef {
