@@ -50,6 +50,7 @@ export const COLLECTION = {
   group: 'qstash:url-group',
   endpoint: 'qstash:endpoint',
   flow: 'qstash:flow-control',
+  pin: 'qstash:flow-control-pin',
   waiter: 'qstash:waiter',
 } as const;
 

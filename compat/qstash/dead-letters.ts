@@ -1,3 +1,4 @@
+import type { RunStatus } from '../../core/model/call.ts';
 import type { DeadLetterRecord, RunRecord } from '../../core/model/query.ts';
 import { EXECUTOR } from './constants.ts';
 import { payloadOf, bodyFields, fromBase64 } from './encoding.ts';
@@ -99,19 +100,28 @@ async function workflowFields(route: Route, letter: Letter): Promise<Record<stri
   };
 }
 
-/** What became of the failure callback that this letter's end started, or null without one. */
-export async function failureState(route: Route, deadLetterId: string): Promise<string | null> {
-  const callback = await route.ask({ type: 'run', run: failureCallbackAlias(deadLetterId) });
-  switch (callback?.status) {
-    case undefined:
-      return null;
-    case 'running':
-      return 'CALLBACK_INPROGRESS';
-    case 'completed':
-      return 'CALLBACK_SUCCESS';
-    case 'cancelled':
-      return 'CALLBACK_CANCELED';
-    case 'failed':
-      return 'CALLBACK_FAIL';
+/** The newest failure callback that this letter's end started, or was asked for since. */
+export async function failureCallback(
+  route: Route,
+  deadLetterId: string,
+): Promise<{ run: RunRecord; n: number } | null> {
+  let last: { run: RunRecord; n: number } | null = null;
+  for (let n = 1; ; n++) {
+    const run = await route.ask({ type: 'run', run: failureCallbackAlias(deadLetterId, n) });
+    if (!run) return last;
+    last = { run, n };
   }
+}
+
+const CALLBACK_STATES: Record<RunStatus, string> = {
+  running: 'CALLBACK_INPROGRESS',
+  completed: 'CALLBACK_SUCCESS',
+  cancelled: 'CALLBACK_CANCELED',
+  failed: 'CALLBACK_FAIL',
+};
+
+/** What became of the failure callback, or null without one. */
+export async function failureState(route: Route, deadLetterId: string): Promise<string | null> {
+  const callback = await failureCallback(route, deadLetterId);
+  return callback && CALLBACK_STATES[callback.run.status];
 }

@@ -8,11 +8,8 @@ import { workflowOutcome, workflowRequest } from './workflow-delivery.ts';
 export const qstashExecutor: PushExecutor = {
   async request(call, context) {
     const meta = parseMeta(call.meta);
-    return toRequest(
-      call,
-      call.task.id === TASK_WORKFLOW ? workflowRequest(call, meta) : messageRequest(call, meta),
-      context,
-    );
+    const delivery = call.task.id === TASK_WORKFLOW ? workflowRequest(call, meta) : messageRequest(call, meta);
+    return delivery === null ? { skip: { ops: [] } } : toRequest(call, delivery, context);
   },
 
   async outcome(call, result) {

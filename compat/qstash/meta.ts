@@ -53,6 +53,8 @@ export type CallMeta =
       retries: number;
       callback: Target;
     }
+  /** Nothing to send: the beginning of a run that goes on elsewhere. */
+  | { kind: 'none' }
   /** Its result on the way to the workflow. */
   | { kind: 'result'; callback: Target };
 

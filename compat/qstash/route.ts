@@ -104,7 +104,7 @@ function makeRoute(c: Context<RouteEnv>, host: RouteHost, environment: string): 
     now: () =>
       (now ??=
         host.context.mode === 'dev'
-          ? cell.query({ type: 'stats' }).then((stats) => stats.nowMs)
+          ? cell.query({ type: 'clock' }).then((clock) => clock.nowMs)
           : Promise.resolve(host.context.wallClockMs())),
   };
 }

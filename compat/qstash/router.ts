@@ -20,7 +20,9 @@ import {
   globalParallelism,
   listFlowControls,
   pauseFlowControl,
-  unservedFlowControl,
+  pinFlowControl,
+  resetFlowControl,
+  unpinFlowControl,
 } from './routes/flow-control.ts';
 import { getMessage } from './routes/get-message.ts';
 import { getKeys, rotateKeys } from './routes/keys.ts';
@@ -33,7 +35,12 @@ import { trigger } from './routes/trigger.ts';
 import { addEndpoints, deleteGroup, getGroup, listGroups, removeEndpoints } from './routes/url-groups.ts';
 import { waitForEvent } from './routes/wait.ts';
 import { webhook } from './routes/webhook.ts';
-import { failureCallbackAgain, restartWorkflows, resumeWorkflows } from './routes/workflow-dead-letters.ts';
+import {
+  cancelFailureCallback,
+  failureCallbackAgain,
+  restartWorkflows,
+  resumeWorkflows,
+} from './routes/workflow-dead-letters.ts';
 import { workflowLogs } from './routes/workflow-logs.ts';
 import { cancelWorkflows, endRun, getSteps } from './routes/workflow-runs.ts';
 
@@ -84,7 +91,10 @@ const ROUTES: Array<[Method | Method[], string, RouteBody]> = [
   ['GET', '/v2/flowControl/:key', getFlowControl],
   ['POST', '/v2/flowControl/:key/pause', pauseFlowControl(true)],
   ['POST', '/v2/flowControl/:key/resume', pauseFlowControl(false)],
-  ['POST', '/v2/flowControl/:key/:action', unservedFlowControl],
+  ['POST', '/v2/flowControl/:key/pin', pinFlowControl],
+  ['POST', '/v2/flowControl/:key/unpin', unpinFlowControl],
+  ['POST', '/v2/flowControl/:key/resetRate', resetFlowControl],
+  ['POST', '/v2/flowControl/:key/reset', resetFlowControl],
   ['GET', '/v2/globalParallelism', globalParallelism],
   ['GET', '/v2/keys', getKeys],
   ['POST', '/v2/keys/rotate', rotateKeys],
@@ -106,7 +116,8 @@ const ROUTES: Array<[Method | Method[], string, RouteBody]> = [
   ['DELETE', '/v2/workflows/dlq/:id', deleteDeadLetter],
   ['POST', '/v2/workflows/dlq/restart', restartWorkflows],
   ['POST', '/v2/workflows/dlq/resume', resumeWorkflows],
-  [['POST', 'DELETE'], '/v2/workflows/dlq/callback/:id', failureCallbackAgain],
+  ['POST', '/v2/workflows/dlq/callback/:id', failureCallbackAgain],
+  ['DELETE', '/v2/workflows/dlq/callback/:id', cancelFailureCallback],
 ];
 
 /** Known to the vendor, not served here: says so. */
@@ -114,7 +125,7 @@ const UNSERVED: Array<[Method, string, string]> = [
   ['POST', '/v2/batch/trigger', 'qstash-batch-trigger'],
   ['PATCH', '/v2/topics/:name', 'qstash-url-group-headers'],
   ['POST', '/v2/workflows/dlq/restart/:id', 'qstash-workflow-dlq-by-path'],
-  ['POST', '/v2/workflows/dlq/resume/:id', 'qstash-workflow-resume'],
+  ['POST', '/v2/workflows/dlq/resume/:id', 'qstash-workflow-dlq-by-path'],
   ['POST', '/llm/v1/chat/completions', 'qstash-llm'],
 ];
 

@@ -12,6 +12,7 @@ import {
   type RunMeta,
   type WorkflowMeta,
 } from './meta.ts';
+import { initialStep } from './workflow-delivery.ts';
 
 /** What a dead letter of this wire remembers besides its run. */
 export interface DeadLetterData {
@@ -21,8 +22,8 @@ export interface DeadLetterData {
 }
 
 /** By it the state of a failure callback is found from the dead letter. */
-export function failureCallbackAlias(deadLetterId: string): string {
-  return `qstash:failure-callback:${deadLetterId}`;
+export function failureCallbackAlias(deadLetterId: string, n = 1): string {
+  return `qstash:failure-callback:${deadLetterId}:${n}`;
 }
 
 export const qstashTranslator: Translator = {
@@ -75,8 +76,8 @@ function workflowEnded(run: EndedRun, meta: RunMeta): EndEffects {
   const body = callbackBody({
     messageId,
     meta,
-    // The run's initial payload (feature InitialBody), whatever step failed.
-    input: run.input,
+    // Whatever step failed: the run's initial payload. Older SDKs, without that feature, read a delivery's body there.
+    input: workflow.features?.includes('InitialBody') ? run.input : `[${initialStep(run.run, run.input)}]`,
     response,
     retried: run.attempt,
     notBeforeMs: run.createdAt,

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { LeasedCall, StepEntry } from '../../core/model/call.ts';
 import type { HttpResult } from '../../core/ports.ts';
 import { TASK_WORKFLOW } from './constants.ts';
+import type { Delivery } from './delivery.ts';
 import type { CallMeta, RunMeta, WaitMeta } from './meta.ts';
 import { type RawStep, rawStep, workflowOutcome, workflowRequest } from './workflow-delivery.ts';
 
@@ -66,8 +67,14 @@ function step(seq: number, changes: Partial<StepEntry> = {}): StepEntry {
   };
 }
 
+function requestOf(leased: LeasedCall, run: RunMeta): Delivery {
+  const delivery = workflowRequest(leased, run);
+  if (!delivery) throw new Error('nothing to send');
+  return delivery;
+}
+
 function bodyOf(leased: LeasedCall): Array<RawStep & { decoded: unknown }> {
-  const body = new TextDecoder().decode(workflowRequest(leased, meta).body);
+  const body = new TextDecoder().decode(requestOf(leased, meta).body);
   return (JSON.parse(body) as RawStep[]).map((raw) => ({ ...raw, decoded: JSON.parse(atob(raw.body)) as unknown }));
 }
 
@@ -83,7 +90,7 @@ describe('the delivery of a message of a run', () => {
   });
 
   test('names the run, and its message', () => {
-    const delivery = workflowRequest(call({ key: 'd:msg_2', callSeq: 2, steps: [step(2)] }), meta);
+    const delivery = requestOf(call({ key: 'd:msg_2', callSeq: 2, steps: [step(2)] }), meta);
     expect(delivery.messageId).toBe('msg_2');
     expect(Object.fromEntries(delivery.headers)).toEqual({
       'upstash-workflow-sdk-version': '1',
@@ -97,9 +104,9 @@ describe('the delivery of a message of a run', () => {
 
   test('is empty when it would be large and the SDK can fetch it, and never otherwise', () => {
     const large = call({ input: 'x'.repeat(1_000_000) });
-    expect(workflowRequest(large, meta).body.byteLength).toBe(0);
+    expect(requestOf(large, meta).body.byteLength).toBe(0);
     const legacy = { ...meta, workflow: { runId: 'wfr_1' } };
-    expect(workflowRequest(large, legacy).body.byteLength).toBeGreaterThan(1_000_000);
+    expect(requestOf(large, legacy).body.byteLength).toBeGreaterThan(1_000_000);
   });
 
   test('an event, a timeout and an invoked run appear as the steps that waited for them', () => {
@@ -148,7 +155,7 @@ describe('context.call', () => {
   const failed = answer(503);
 
   test('sends the third party what the call says and nothing of the run', () => {
-    expect(workflowRequest(leased, meta)).toMatchObject({
+    expect(requestOf(leased, meta)).toMatchObject({
       url: 'http://third.test',
       method: 'PUT',
       headers: [['x-own', '1']],
@@ -164,10 +171,7 @@ describe('context.call', () => {
     const { ops } = workflowOutcome(leased, meta, answer(200));
     const plan = ops[0] as { calls: Array<{ key: string; data: string; meta: string }> };
     const [planned] = plan.calls;
-    const delivery = workflowRequest(
-      call({ key: planned?.key, callData: planned?.data, callMeta: planned?.meta }),
-      meta,
-    );
+    const delivery = requestOf(call({ key: planned?.key, callData: planned?.data, callMeta: planned?.meta }), meta);
     const headers = Object.fromEntries(delivery.headers);
     expect(headers).toMatchObject({
       'upstash-workflow-callback': 'true',

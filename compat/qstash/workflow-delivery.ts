@@ -22,11 +22,14 @@ export interface RawStep {
   callType: 'step' | 'toCallback' | 'fromCallback';
 }
 
-export function workflowRequest(call: LeasedCall, meta: RunMeta): Delivery {
+/** Null: nothing to send. */
+export function workflowRequest(call: LeasedCall, meta: RunMeta): Delivery | null {
   const callMeta = parseCallMeta(call);
   const workflow = meta.workflow as WorkflowMeta;
   const messageId = deliveredMessage(call.key, call.run);
   switch (callMeta.kind) {
+    case 'none':
+      return null;
     case 'call':
       return {
         messageId,

@@ -113,7 +113,23 @@ suite({ vendor: 'qstash', name: 'queues', sdk: '@upstash/qstash 2.12.0' }, (s) =
     expect.equal((await client.flowControl.get(key)).isPaused, true);
     await client.flowControl.resume(key);
     await context.until(() => app.received.length === 9);
-    await client.messages.cancel(messageId);
+    await client.flowControl.pin(key, { parallelism: 1, rate: 5, period: 60 });
+    await client.publishJSON({ url: app.url, body: 'pinned', flowControl, delay: '1h' });
+    const pinned = await client.flowControl.get(key);
+    expect.deepEqual(
+      [pinned.parallelismMax, pinned.rateMax, pinned.ratePeriod, pinned.isPinnedParallelism, pinned.isPinnedRate],
+      [1, 5, 60, true, true],
+    );
+    await context.clock.idle();
+    most = 0;
+    await Promise.all([1, 2, 3].map((body) => client.publishJSON({ url: app.url, body, flowControl })));
+    await context.until(() => app.received.length === 12);
+    expect.equal(most, 1);
+    await client.flowControl.unpin(key, { parallelism: true });
+    const half = await client.flowControl.get(key);
+    expect.deepEqual([half.parallelismMax, half.isPinnedParallelism, half.isPinnedRate], [2, false, true]);
+    await client.messages.cancel({ filter: { flowControlKey: key } });
+    await expect.rejects(client.messages.get(messageId), { status: 404 });
     await expect.rejects(client.flowControl.get(context.unique('none')), { status: 404 });
   });
 });

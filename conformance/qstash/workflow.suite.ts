@@ -374,6 +374,73 @@ suite({ vendor: 'qstash', name: 'workflow', sdk: '@upstash/workflow 1.3.3' }, (s
     expect.deepEqual((await workflow.client.dlq.list({ filter: { workflowRunId: runId } })).messages, []);
   });
 
+  s.case(
+    ['Q-79'],
+    'a failed run is resumed under a new id where it stopped, parallel branches too',
+    async (context) => {
+      let healthy = false;
+      const ran: string[] = [];
+      const eventId = context.unique('resume');
+      const workflow = await serveWorkflow<string>(context, async (w) => {
+        const first = await w.run('first', () => (ran.push('first'), 1));
+        const [a, b, event] = await Promise.all([
+          w.run('good', () => (ran.push('good'), 2)),
+          w.run('bad', async () => {
+            await new Promise((resolve) => setTimeout(resolve, 100));
+            ran.push('bad');
+            if (!healthy) throw new WorkflowNonRetryableError('down');
+            return 3;
+          }),
+          w.waitForEvent<number>('event', eventId, { timeout: '1d' }),
+        ]);
+        return first + a + b + (event.eventData ?? 0);
+      });
+      const runId = await workflow.trigger('x');
+      expect.equal((await workflow.ended(runId)).workflowState, 'RUN_FAILED');
+      await context.clock.idle();
+      const { messages } = await workflow.client.dlq.list({ filter: { workflowRunId: runId } });
+      healthy = true;
+      const resumed = (await workflow.client.dlq.resume([messages[0]?.dlqId ?? ''])) as {
+        workflowRuns: Array<{ workflowRunId: string }>;
+      };
+      const next = resumed.workflowRuns[0]?.workflowRunId ?? '';
+      expect.notEqual(next, runId);
+      await context.until(() => ran.length === 4);
+      await context.clock.idle();
+      await workflow.client.notify({ eventId, eventData: '4' });
+      expect.equal((await workflow.ended(next)).workflowRunResponse, '10');
+      expect.deepEqual([...ran].sort(), ['bad', 'bad', 'first', 'good']);
+      expect.deepEqual((await workflow.client.dlq.list({ filter: { workflowRunId: runId } })).messages, []);
+    },
+  );
+
+  s.case(['Q-77'], 'a failure function that failed is called again on demand', async (context) => {
+    let calls = 0;
+    const workflow = await serveWorkflow(
+      context,
+      async (w) => {
+        await w.run('no', () => {
+          throw new WorkflowNonRetryableError('never');
+        });
+      },
+      {
+        failureFunction: async () => {
+          if (++calls === 1) throw new Error('the failure function fails too');
+        },
+      },
+    );
+    const runId = await workflow.trigger(undefined, { retries: 0 });
+    await workflow.ended(runId);
+    await context.until(async () => (await workflow.run(runId)).failureFunction?.state === 'CALLBACK_FAIL');
+    const { messages } = await workflow.client.dlq.list({ filter: { workflowRunId: runId } });
+    const dlqId = messages[0]?.dlqId ?? '';
+    const { workflowRunId } = await workflow.client.dlq.retryFailureFunction({ dlqId });
+    expect.equal(workflowRunId, runId);
+    await context.until(async () => (await workflow.run(runId)).failureFunction?.state === 'CALLBACK_SUCCESS');
+    expect.equal(calls, 2);
+    await expect.rejects(workflow.client.dlq.retryFailureFunction({ dlqId }), { status: 400 });
+  });
+
   s.case(['Q-25', 'Q-24'], 'a non-retryable error fails at once', async (context) => {
     let ran = 0;
     const workflow = await serveWorkflow(context, async (w) => {

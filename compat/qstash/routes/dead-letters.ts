@@ -36,7 +36,7 @@ export async function getDeadLetter(route: Route): Promise<Response> {
   return json(await letterView(route, await oneLetter(route)));
 }
 
-async function oneLetter(route: Route): Promise<Letter> {
+export async function oneLetter(route: Route): Promise<Letter> {
   const id = route.param('id');
   const stored = await route.ask({ type: 'dead-letter', id });
   const letter = stored && readLetter(stored);

@@ -1,11 +1,16 @@
 import type { Command, ResultOf } from '../../../core/model/command.ts';
-import { json, unserved } from '../errors.ts';
-import { newWorkflowRunId } from '../ids.ts';
+import { COLLECTION, TASK_MESSAGE, TASK_WORKFLOW } from '../constants.ts';
+import { failureCallback, type Letter } from '../dead-letters.ts';
+import { json, notFound, unserved, WireError } from '../errors.ts';
+import { messageIdOf, newWorkflowRunId } from '../ids.ts';
 import { limitsOf, retryPolicy } from '../limits.ts';
-import type { RunMeta } from '../meta.ts';
+import { type CallMeta, parseMeta, type RunMeta } from '../meta.ts';
 import { parseOptions } from '../options.ts';
+import { eventOf, type OpenWork, openWork, resumeOps } from '../resume.ts';
 import type { Route } from '../route.ts';
-import { chosen } from './dead-letters.ts';
+import { failureCallbackAlias } from '../translator.ts';
+import { waiterId } from '../waiters.ts';
+import { chosen, oneLetter } from './dead-letters.ts';
 
 /** New runs with the same initial payload; headers of the request override what the run was started with. */
 export async function restartWorkflows(route: Route): Promise<Response> {
@@ -54,10 +59,102 @@ function failureCallbackOf({ failureCallback }: RunMeta, runId: string): RunMeta
   return { ...failureCallback, workflow: { ...failureCallback.workflow, runId } };
 }
 
-export function resumeWorkflows(): Promise<Response> {
-  throw unserved('qstash-workflow-resume', 'resuming a failed run is not served yet; restart it');
+/** New runs that go on where the failed ones stopped: finished steps are kept, open deliveries are made again. */
+export async function resumeWorkflows(route: Route): Promise<Response> {
+  const { letters, cursor } = await chosen(route, 'workflow');
+  const overrides = parseOptions(route.request.headers);
+  const workflowRuns: unknown[] = [];
+  for (const letter of letters) {
+    const runId = newWorkflowRunId();
+    const results = await route.apply(await resumption(route, letter, restarted(letter.meta, runId, overrides), runId));
+    workflowRuns.push({ workflowRunId: runId, workflowCreatedAt: (results[0] as ResultOf<'start'>).createdAt });
+  }
+  return json({ workflowRuns, ...(cursor === undefined ? {} : { cursor }) });
 }
 
-export function failureCallbackAgain(): Promise<Response> {
-  throw unserved('qstash-workflow-dlq-callback', 'repeating or cancelling a failure callback is not served yet');
+async function resumption(route: Route, letter: Letter, meta: RunMeta, runId: string): Promise<Command[]> {
+  const [run, history] = await Promise.all([
+    route.ask({ type: 'run-detail', run: letter.run.id }),
+    route.ask({ type: 'history', run: letter.run.id }),
+  ]);
+  if (!run) throw notFound(`workflow run ${letter.meta.workflow?.runId}`);
+  const open = openWork(history);
+  const start: Command = {
+    type: 'start',
+    spec: {
+      alias: runId,
+      task: TASK_WORKFLOW,
+      input: letter.run.input,
+      meta: JSON.stringify(meta),
+      maxAttempts: meta.retries + 1,
+      retry: retryPolicy(meta.retryDelay),
+      limits: limitsOf({ flowControl: meta.flowControl }),
+      labels: meta.labels,
+      // A run begins with a call; when the first delivery is over there is nothing to send for it.
+      ...(open.first
+        ? {}
+        : { call: { key: 'resumed', meta: JSON.stringify({ kind: 'none' } satisfies CallMeta), limits: [] } }),
+    },
+  };
+  const report: Command = {
+    type: 'report',
+    run: runId,
+    outcome: { ops: resumeOps(run, open, runId) },
+    final: false,
+    anyLease: true,
+  };
+  const waiters = await movedWaiters(route, letter, open, runId);
+  return [start, report, ...waiters, { type: 'delete-dead-letter', id: letter.id }];
+}
+
+async function movedWaiters(route: Route, letter: Letter, open: OpenWork, runId: string): Promise<Command[]> {
+  const before = letter.meta.workflow?.runId ?? '';
+  const moved: Command[] = [];
+  for (const wait of open.waits.values()) {
+    if (wait.wait.kind !== 'token') continue;
+    const id = waiterId(eventOf(wait), before, wait.key);
+    const record = await route.ask({ type: 'record', collection: COLLECTION.waiter, id });
+    if (!record) continue;
+    moved.push({
+      type: 'put-record',
+      collection: COLLECTION.waiter,
+      id: waiterId(eventOf(wait), runId, wait.key),
+      data: record.data,
+      expiresAt: wait.untilMs,
+    });
+    moved.push({ type: 'delete-record', collection: COLLECTION.waiter, id });
+  }
+  return moved;
+}
+
+/** Calls the failure function of a run once more. 400 unless its last call failed. */
+export async function failureCallbackAgain(route: Route): Promise<Response> {
+  const letter = await oneLetter(route);
+  const callback = await failureCallback(route, letter.id);
+  if (callback?.run.status !== 'failed') {
+    throw new WireError(400, `the failure callback of ${letter.id} has not failed`);
+  }
+  const meta = parseMeta(callback.run.meta);
+  const result = await route.one({
+    type: 'start',
+    spec: {
+      alias: failureCallbackAlias(letter.id, callback.n + 1),
+      task: TASK_MESSAGE,
+      input: callback.run.input,
+      meta: callback.run.meta ?? undefined,
+      maxAttempts: meta.retries + 1,
+      retry: retryPolicy(meta.retryDelay),
+      limits: limitsOf(meta),
+      labels: meta.labels,
+    },
+  });
+  return json({
+    workflowRunId: letter.meta.workflow?.runId,
+    workflowCreatedAt: letter.run.createdAt,
+    messageId: messageIdOf(result.run),
+  });
+}
+
+export function cancelFailureCallback(): Promise<Response> {
+  throw unserved('qstash-workflow-dlq-callback-cancel', 'cancelling a failure callback is not served yet');
 }
