@@ -9,6 +9,7 @@ import { runActions, runBatch } from './routes/run-state.ts';
 import { cancelRun, cancelRunQuietly, getRun } from './routes/runs.ts';
 import { sendEvent } from './routes/send-event.ts';
 import { sendSignal } from './routes/signals.ts';
+import { syncApp } from './routes/sync-app.ts';
 import { refuseV1, refuseV2, UNSERVED_V1, UNSERVED_V2 } from './routes/unserved.ts';
 
 export { inngestExecutor } from './executor.ts';
@@ -36,6 +37,8 @@ export function inngestRoutes(): Hono<RouteEnv> {
   app.get('/v1/runs/:run', commonHeaders, authorised, getRun);
   app.delete('/v1/runs/:run', commonHeaders, authorised, cancelRun);
   app.post('/v1/signals', commonHeaders, authorised, sendSignal);
+
+  app.post('/v2/apps/:app/syncs', commonHeaders, authorised, syncApp);
 
   for (const [method, path, what] of UNSERVED_V1) app.on(methodsOf(method), path, commonHeaders, refuseV1(what));
   for (const [method, path] of UNSERVED_V2) app.on(methodsOf(method), path, commonHeaders, refuseV2);

@@ -2,7 +2,7 @@ import { parseCron } from '../../core/schedule/cron.ts';
 import type { LimitTemplate, TaskSpec, Trigger } from '../../core/model/task.ts';
 import type { RetryPolicy } from '../../core/schedule/backoff.ts';
 import { compileExpression } from '../../core/events/expression/index.ts';
-import type { EnvironmentContext } from '../../core/ports.ts';
+import type { CellApi, EnvironmentContext } from '../../core/ports.ts';
 import { parseDurationMs } from './duration.ts';
 import { InngestError } from './errors.ts';
 import type { FunctionData } from './function-data.ts';
@@ -35,7 +35,7 @@ const SERVED_FIELDS = new Set([
 ]);
 
 /** Turns a registration into the tasks of its app. Throws InngestError: then nothing has changed. */
-export async function toTasks(request: RegisterRequest, context: EnvironmentContext): Promise<TaskSpec[]> {
+async function toTasks(request: RegisterRequest, context: EnvironmentContext): Promise<TaskSpec[]> {
   const retry = retryPolicy(context);
   const appId = await appIdOf(request.appName);
   const seen = new Set<string>();
@@ -48,8 +48,25 @@ export async function toTasks(request: RegisterRequest, context: EnvironmentCont
   return tasks;
 }
 
-export function appIdOf(app: string): Promise<string> {
+function appIdOf(app: string): Promise<string> {
   return uuidOf(`inngest app ${app}`);
+}
+
+/** Registers an app: its functions as told, and no others. */
+export async function registerApp(
+  cell: CellApi,
+  request: RegisterRequest,
+  context: EnvironmentContext,
+): Promise<{ modified: boolean; app_id: string; sync_id: string }> {
+  const tasks = await toTasks(request, context);
+  const [result] = await cell.apply([{ type: 'register', group: groupOf(request.appName), tasks, replace: true }]);
+  if (result?.type !== 'register') throw new Error('the engine did not answer a registration');
+  const versions = JSON.stringify(Object.entries(result.versions).sort());
+  return {
+    modified: result.modified,
+    app_id: await appIdOf(request.appName),
+    sync_id: await uuidOf(`inngest sync ${request.appName} ${versions}`),
+  };
 }
 
 async function toTask(config: FunctionConfig, app: string, appId: string, retry: RetryPolicy): Promise<TaskSpec> {

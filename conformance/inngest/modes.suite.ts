@@ -80,6 +80,37 @@ for (const flavour of FLAVOURS) {
       expect.equal((await fetch(new URL('/dev', server.url))).status, 404);
     });
 
+    s.case(['I-10', 'I-14'], 'the server asks the app for its functions, and the app answers them', async (context) => {
+      const { inngestEventKey: eventKey, inngestSigningKey: signingKey } = context.environment;
+      const server = await context.startServer({
+        mode: 'production',
+        env: { INNGEST_EVENT_KEY: eventKey, INNGEST_SIGNING_KEY: signingKey, REPOINT_ALLOW_PRIVATE: '1' },
+      });
+      const name = context.unique('go');
+      const calls: Request[] = [];
+      const app = await serveApp(context, flavour, [worker(name)], {
+        url: server.url,
+        keys: { eventKey, signingKey },
+        onCall: (request) => void calls.push(request),
+      });
+      const ask = (id: string, body: unknown, bearer = signingKey): Promise<Response> =>
+        fetch(new URL(`/v2/apps/${id}/syncs`, server.url), {
+          method: 'POST',
+          headers: { authorization: `Bearer ${bearer}` },
+          body: JSON.stringify(body),
+        });
+      const answer = await ask(app.id, { url: app.url });
+      expect.equal(answer.status, 200, await answer.clone().text());
+      expect.equal(((await answer.json()) as { data: { modified: boolean } }).data.modified, true);
+      expect.equal(calls.length, 1);
+      const { ids } = await app.send({ name });
+      expect.equal((await app.ended(ids[0] ?? fail('no id')))[0]?.output, 'worked');
+      expect.equal((await ask('another', { url: app.url })).status, 422);
+      expect.equal((await ask(app.id, { url: 'http://127.0.0.1:9/' })).status, 422);
+      expect.equal((await ask(app.id, { url: 'file:///etc/passwd' })).status, 400);
+      expect.equal((await ask(app.id, { url: app.url }, 'signkey-test-00')).status, 401);
+    });
+
     s.case(
       ['I-14', 'I-18'],
       'an app with another signing key refuses its calls, and the run says so',
