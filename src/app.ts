@@ -1,6 +1,7 @@
 import { Hono } from 'hono';
 import { cellName } from '../core/model/placement.ts';
 import type { RouteEnv, RouteHost } from '../core/ports.ts';
+import { internalRoutes } from './api/internal.ts';
 import { timeRoutes } from './api/time.ts';
 import type { Bindings } from './bindings.ts';
 import { CellClient } from './cell/cell-client.ts';
@@ -37,6 +38,12 @@ export function createApp(env: Bindings): App {
     await cellStub(env, 'default').boot();
     return c.json({ status: 'ok', ...health });
   });
+  const internalToken = context.vars.REPOINT_INTERNAL_TOKEN;
+  if (internalToken)
+    app.route(
+      '/internal',
+      internalRoutes(internalToken, () => cellStub(env, 'default')),
+    );
   if (context.mode === 'dev')
     app.route(
       '/api/test',

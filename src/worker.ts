@@ -5,6 +5,17 @@ export { Cell } from './cell/cell.ts';
 export { Channel } from './channel/channel.ts';
 export { Dispatcher } from './dispatcher/dispatcher.ts';
 
+const UNPROCESSED_MS = 30 * 86_400_000;
+
+/** What could not be processed is not lost: it is kept as a record, to be looked at. */
+async function keep(env: Bindings, queue: string, id: string, body: unknown): Promise<void> {
+  console.error(`message ${id} of ${queue} could not be processed and is kept`);
+  const data = JSON.stringify({ queue, body });
+  await cellStub(env, 'default').apply([
+    { type: 'put-record', collection: '$unprocessed', id, data, expiresAt: Date.now() + UNPROCESSED_MS },
+  ]);
+}
+
 let app: App | null = null;
 let booted = false;
 
@@ -20,21 +31,14 @@ const worker: ExportedHandler<Bindings, IngestMessage> = {
   },
 
   async queue(batch, env) {
-    if (!batch.queue.endsWith('ingest')) {
-      for (const message of batch.messages)
-        console.error(
-          `message ${message.id} of ${batch.queue} could not be processed:`,
-          JSON.stringify(message.body).slice(0, 500),
-        );
-      batch.ackAll();
-      return;
-    }
+    const ingest = batch.queue.endsWith('ingest');
     for (const message of batch.messages) {
       try {
-        await cellStub(env, message.body.cell).apply(message.body.commands);
+        if (ingest) await cellStub(env, message.body.cell).apply(message.body.commands);
+        else await keep(env, batch.queue, message.id, message.body);
         message.ack();
       } catch (error) {
-        console.error('ingest message failed, will be tried again:', error);
+        console.error(`message ${message.id} of ${batch.queue} failed, it will be tried again:`, error);
         message.retry();
       }
     }

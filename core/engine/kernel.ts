@@ -83,6 +83,8 @@ export class Kernel {
   /** Rows due up to here are known to `ready`, to a lane, or are leased. */
   watermark = -1;
   nextDue = NEVER_MS;
+  /** The process is about to end: reports are taken, no call is started. What is ready is found again after the restart. */
+  draining = false;
   #leaseCount = 0;
   #cache = new Map<string, RunHandle>();
   readonly touched = new Map<string, RunHandle>();

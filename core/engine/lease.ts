@@ -8,6 +8,10 @@ import { resolve } from './resolve.ts';
 /** Takes what is due: calls of push tasks are leased and returned, waits that ran out are resolved. */
 export function pump(k: Kernel): LeasedCall[] {
   const calls: LeasedCall[] = [];
+  if (k.draining) {
+    k.flush();
+    return calls;
+  }
   do {
     k.flush();
     while (k.leases.size < MAX_IN_FLIGHT) {
@@ -100,7 +104,7 @@ export function leasePull(
   request: { pool: string; max: number; holdMs: number; holder: string },
 ): LeasedCall[] {
   const calls: LeasedCall[] = [];
-  while (calls.length < request.max) {
+  while (calls.length < request.max && !k.draining) {
     let best: { lane: string; run: string; key: string; due: number } | null = null;
     for (const lane of [...k.lanes.lanesOfPool(request.pool)]) {
       if (k.lanes.isBlocked(lane)) continue;

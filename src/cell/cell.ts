@@ -98,6 +98,17 @@ export class Cell extends DurableObject<Bindings> implements CellApi {
   /** Starts the object after a restart: what was under way goes on. */
   async boot(): Promise<void> {}
 
+  /** Before the process ends: no new calls, held requests are answered, what is under way may report until timeoutMs are over. */
+  async drain(timeoutMs: number): Promise<{ idle: boolean }> {
+    this.#engine.kernel.draining = true;
+    this.#held.release();
+    this.#watchers.release();
+    const deadline = Date.now() + timeoutMs;
+    const busy = (): boolean => this.#engine.kernel.leases.size > 0 || this.#committer.busy;
+    while (busy() && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+    return { idle: !busy() };
+  }
+
   /** Never throws, always arms the next: an alarm that is lost is a run that never ends. */
   override async alarm(): Promise<void> {
     try {

@@ -48,4 +48,9 @@ export class HeldLeases {
       }
     }
   }
+
+  /** Answers everyone with nothing. */
+  release(): void {
+    for (const list of [...this.#waiting.values()]) for (const entry of [...list]) entry.done([]);
+  }
 }

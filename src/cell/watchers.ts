@@ -1,6 +1,6 @@
 /** Reads that are held open until a run's history grows. */
 export class Watchers {
-  #byRun = new Map<string, Set<(seq: number) => void>>();
+  #byRun = new Map<string, Set<(seq: number | null) => void>>();
 
   /** Resolves with the sequence that passed `afterSeq`, or null after waitMs. */
   wait(run: string, afterSeq: number, waitMs: number): Promise<number | null> {
@@ -14,8 +14,8 @@ export class Watchers {
         if (listeners.size === 0 && this.#byRun.get(run) === listeners) this.#byRun.delete(run);
         resolve(seq);
       };
-      const listener = (seq: number): void => {
-        if (seq > afterSeq) done(seq);
+      const listener = (seq: number | null): void => {
+        if (seq === null || seq > afterSeq) done(seq);
       };
       const timer = setTimeout(() => done(null), waitMs);
       listeners.add(listener);
@@ -24,5 +24,10 @@ export class Watchers {
 
   changed(run: string, seq: number): void {
     for (const listener of [...(this.#byRun.get(run) ?? [])]) listener(seq);
+  }
+
+  /** Answers everyone that nothing has changed. */
+  release(): void {
+    for (const listeners of [...this.#byRun.values()]) for (const listener of [...listeners]) listener(null);
   }
 }
