@@ -42,7 +42,7 @@ test('in dev mode every well-formed token means the default environment', () => 
 });
 
 test('in production only the configured tokens count, and only with signing keys', () => {
-  const vars = { QSTASH_TOKEN: TOKEN, QSTASH_READONLY_TOKEN: 'read', ...KEYS };
+  const vars = { QSTASH_TOKEN: TOKEN, REPOINT_QSTASH_READONLY_TOKEN: 'read', ...KEYS };
   expect(status(request(`Bearer ${TOKEN}`), context('production', vars))).toBe(200);
   expect(status(request(`Bearer ${btoa('{"UserID":"v"}')}`), context('production', vars))).toBe(401);
   expect(status(request(`Bearer ${TOKEN}`), context('production'))).toBe(401);

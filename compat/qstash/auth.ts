@@ -37,8 +37,8 @@ export function userOf(token: string): string | null {
 export function authenticate(request: Request, url: string, context: EnvironmentContext): string {
   const token = bearer(request) ?? queryToken(url);
   if (!token) throw new WireError(401, 'unauthorized: send "Authorization: Bearer <QSTASH_TOKEN>"');
-  const { QSTASH_TOKEN, QSTASH_READONLY_TOKEN } = context.vars;
-  if (QSTASH_READONLY_TOKEN && same(token, QSTASH_READONLY_TOKEN)) {
+  const { QSTASH_TOKEN, REPOINT_QSTASH_READONLY_TOKEN } = context.vars;
+  if (REPOINT_QSTASH_READONLY_TOKEN && same(token, REPOINT_QSTASH_READONLY_TOKEN)) {
     if (request.method !== 'GET') throw new WireError(403, 'forbidden: this token is read-only');
     return 'default';
   }
