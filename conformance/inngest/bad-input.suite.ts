@@ -370,4 +370,21 @@ suite({ vendor: 'inngest', name: 'bad input', sdk: 'plain HTTP' }, (s) => {
       if (run.status === 'Failed') expect.equal(typeof (run.output as { message: unknown }).message, 'string');
     }
   });
+
+  s.case(['I-18', 'I-64'], 'an app that hangs holds nobody up, and its run can be cancelled', async (context) => {
+    const name = context.unique('go');
+    const app = await startApp(context, flavour, [
+      { id: 'hangs', triggers: [{ event: `${name}/hang` }], body: () => new Promise(() => {}) },
+      { id: 'works', triggers: [{ event: name }], body: ({ step }) => step.run('a', () => 'fine') },
+    ]);
+    const hanging = await app.send({ name: `${name}/hang` });
+    await context.until(() => app.calls === 1);
+    const working = await app.send({ name });
+    expect.equal((await app.ended(working.ids[0] ?? fail('no id')))[0]?.output, 'fine');
+    const [run] = await app.runsOf(hanging.ids[0] ?? fail('no id'));
+    expect.equal(run?.status, 'Running');
+    const cancelled = await send(context, 'DELETE', `/v1/runs/${run?.run_id}`);
+    expect.equal(cancelled.status, 200);
+    expect.equal((await app.ended(hanging.ids[0] ?? ''))[0]?.status, 'Cancelled');
+  });
 });

@@ -80,6 +80,28 @@ for (const flavour of FLAVOURS) {
       expect.equal((await fetch(new URL('/dev', server.url))).status, 404);
     });
 
+    s.case(['I-77', 'I-24'], 'fast mode: a constant time between retries', async (context) => {
+      const server = await context.startServer({ env: { REPOINT_RETRY_INTERVAL: '1' } });
+      const name = context.unique('go');
+      const at: number[] = [];
+      const flaky: Definition = {
+        id: 'flaky',
+        triggers: [{ event: name }],
+        body: async ({ step, attempt }) =>
+          await step.run('a', async () => {
+            at.push(await server.clock.now());
+            return attempt < 3 ? fail('again') : 'done';
+          }),
+      };
+      const app = await startApp(context, flavour, [flaky], { url: server.url });
+      const { ids } = await app.send({ name });
+      await server.clock.idle();
+      await server.clock.advance(5_000);
+      expect.equal((await app.ended(ids[0] ?? fail('no id')))[0]?.output, 'done');
+      const waits = at.slice(1).map((time, i) => time - (at[i] ?? 0));
+      expect(waits.length === 3 && waits.every((wait) => wait >= 1_000 && wait < 2_000), waits.join(', '));
+    });
+
     s.case(['I-10', 'I-14'], 'the server asks the app for its functions, and the app answers them', async (context) => {
       const { inngestEventKey: eventKey, inngestSigningKey: signingKey } = context.environment;
       const server = await context.startServer({
