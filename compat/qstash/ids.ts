@@ -27,6 +27,11 @@ export function newMessageId(): string {
   return MESSAGE + newId();
 }
 
+/** Only these name runs of this wire: another vendor's run is never reached by its id. */
+export function isWorkflowRunId(text: string): boolean {
+  return text.startsWith(WORKFLOW_RUN);
+}
+
 export function newWorkflowRunId(): string {
   return WORKFLOW_RUN + newId();
 }

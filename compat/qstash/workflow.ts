@@ -3,9 +3,9 @@ import type { Command, ResultOf } from '../../core/model/command.ts';
 import { DEFAULT_RETRIES, TASK_WORKFLOW } from './constants.ts';
 import { parseDestination } from './destination.ts';
 import { base64, payloadOf } from './encoding.ts';
-import { WireError } from './errors.ts';
+import { badHeader, WireError } from './errors.ts';
 import { mergeHeaders } from './headers.ts';
-import { deliveryKey, messageIdOf, newMessageId } from './ids.ts';
+import { deliveryKey, isWorkflowRunId, messageIdOf, newMessageId } from './ids.ts';
 import { flowLimit, limitsOf, retryPolicy } from './limits.ts';
 import type { CallMeta, RunMeta, WaitMeta } from './meta.ts';
 import { parseOptions, type PublishOptions, type WorkflowOptions } from './options.ts';
@@ -17,12 +17,17 @@ import { rawStep } from './workflow-delivery.ts';
 /** A message with `Upstash-Workflow-*` headers: the start of a run, one of its steps, or a call that it makes. */
 export async function planWorkflowItem(route: Route, item: PublishItem): Promise<ItemPlan> {
   const workflow = item.options.workflow as WorkflowOptions;
+  requireWorkflowRunId(workflow.runId);
   const url = urlOf(item.destination);
   if (workflow.init) {
     if (workflow.invoke) return planInvoke(route, item, url);
     return workflow.triggeredBySdk ? planConfigured(item) : planTrigger(route, item, url);
   }
   return workflow.callType === 'toCallback' ? planCall(route, item, url) : planStep(route, item);
+}
+
+export function requireWorkflowRunId(runId: string): void {
+  if (!isWorkflowRunId(runId)) throw badHeader('Upstash-Workflow-RunId', runId, 'does not begin with wfr_');
 }
 
 function urlOf(destination: string): string {
@@ -160,6 +165,7 @@ async function planInvoke(route: Route, item: PublishItem, url: string): Promise
   const { options } = item;
   const child = options.workflow as WorkflowOptions;
   const request = parse(InvokeSchema, parseJson(item.body));
+  requireWorkflowRunId(request.workflowRunId);
   const messageId = newMessageId();
   const invoker = {
     workflowRunId: request.workflowRunId,

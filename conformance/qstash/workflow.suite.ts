@@ -489,6 +489,13 @@ suite({ vendor: 'qstash', name: 'workflow', sdk: '@upstash/workflow 1.3.3' }, (s
         body: JSON.stringify([{ destination: workflow.url, headers: step, body: '{}' }]),
       });
       expect.equal(late.status, 400);
+      const stray = await call(context, 'POST', '/v2/batch', {
+        body: JSON.stringify([
+          { destination: workflow.url, headers: { ...step, 'upstash-workflow-runid': 'mine' }, body: '{}' },
+        ]),
+      });
+      expect.equal(stray.status, 412);
+      expect.equal((await call(context, 'DELETE', '/v2/workflows/runs/mine')).status, 404);
       await expect.rejects(workflow.client.cancel({ filter: { labeel: 'x' } as never }), { status: 400 });
       expect.deepEqual(await workflow.client.cancel({ filter: { workflowUrl: workflow.url } }), { cancelled: 2 });
       for (const id of [a, b, c]) expect.equal((await workflow.run(id)).workflowState, 'RUN_CANCELED');

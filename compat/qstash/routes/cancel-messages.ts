@@ -17,7 +17,7 @@ export async function cancelMessages(route: Route): Promise<Response> {
   const body = parse(IdsSchema, (await readJson(route.request)) ?? {});
   const ids = body.messageIds ?? filter.values('messageIds');
   let runs: string[];
-  if (ids.length > 0) runs = ids.map(runOfMessage).filter((run) => run !== null);
+  if (ids.length > 0) runs = await messageRuns(route, ids);
   else {
     runs = [];
     for await (const { run } of scanRuns(route, filter, { task: TASK_MESSAGE, status: 'running' })) {
@@ -26,6 +26,18 @@ export async function cancelMessages(route: Route): Promise<Response> {
     }
   }
   return json({ cancelled: await cancelRuns(route, runs) });
+}
+
+/** The runs behind message ids; those of workflows and of other vendors are none. */
+export async function messageRuns(route: Route, messageIds: string[]): Promise<string[]> {
+  const runs = await Promise.all(
+    messageIds.map(async (messageId) => {
+      const run = runOfMessage(messageId);
+      const record = run === null ? null : await route.ask({ type: 'run', run });
+      return record?.task === TASK_MESSAGE ? [record.id] : [];
+    }),
+  );
+  return runs.flat();
 }
 
 export async function cancelRuns(route: Route, runs: string[]): Promise<number> {

@@ -1,6 +1,6 @@
 import type { Command, ResultOf } from '../../../core/model/command.ts';
 import { readBody } from '../body.ts';
-import { COLLECTION, eventToken, LOOKBACK_MS, MAX_MESSAGE_BYTES } from '../constants.ts';
+import { COLLECTION, eventToken, LOOKBACK_MS, MAX_MESSAGE_BYTES, TASK_WORKFLOW } from '../constants.ts';
 import { payloadOf } from '../encoding.ts';
 import { json, notFound } from '../errors.ts';
 import type { Route } from '../route.ts';
@@ -28,7 +28,7 @@ export async function notifyRun(route: Route): Promise<Response> {
   const runId = route.param('run');
   const data = payloadOf(await readBody(route.request, MAX_MESSAGE_BYTES));
   const run = await route.ask({ type: 'run', run: runId });
-  if (!run || run.status !== 'running') throw notFound(`workflow run ${runId}`);
+  if (!run || run.status !== 'running' || run.task !== TASK_WORKFLOW) throw notFound(`workflow run ${runId}`);
   const waiters = (await waitersOf(route, eventId)).filter((waiter) => waiter.workflowRunId === runId);
   const token = eventToken(runId, eventId);
   const [first] = await route.apply([

@@ -2,14 +2,14 @@ import type { Command, ResultOf } from '../../../core/model/command.ts';
 import { readJson } from '../body.ts';
 import { COLLECTION, eventToken, MAX_DELAY_MS, MAX_NAME_LENGTH } from '../constants.ts';
 import { json, WireError } from '../errors.ts';
-import { headerMap, mergeHeaders } from '../headers.ts';
+import { headerMap, isHeaderValue, mergeHeaders } from '../headers.ts';
 import { newMessageId } from '../ids.ts';
 import type { WaitMeta } from '../meta.ts';
 import { duration, parseOptions } from '../options.ts';
 import type { Route } from '../route.ts';
 import { parse, WaitSchema } from '../schema.ts';
 import { waiterId, type WaiterView } from '../waiters.ts';
-import { deliveryCall, requireRunning } from '../workflow.ts';
+import { deliveryCall, requireRunning, requireWorkflowRunId } from '../workflow.ts';
 
 const DEFAULT_TIMEOUT = '7d';
 
@@ -18,6 +18,7 @@ export async function waitForEvent(route: Route): Promise<Response> {
   const eventId = eventIdOf(route);
   const options = parseOptions(route.request.headers);
   if (!options.workflow) throw new WireError(400, 'invalid header Upstash-Workflow-RunId: it is missing');
+  requireWorkflowRunId(options.workflow.runId);
   const request = parse(WaitSchema, await readJson(route.request));
   const untilMs = (await route.now()) + duration('timeout', String(request.timeout ?? DEFAULT_TIMEOUT), MAX_DELAY_MS);
   const messageId = newMessageId();
@@ -64,7 +65,8 @@ export async function waitForEvent(route: Route): Promise<Response> {
 
 export function eventIdOf(route: Route): string {
   const eventId = route.param('event');
-  if (eventId === '' || eventId.length > MAX_NAME_LENGTH)
-    throw new WireError(400, `invalid event id: it must have 1 to ${MAX_NAME_LENGTH} characters`);
+  if (eventId.length === 0 || eventId.length > MAX_NAME_LENGTH || !isHeaderValue(eventId)) {
+    throw new WireError(400, `invalid event id: it must have 1 to ${MAX_NAME_LENGTH} printable characters`);
+  }
   return eventId;
 }

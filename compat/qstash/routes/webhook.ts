@@ -1,5 +1,5 @@
 import { readBody } from '../body.ts';
-import { eventToken, LOOKBACK_MS, MAX_MESSAGE_BYTES } from '../constants.ts';
+import { eventToken, LOOKBACK_MS, MAX_MESSAGE_BYTES, TASK_WORKFLOW } from '../constants.ts';
 import { base64 } from '../encoding.ts';
 import { json, notFound } from '../errors.ts';
 import { headerMap } from '../headers.ts';
@@ -15,7 +15,7 @@ export async function webhook(route: Route): Promise<Response> {
   const runId = route.param('run');
   const body = await readBody(route.request, MAX_MESSAGE_BYTES);
   const run = await route.ask({ type: 'run', run: runId });
-  if (!run || run.status !== 'running') throw notFound(`workflow run ${runId}`);
+  if (!run || run.status !== 'running' || run.task !== TASK_WORKFLOW) throw notFound(`workflow run ${runId}`);
   const url = new URL(route.url);
   const data = JSON.stringify({
     method: route.request.method,

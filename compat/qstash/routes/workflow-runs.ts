@@ -4,7 +4,7 @@ import { bytesOf, payloadOf, base64 } from '../encoding.ts';
 import { json, notFound, WireError } from '../errors.ts';
 import { parseFilter } from '../filters.ts';
 import type { CallMeta } from '../meta.ts';
-import { deliveredMessage } from '../ids.ts';
+import { deliveredMessage, isWorkflowRunId } from '../ids.ts';
 import type { Route } from '../route.ts';
 import { scanRuns } from '../scan.ts';
 import { IdsSchema, parse } from '../schema.ts';
@@ -32,6 +32,7 @@ export async function getSteps(route: Route): Promise<Response> {
 /** The end of a run: its result in the body, or `cancel=true`. The SDK stops silently on 400. */
 export async function endRun(route: Route): Promise<Response> {
   const runId = route.param('run');
+  if (!isWorkflowRunId(runId)) throw notFound(`workflow run ${runId}`);
   if (route.query().get('cancel') === 'true') {
     const { result } = await route.one({ type: 'cancel', run: runId });
     if (result !== 'cancelled' && result !== 'cancelling') throw notFound(`workflow run ${runId}`);
@@ -56,9 +57,9 @@ export async function endRun(route: Route): Promise<Response> {
 export async function cancelWorkflows(route: Route): Promise<Response> {
   const filter = parseFilter(route.query(), { strict: true, maxCount: MAX_COUNT });
   const body = parse(IdsSchema, (await readJson(route.request)) ?? {});
-  let runs = body.workflowRunIds ?? filter.values('workflowRunIds');
-  if (runs.length === 0) {
-    runs = [];
+  const ids = body.workflowRunIds ?? filter.values('workflowRunIds');
+  const runs = ids.filter(isWorkflowRunId);
+  if (ids.length === 0) {
     for await (const { run } of scanRuns(route, filter, { task: TASK_WORKFLOW, status: 'running' })) {
       runs.push(run.id);
       if (filter.count !== undefined && runs.length >= filter.count) break;
