@@ -159,16 +159,18 @@ function printRound(round: number, afterMs: number, downMs: number, loads: Load[
 }
 
 function printCounts(loads: Load[], ledger: Ledger, moved: number): void {
-  console.log('\nvendor    acknowledged  finished  lost');
+  console.log('\nvendor    acknowledged  finished  lost  again');
   for (const load of loads) {
     const { acknowledged, finished } = ledger.count(load.name);
-    console.log(
-      `${load.name.padEnd(10)}${String(acknowledged).padStart(12)}${String(finished).padStart(10)}${String(acknowledged - finished).padStart(6)}`,
-    );
+    const figures = [
+      String(acknowledged).padStart(12),
+      String(finished).padStart(10),
+      String(acknowledged - finished).padStart(6),
+    ];
+    console.log(`${load.name.padEnd(10)}${figures.join('')}${String(ledger.repeats[load.name]).padStart(7)}`);
   }
-  console.log(
-    `requests without an answer: ${ledger.unanswered}, refused: ${ledger.refused}; done again where the kill explains it: ${ledger.repeats - ledger.violations.length} (at most ${ledger.oldestRepeatMs} ms old at the kill)`,
-  );
+  console.log(`requests without an answer: ${ledger.unanswered}, refused: ${ledger.refused}`);
+  console.log(`done again because a kill took the report: at most ${ledger.oldestRepeatMs} ms old at the kill`);
   if (moved > 0) console.log(`the clock was moved by ${moved / 1000} s to let leases run out`);
 }
 

@@ -15,7 +15,7 @@ export class Ledger {
   readonly acknowledged = new Map<string, Item>();
   readonly violations: string[] = [];
   /** Work done again that a kill explains: at-least-once, as promised. */
-  repeats = 0;
+  repeats: Record<LoadName, number> = { inngest: 0, qstash: 0, trigger: 0 };
   /** How old, at the kill, the oldest work was that was done again. */
   oldestRepeatMs = 0;
   /** Requests that got no answer: they may or may not have happened. */
@@ -40,7 +40,8 @@ export class Ledger {
       if (item) this.#open[item.load]--;
       return;
     }
-    this.repeats++;
+    const load = key.slice(0, key.indexOf('-')) as LoadName;
+    this.repeats[load]++;
     // Finished well before a kill and done once more after it: no lost report explains that.
     const explained = this.#killedAt.some((at) => before < at && before > at - REPORTED_AFTER_MS);
     const nextKill = this.#killedAt.find((at) => at > before);
