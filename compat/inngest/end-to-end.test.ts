@@ -34,6 +34,7 @@ class LocalServer {
   bodies: string[] = [];
   alarmAt: number | null = null;
   app: Handler = () => Promise.resolve(new Response('no app', { status: 404 }));
+  readonly sql = new NodeSql();
   readonly engine: Engine;
   readonly context: EnvironmentContext;
   readonly routes: Hono<RouteEnv>;
@@ -42,7 +43,7 @@ class LocalServer {
   constructor(vars: Record<string, string> = {}, mode: 'dev' | 'production' = 'dev') {
     this.context = { mode, serverUrl: 'http://server.test', wallClockMs: () => Date.now(), vars };
     this.engine = new Engine({
-      sql: new NodeSql(),
+      sql: this.sql,
       clock: { now: () => this.now },
       random: { next: () => 0.5 },
       translators: { [EXECUTOR]: inngestTranslator },
@@ -445,7 +446,11 @@ describe.each(SDKS)('%s', (name, make) => {
         },
       },
     ]);
+    const before = server.sql.rowsWritten();
     const { ids } = await client.send({ name: 'test/go' });
+    await server.idle();
+    // The event, the run and what waits for it, and a row for each step: less than two rows a step with the rest.
+    expect(server.sql.rowsWritten() - before).toBeLessThanOrEqual(10 + 6);
     await server.advance(1_000);
     const [run] = await server.runsOf(ids[0] as string);
     const history = server.engine.query({ type: 'history', run: run?.run_id ?? '' });
