@@ -1,11 +1,11 @@
-import type { RunDetail, RunRecord } from '../../core/model/query.ts';
+import type { RunRecord } from '../../core/model/query.ts';
 import { endedStatusOf, type EngineRunStatus } from './engine-status.ts';
 import { publicRunId } from './ids.ts';
 import { plainObject, plainValue } from './packets.ts';
 import { readOutcomeMeta, readRunMeta, type RunMeta } from './run-meta.ts';
 import { slugOf } from './names.ts';
 import { serializedErrorOf } from './task-errors.ts';
-import { mainCallOf, runErrorOf } from './waitpoints.ts';
+import { runErrorOf } from './waitpoints.ts';
 
 /** The vocabulary of `/api/*` (@trigger.dev/core: v3/schemas/api.ts RunStatus). The engine routes' own is in engine-status.ts. */
 export type ApiRunStatus =
@@ -40,15 +40,9 @@ const FROM_ENGINE: Record<EngineRunStatus, ApiRunStatus> = {
 export function engineStatusOf(record: RunRecord, nowMs: number): EngineRunStatus {
   if (record.status !== 'running') return endedStatusOf(record);
   if (record.cancelling) return 'CANCELED';
-  if (record.startedAt !== null && !isBackInQueue(record)) return 'EXECUTING';
+  if (record.startedAt !== null) return 'EXECUTING';
   const { delayUntilMs } = readRunMeta(record.meta);
   return delayUntilMs !== undefined && delayUntilMs > nowMs ? 'DELAYED' : 'PENDING';
-}
-
-/** Handed out and given back before it began; told only by a record with its calls. */
-function isBackInQueue(record: RunRecord | RunDetail): boolean {
-  const main = 'pending' in record ? mainCallOf(record) : undefined;
-  return main !== undefined && !main.leased && main.attempt === 0;
 }
 
 export function apiStatusOf(record: RunRecord, nowMs: number): ApiRunStatus {
