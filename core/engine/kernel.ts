@@ -242,8 +242,9 @@ export class Kernel {
     const ended = state.status !== 'running';
     if (ended && handle.entries.some((entry) => entry.body.kind === 'end')) this.runs.endRun(state);
     handle.entries = [];
-    for (const [key, { row }] of rows) {
+    for (const [key, { row, pending }] of rows) {
       if (state.pending.has(key)) continue;
+      this.#letGo(handle, pending);
       this.runs.deletePending(run, key);
       rows.delete(key);
       if (row.bucket !== '') this.lanes.removed(row.bucket);
@@ -256,8 +257,10 @@ export class Kernel {
       const pool = handle.state.head.pool;
       // A pull call that is due waits in its pool's lane; a push call goes there only when its limits are full (see pump).
       const bucket = isDueCall && pool !== null ? this.laneOf(handle, key) : '';
-      const row = pendingRowOf(run, pending, bucket, match, pending.lease !== null || this.#holdsRunLimit(handle, key));
-      if (bucket !== '') row.due -= pending.call?.priorityMs ?? 0;
+      const row = pendingRowOf(run, pending, bucket, match, pending.lease !== null || this.holdsRunLimit(handle, key));
+      if (bucket !== '') row.due = this.holdsRunLimit(handle, key) ? 0 : row.due - (pending.call?.priorityMs ?? 0);
+      // A lease that is to end now or earlier still has to be found by the next look at the clock.
+      if (pending.lease !== null) row.due = Math.max(row.due, this.now + 1);
       if (saved) this.runs.updatePending(saved.row, row);
       else this.runs.insertPending(row);
       if (saved && saved.row.bucket !== '' && saved.row.bucket !== bucket) this.lanes.removed(saved.row.bucket);
@@ -265,12 +268,22 @@ export class Kernel {
       if (bucket !== '') {
         this.lanes.added(bucket, { run, key, due: row.due });
         this.readyPools.add(pool as string);
-      } else if (pending.dueAt > this.now) {
-        this.nextDue = Math.min(this.nextDue, pending.dueAt);
+      } else if (row.due > this.now) {
+        this.nextDue = Math.min(this.nextDue, row.due);
       } else {
         this.pushReady({ run, key });
       }
     }
+  }
+
+  /** A call that was resolved while it was leased, by somebody else's report: its lease is over, and what it held is free. */
+  #letGo(handle: RunHandle, pending: Pending): void {
+    if (pending.kind !== 'call') return;
+    const run = handle.state.head.id;
+    const push = this.leases.of(run, pending.key);
+    if (push) this.dropPush(push);
+    const limits = pending.call?.limits?.map((limit) => limit.key) ?? handle.state.head.limits;
+    for (const limit of limits) this.releaseLimit(limit, `${run} ${pending.key}`, false);
   }
 
   #matchFor(handle: RunHandle, pending: Pending): string | null {
@@ -282,7 +295,7 @@ export class Kernel {
     return match || null;
   }
 
-  #holdsRunLimit(handle: RunHandle, key: string): boolean {
+  holdsRunLimit(handle: RunHandle, key: string): boolean {
     const run = handle.state.head.id;
     return this.limitsOfCall(handle, key).some(
       (limit) => this.limits.get(limit)?.hold === 'run' && this.limits.holds(limit, run),
@@ -290,14 +303,15 @@ export class Kernel {
   }
 
   pushReady(item: ReadyItem): void {
-    if (this.ready.size < READY_IN_MEMORY) this.ready.push(item);
+    // Once something older had no room, what comes after it waits on disk too: nothing overtakes.
+    if (!this.spilled && this.ready.size < READY_IN_MEMORY) this.ready.push(item);
     else this.spilled = true;
   }
 
   /** Moves a ready call into its lane's backlog; `front`: before all others. */
   toBacklog(handle: RunHandle, key: string, lane: string, front = false): void {
     const saved = handle.rows.get(key);
-    if (!saved || saved.row.bucket === lane) return;
+    if (!saved || (saved.row.bucket === lane && !(front && saved.row.due > 0))) return;
     const row = { ...saved.row, bucket: lane, due: front ? 0 : saved.row.due - (saved.pending.call?.priorityMs ?? 0) };
     this.runs.updatePending(saved.row, row);
     handle.rows.set(key, { row, pending: saved.pending });
@@ -384,6 +398,7 @@ export class Kernel {
     if (!saved) return;
     const run = handle.state.head.id;
     if (saved.row.bucket === '') this.pushReady({ run, key });
+    else if (saved.row.due > 0 && this.holdsRunLimit(handle, key)) this.toBacklog(handle, key, saved.row.bucket, true);
     else this.lanes.added(saved.row.bucket, { run, key, due: saved.row.due });
   }
 

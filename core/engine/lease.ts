@@ -38,16 +38,15 @@ function takeReady(k: Kernel, run: string, key: string): LeasedCall | null {
   if (pending.lease !== null || k.leases.of(run, key)) return null;
   const lane = k.laneOf(handle, key);
   if (lane === '') return takePush(k, handle, key);
-  const bucket = handle.rows.get(key)?.row.bucket;
+  // A run that holds its place goes on before those that wait for one. Else nobody overtakes: behind a backlog a call waits its turn even when there is room.
+  const holds = k.holdsRunLimit(handle, key);
   if (handle.state.head.pool !== null) {
-    k.toBacklog(handle, key, lane);
+    k.toBacklog(handle, key, lane, holds);
     k.readyPools.add(handle.state.head.pool);
     return null;
   }
-  if (bucket === lane) return null;
+  if (handle.rows.get(key)?.row.bucket === lane) return null;
   const limits = limitsOf(lane);
-  // A run that holds its place goes on before those that wait for one. Else nobody overtakes: behind a backlog a call waits its turn even when there is room.
-  const holds = limits.some((limit) => k.limits.get(limit)?.hold === 'run' && k.limits.holds(limit, run));
   if ((k.lanes.hasBacklog(lane) && !holds) || k.limits.blockedBy(limits, run) !== null) {
     k.toBacklog(handle, key, lane, holds);
     return null;
@@ -58,7 +57,7 @@ function takeReady(k: Kernel, run: string, key: string): LeasedCall | null {
 function drainLane(k: Kernel, lane: string, calls: LeasedCall[]): void {
   const limits = limitsOf(lane);
   while (k.leases.size < MAX_IN_FLIGHT) {
-    const head = k.lanes.head(lane, (item) => isFree(k, item.run, item.key));
+    const head = k.lanes.head(lane, (item) => isFree(k, lane, item.run, item.key));
     if (!head) return;
     const blocked = k.limits.blockedBy(limits, head.run);
     if (blocked !== null) return k.lanes.block(lane, blocked);
@@ -67,14 +66,15 @@ function drainLane(k: Kernel, lane: string, calls: LeasedCall[]): void {
   }
 }
 
-function isFree(k: Kernel, run: string, key: string): boolean {
+/** A row of a lane was due when it came there: a clock that was set back since does not take it out again. */
+function isFree(k: Kernel, lane: string, run: string, key: string): boolean {
   const handle = k.find(run);
   const pending = handle?.state.pending.get(key);
   return (
     handle?.state.status === 'running' &&
     pending?.kind === 'call' &&
     pending.lease === null &&
-    pending.dueAt <= k.now &&
+    handle.rows.get(key)?.row.bucket === lane &&
     !k.leases.of(run, key)
   );
 }
@@ -108,7 +108,7 @@ export function leasePull(
     let best: { lane: string; run: string; key: string; due: number } | null = null;
     for (const lane of [...k.lanes.lanesOfPool(request.pool)]) {
       if (k.lanes.isBlocked(lane)) continue;
-      const head = k.lanes.head(lane, (item) => isFree(k, item.run, item.key));
+      const head = k.lanes.head(lane, (item) => isFree(k, lane, item.run, item.key));
       if (!head) continue;
       const blocked = k.limits.blockedBy(limitsOf(lane), head.run);
       if (blocked !== null) k.lanes.block(lane, blocked);

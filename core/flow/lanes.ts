@@ -93,6 +93,8 @@ export class Lanes {
     if (lane.cursor && compare(item, lane.cursor) <= 0) {
       lane.buffer = [];
       lane.cursor = null;
+      // Another head may have room where the one before had none: its run may hold its place already.
+      lane.blockedBy = null;
     }
     lane.exhausted = false;
     if (lane.blockedBy === null && poolOf(name) === null) this.#open.add(name);

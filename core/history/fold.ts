@@ -50,7 +50,9 @@ export function applyEntry(state: RunState, entry: HistoryEntry): void {
       if (body.ends !== undefined) state.pending.delete(body.ends);
       if (body.renews !== undefined) renew(state, body.renews);
       const then = body.then ?? waited?.then;
-      if (then) putCall(state, then, then.dueAt ?? atMs, seq);
+      // The follower may bear this step's own key, but a step that was finished before is not called again.
+      if (then && (then.key === body.key || !state.stepKeys.has(then.key)))
+        putCall(state, then, then.dueAt ?? atMs, seq);
       const again = body.again ?? waited?.again ?? 'none';
       if (again === 'each' || (again === 'last' && !hasLastGroup(state))) askMain(state, atMs, seq);
       return;
@@ -149,7 +151,8 @@ function askMain(state: RunState, atMs: number, seq: number): void {
   state.againSeq = seq;
   const main = state.pending.get(MAIN);
   if (!main) putCall(state, { key: MAIN }, atMs, seq);
-  else if (main.attempt > 0 || main.dueAt > atMs)
+  // While a worker holds it, its attempt and its time are the holder's: it is asked for again when the holder is done.
+  else if (main.lease === null && (main.attempt > 0 || main.dueAt > atMs))
     state.pending.set(MAIN, { ...main, attempt: 0, dueAt: Math.min(main.dueAt, atMs) });
 }
 

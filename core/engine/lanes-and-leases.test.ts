@@ -1,0 +1,101 @@
+import { describe, expect, it } from 'vitest';
+import type { LeasedCall } from '../model/call.ts';
+import { TestEngine } from '../testing/harness.ts';
+import { NodeSql } from '../testing/node-sql.ts';
+
+// Cases that the simulation (sim/) found first, each as small as it gets.
+
+function open(): TestEngine {
+  return new TestEngine({ sql: new NodeSql() });
+}
+
+function leasePull(t: TestEngine, holdMs = 10_000): LeasedCall | undefined {
+  return t.engine.lease({ pool: 'p', max: 1, holdMs, holder: 'w' })[0];
+}
+
+describe('a call that another report resolves while it is leased', () => {
+  it('gives back its lease and its limits', () => {
+    const t = open();
+    t.register({ id: 'work', limits: [{ key: 'one', max: 1, hold: 'call' }] });
+    t.start('work');
+    t.report(t.one(), { op: 'plan', calls: [{ key: 'a', again: 'each' }] });
+    const old = t.one();
+    t.restart();
+    expect(t.one().key).toBe('a');
+    t.report(old, { op: 'step', key: 'a', data: '1' });
+    expect(t.one()).toMatchObject({ key: '', steps: [{ key: 'a' }] });
+    expect(t.engine.query({ type: 'stats' }).inFlight).toBe(1);
+    expect(t.engine.query({ type: 'limits' })[0]?.held).toBe(1);
+  });
+});
+
+describe('a pull lease', () => {
+  it('that is to end at once is given back', () => {
+    const t = open();
+    t.register({ id: 'work', mode: 'pull', pool: 'p' });
+    t.start('work');
+    const first = leasePull(t, 0);
+    t.advance(1);
+    expect(leasePull(t)).toMatchObject({ run: first?.run, attempt: 0 });
+  });
+
+  it('is not shortened by a wait that ends while it is held', () => {
+    const t = open();
+    t.register({ id: 'work', mode: 'pull', pool: 'p' });
+    t.start('work');
+    const held = leasePull(t) as LeasedCall;
+    t.progress(held, { op: 'sleep', key: 's', untilMs: t.nowMs + 10 });
+    t.advance(20);
+    expect(leasePull(t)).toBeUndefined();
+    expect(t.report(held).result).toBe('live');
+    expect(leasePull(t)?.steps).toMatchObject([{ key: 's' }]);
+  });
+});
+
+describe('a run that holds its place in a full lane', () => {
+  const limits = [{ key: 'queue', max: 1, hold: 'run' as const }];
+
+  it('goes on though those behind it are blocked', () => {
+    const t = open();
+    t.register({ id: 'work', limits });
+    const runs = ['1', '2', '3'].map((input) => t.start('work', { input }));
+    t.report(t.one(), { op: 'complete', output: null });
+    const second = t.one();
+    expect(second.run).toBe(runs[1]);
+    t.report(second, { op: 'step', key: 'a', data: null, again: 'each' });
+    expect(t.one()).toMatchObject({ run: runs[1], steps: [{ key: 'a' }] });
+  });
+
+  it('is leased again before them after a worker was lost', () => {
+    const t = open();
+    t.register({ id: 'work', mode: 'pull', pool: 'p', limits });
+    const [first] = ['1', '2'].map((input) => t.start('work', { input }));
+    expect(leasePull(t)?.run).toBe(first);
+    expect(leasePull(t)).toBeUndefined();
+    t.advance(10_000);
+    expect(leasePull(t)?.run).toBe(first);
+  });
+});
+
+describe('a lane', () => {
+  it('goes on after a restart with a clock that was set back', () => {
+    const t = open();
+    t.register({ id: 'work', mode: 'pull', pool: 'p' });
+    const run = t.start('work');
+    t.nowMs -= 60_000;
+    t.restart();
+    expect(leasePull(t)?.run).toBe(run);
+  });
+});
+
+describe('a follower', () => {
+  it('is not called when it was finished before', () => {
+    const t = open();
+    t.register({ id: 'work' });
+    t.start('work');
+    const call = t.one();
+    t.progress(call, { op: 'step', key: 'b', data: '1' });
+    t.report(call, { op: 'step', key: 'a', data: '1', then: { key: 'b' } });
+    expect(t.take()).toEqual([]);
+  });
+});
