@@ -204,6 +204,7 @@ function applyOps(
       case 'cancel':
         return endRun(k, handle, { status: 'cancelled', data: null, reason: op.reason ?? 'cancelled' });
       case 'fail':
+        known = known || (op.memoKey !== undefined && state.stepKeys.has(op.memoKey));
         kept = fail(k, handle, reporter, op, command.outcome.meta) || kept;
         break;
       case 'note':
