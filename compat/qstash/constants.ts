@@ -4,6 +4,8 @@ export const GROUP = 'qstash';
 /** One task carries every destination: what differs between messages is the run's meta. */
 export const TASK_MESSAGE = 'qstash:message';
 export const TASK_WORKFLOW = 'qstash:workflow';
+/** A tick of a schedule to a URL group: starts one message for each endpoint. */
+export const TASK_FAN_OUT = 'qstash:fan-out';
 
 /** Published with the SDK (`@upstash/qstash`: src/dev-server/constants.ts): with these it finds a running dev server and starts none. */
 export const DEV_CURRENT_KEY = 'sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r';

@@ -48,7 +48,7 @@ export function flowRecord(flow: FlowControl): Command {
 
 export function messageMeta(
   options: PublishOptions,
-  target: Pick<RunMeta, 'url' | 'topic' | 'endpoint' | 'schedule'>,
+  target: Pick<RunMeta, 'url' | 'topic' | 'endpoint' | 'schedule' | 'fanOut'>,
   callerIp: string,
   dueAt?: number,
 ): RunMeta {

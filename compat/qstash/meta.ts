@@ -22,6 +22,8 @@ export interface RunMeta {
   endpoint?: string;
   schedule?: string;
   callerIp: string;
+  /** The URL group's endpoints; `url` is its name then. Kept up to date by the group's routes. */
+  fanOut?: Array<{ url: string; name?: string }>;
   workflow?: WorkflowMeta;
   /** This message reports the end of another one. */
   callbackOf?: { messageId: string; failure: boolean; deadLetterId?: string };

@@ -5,7 +5,7 @@ import type { Query, QueryResult } from '../../core/model/query.ts';
 import type { TaskSpec } from '../../core/model/task.ts';
 import type { CellApi, RouteEnv, RouteHost } from '../../core/ports.ts';
 import { authenticate } from './auth.ts';
-import { BACKOFF, DEFAULT_RETRIES, EXECUTOR, GROUP, TASK_MESSAGE, TASK_WORKFLOW } from './constants.ts';
+import { BACKOFF, DEFAULT_RETRIES, EXECUTOR, GROUP, TASK_FAN_OUT, TASK_MESSAGE, TASK_WORKFLOW } from './constants.ts';
 import { renderError } from './errors.ts';
 
 /** One authenticated request, as a route's body sees it. */
@@ -43,14 +43,14 @@ function task(id: string, name: string): TaskSpec {
 const REGISTER: Command = {
   type: 'register',
   group: GROUP,
-  tasks: [task(TASK_MESSAGE, 'message'), task(TASK_WORKFLOW, 'workflow')],
+  tasks: [task(TASK_MESSAGE, 'message'), task(TASK_WORKFLOW, 'workflow'), task(TASK_FAN_OUT, 'fan-out')],
   replace: false,
 };
 
 /** Environments whose tasks this isolate has registered; the command is harmless twice. */
 const registered = new Set<string>();
 
-/** Sends commands, the two built-in tasks ahead of the first ones. */
+/** Sends commands, the built-in tasks ahead of the first ones. */
 async function applyWithTasks(environment: string, cell: CellApi, commands: Command[]): Promise<CommandResult[]> {
   if (registered.has(environment)) {
     try {

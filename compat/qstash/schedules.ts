@@ -1,16 +1,17 @@
 import type { Command, ResultOf } from '../../core/model/command.ts';
 import type { ScheduleRecord } from '../../core/model/task.ts';
 import { parseCron } from '../../core/schedule/cron.ts';
-import { schedulePrefix, TASK_MESSAGE } from './constants.ts';
+import { schedulePrefix, TASK_FAN_OUT, TASK_MESSAGE } from './constants.ts';
 import { parseDestination } from './destination.ts';
 import { payloadOf } from './encoding.ts';
-import { badHeader, unserved, WireError } from './errors.ts';
+import { badHeader, WireError } from './errors.ts';
 import { newScheduleId } from './ids.ts';
 import { limitsOf, retryPolicy } from './limits.ts';
-import { parseMeta } from './meta.ts';
+import { parseMeta, type RunMeta } from './meta.ts';
 import { deliveryFields } from './message-view.ts';
 import { type ItemPlan, messageMeta, type PublishItem, sharedCommands } from './item.ts';
 import type { Route } from './route.ts';
+import { endpointsOf } from './url-groups.ts';
 
 /** What the engine keeps for us beside the schedule. */
 interface ScheduleData {
@@ -24,21 +25,22 @@ export async function planSchedule(route: Route, item: PublishItem): Promise<Ite
   const parsed = parseCron(options.cron);
   if (!parsed.ok) throw badHeader('Upstash-Cron', options.cron, parsed.error);
   const destination = parseDestination(item.destination);
-  if (destination.kind === 'group') {
-    throw unserved('qstash-schedule-url-group', 'a schedule to a URL group is not served yet; schedule each endpoint');
-  }
   const scheduleId = options.scheduleId ?? newScheduleId();
-  const meta = messageMeta(options, { url: destination.url, schedule: scheduleId }, route.host.callerIp);
+  const target =
+    destination.kind === 'url'
+      ? { url: destination.url }
+      : { url: destination.name, topic: destination.name, fanOut: await knownEndpoints(route, destination.name) };
+  const meta = messageMeta(options, { ...target, schedule: scheduleId }, route.host.callerIp);
   const command: Command = {
     type: 'put-schedule',
     schedule: {
       id: schedulePrefix + scheduleId,
       cron: parsed.cron.fields,
       timezone: parsed.cron.timezone,
-      task: TASK_MESSAGE,
+      task: meta.fanOut ? TASK_FAN_OUT : TASK_MESSAGE,
       input: payloadOf(item.body),
       meta: JSON.stringify(meta),
-      limits: limitsOf(meta),
+      limits: meta.fanOut ? [] : limitsOf(meta),
       maxAttempts: meta.retries + 1,
       retry: retryPolicy(meta.retryDelay),
       delayMs: options.delayMs,
@@ -53,6 +55,28 @@ export async function planSchedule(route: Route, item: PublishItem): Promise<Ite
       return { body: { scheduleId: result.id.slice(schedulePrefix.length) }, deduplicated: false };
     },
   };
+}
+
+async function knownEndpoints(route: Route, group: string): Promise<NonNullable<RunMeta['fanOut']>> {
+  const endpoints = await endpointsOf(route, group);
+  if (endpoints.length === 0) throw new WireError(404, `url group ${group} not found`);
+  return endpoints;
+}
+
+/** After a group has changed: its schedules send to the endpoints that it has now. */
+export async function refreshSchedules(route: Route, group: string): Promise<void> {
+  const schedules = await route.ask({ type: 'schedules', prefix: schedulePrefix });
+  const affected = schedules.filter(
+    ({ task, meta }) => task === TASK_FAN_OUT && parseMeta(meta ?? null).topic === group,
+  );
+  if (affected.length === 0) return;
+  const fanOut = await endpointsOf(route, group);
+  await route.apply(
+    affected.map(({ createdAt: _c, lastAt: _l, nextAt: _n, lastRun: _r, ...schedule }): Command => {
+      const meta: RunMeta = { ...parseMeta(schedule.meta ?? null), fanOut };
+      return { type: 'put-schedule', schedule: { ...schedule, meta: JSON.stringify(meta) } };
+    }),
+  );
 }
 
 /** The schedule object of the API. */
@@ -76,7 +100,7 @@ export async function scheduleView(route: Route, record: ScheduleRecord): Promis
 }
 
 async function lastStates(route: Route, record: ScheduleRecord): Promise<Record<string, unknown>> {
-  if (record.lastRun === null) return {};
+  if (record.lastRun === null || record.task === TASK_FAN_OUT) return {};
   const run = await route.ask({ type: 'run', run: record.lastRun });
   if (!run) return {};
   const state = run.status === 'completed' ? 'SUCCESS' : run.status === 'running' ? 'IN_PROGRESS' : 'FAIL';

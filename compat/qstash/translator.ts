@@ -1,7 +1,7 @@
 import type { EndEffects, EndedRun, StartSpec } from '../../core/model/call.ts';
 import type { Translator } from '../../core/ports.ts';
 import { callbackBody, callbackStart } from './callback.ts';
-import { EXECUTOR, TASK_WORKFLOW } from './constants.ts';
+import { EXECUTOR, TASK_FAN_OUT, TASK_WORKFLOW } from './constants.ts';
 import { base64 } from './encoding.ts';
 import { messageIdOf } from './ids.ts';
 import {
@@ -28,7 +28,7 @@ export function failureCallbackAlias(deadLetterId: string, n = 1): string {
 
 export const qstashTranslator: Translator = {
   ended(run) {
-    if (run.status === 'cancelled') return {};
+    if (run.status === 'cancelled' || run.task.id === TASK_FAN_OUT) return {};
     const meta = parseMeta(run.meta);
     return run.task.id === TASK_WORKFLOW ? workflowEnded(run, meta) : messageEnded(run, meta);
   },

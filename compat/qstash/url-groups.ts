@@ -25,7 +25,8 @@ export async function endpointsOf(route: Route, group: string): Promise<Endpoint
   const endpoints: Endpoint[] = [];
   for (const record of page.items) {
     if (!record.id.startsWith(prefix)) break;
-    endpoints.push(JSON.parse(record.data) as Endpoint);
+    const { url, name } = JSON.parse(record.data) as Endpoint;
+    endpoints.push(name === undefined ? { url } : { url, name });
   }
   return endpoints;
 }

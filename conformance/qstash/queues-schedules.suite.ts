@@ -229,4 +229,38 @@ suite({ vendor: 'qstash', name: 'schedules', sdk: '@upstash/qstash 2.12.0' }, (s
     await client.schedules.delete(scheduleId);
     await client.queue({ queueName }).delete();
   });
+
+  s.case(
+    ['Q-45', 'Q-9', 'Q-47'],
+    'a schedule to a URL group sends to the endpoints that the group has then',
+    async (context) => {
+      const app = await destination(context);
+      const client = clientOf(context);
+      const name = context.unique('ticking');
+      await expect.rejects(client.schedules.create({ destination: name, cron: '* * * * *' }), { status: 404 });
+      await client.urlGroups.addEndpoints({ name, endpoints: [{ url: `${app.url}/a` }, { url: `${app.url}/b` }] });
+      const { scheduleId } = await client.schedules.create({ destination: name, cron: '0 * * * *', body: 'tick' });
+      const schedule = await client.schedules.get(scheduleId);
+      expect.equal(schedule.destination, name);
+      await context.clock.set(schedule.nextScheduleTime as number);
+      await context.until(() => app.received.length === 2);
+      expect.deepEqual(app.received.map(({ path, body }) => `${path} ${body}`).sort(), ['/a tick', '/b tick']);
+      for (const { headers } of app.received) {
+        expect.deepEqual([headers.get('upstash-topic-name'), headers.get('upstash-schedule-id')], [name, scheduleId]);
+      }
+      await client.urlGroups.removeEndpoints({ name, endpoints: [{ url: `${app.url}/a` }] });
+      await client.urlGroups.addEndpoints({ name, endpoints: [{ url: `${app.url}/c` }] });
+      await context.clock.advance(3_600_000);
+      await context.until(() => app.received.length === 4);
+      expect.deepEqual(
+        app.received
+          .slice(2)
+          .map(({ path }) => path)
+          .sort(),
+        ['/b', '/c'],
+      );
+      await client.schedules.delete(scheduleId);
+      await client.urlGroups.delete(name);
+    },
+  );
 });

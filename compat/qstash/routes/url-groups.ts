@@ -4,6 +4,7 @@ import { COLLECTION } from '../constants.ts';
 import { json, notFound, WireError } from '../errors.ts';
 import { isHttpUrl, resourceName } from '../options.ts';
 import type { Route } from '../route.ts';
+import { refreshSchedules } from '../schedules.ts';
 import { EndpointsSchema, parse } from '../schema.ts';
 import { allGroups, endpointId, endpointsOf } from '../url-groups.ts';
 
@@ -26,6 +27,7 @@ export async function addEndpoints(route: Route): Promise<Response> {
     commands.push({ type: 'put-record', collection: COLLECTION.endpoint, id: endpointId(group, url), data });
   }
   await route.apply(commands);
+  await refreshSchedules(route, group);
   return json({});
 }
 
@@ -58,6 +60,7 @@ async function removeAll(route: Route, group: string, endpoints: Array<{ url: st
       id: endpointId(group, url),
     })),
   );
+  await refreshSchedules(route, group);
 }
 
 export async function listGroups(route: Route): Promise<Response> {
