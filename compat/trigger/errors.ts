@@ -44,6 +44,11 @@ export function notServed(what: string): ApiError {
   return new ApiError('not_served', `${what} is not served by Repoint`);
 }
 
+/** A worker speaks about a state of its run that is over. */
+export function staleSnapshot(): ApiError {
+  return new ApiError('stale_snapshot', 'Snapshot is not the latest one of this run');
+}
+
 export function invalidBody(error: ZodError): ApiError {
   const issue = error.issues[0];
   const path = issue?.path.length ? ` at "${issue.path.join('.')}"` : '';

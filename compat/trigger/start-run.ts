@@ -1,5 +1,4 @@
 import type { StartSpec } from '../../core/model/call.ts';
-import type { JsonText } from '../../core/model/payload.ts';
 import type { RunDetail } from '../../core/model/query.ts';
 import type { TaskRecord } from '../../core/model/task.ts';
 import { parseKeyTtl, parseMoment, parseTtl, type Moment } from './durations.ts';
@@ -174,8 +173,4 @@ export function traceContextOf(
     return { traceparent, ...(tracestate === undefined ? {} : { tracestate }) };
   const digits = random();
   return { traceparent: `00-${digits.slice(0, 32)}-${digits.slice(32, 48)}-01` };
-}
-
-export function jsonText(value: unknown): JsonText {
-  return JSON.stringify(value);
 }

@@ -2,7 +2,7 @@ import type { RunStatus } from '../../../core/model/call.ts';
 import type { CellApi } from '../../../core/ports.ts';
 import { planCompletion, type CompletionPlan } from '../completion.ts';
 import { engineRun, snapshot, type EngineRunStatus } from '../engine-status.ts';
-import { ApiError } from '../errors.ts';
+import { ApiError, staleSnapshot } from '../errors.ts';
 import { parseSnapshotId, type SnapshotRef } from '../ids.ts';
 import { FlushedMetadataSchema } from '../metadata.ts';
 import { flushMetadata } from '../metadata-store.ts';
@@ -11,7 +11,6 @@ import { engineNow, open, param, readBody, runParam, type RouteContext } from '.
 import { CompletionSchema, MAX_COMPLETION_BODY_BYTES, type Completion } from '../schema.ts';
 import { failureStatusOf } from '../task-errors.ts';
 import { mainCallOf } from '../waitpoints.ts';
-import { stale } from './attempt-start.ts';
 
 /** POST /engine/v1/dev/runs/:run/snapshots/:snapshot/attempts/complete */
 export async function completeAttempt(c: RouteContext): Promise<Response> {
@@ -19,7 +18,7 @@ export async function completeAttempt(c: RouteContext): Promise<Response> {
   const run = runParam(c);
   const ref = parseSnapshotId(param(c, 'snapshot'));
   const { completion, forceRequeue = false } = await readBody(c, CompletionSchema, MAX_COMPLETION_BODY_BYTES);
-  if (!ref?.lease) throw stale();
+  if (!ref?.lease) throw staleSnapshot();
   const nowMs = await engineNow(c, cell);
   await applyFlushed(cell, run, ref, completion);
   const plan = planCompletion(completion, ref.attempt, nowMs, forceRequeue);
@@ -85,7 +84,7 @@ function finished(
 async function repeated(cell: CellApi, run: string, ref: SnapshotRef, nowMs: number): Promise<Record<string, unknown>> {
   const detail = await cell.query({ type: 'run-detail', run });
   const main = detail ? mainCallOf(detail) : undefined;
-  if (!detail || main?.attempt !== ref.attempt + 1) throw stale();
+  if (!detail || main?.attempt !== ref.attempt + 1) throw staleSnapshot();
   return goesOn(run, ref, detail.seq, main.lease === ref.lease ? 'RETRY_IMMEDIATELY' : 'RETRY_QUEUED', nowMs);
 }
 

@@ -2,7 +2,7 @@ import type { RunDetail } from '../../../core/model/query.ts';
 import { ATTEMPT_NOTE } from '../begun.ts';
 import { seedMetadata } from '../api-status.ts';
 import { engineRun, snapshot } from '../engine-status.ts';
-import { ApiError } from '../errors.ts';
+import { ApiError, staleSnapshot } from '../errors.ts';
 import { parseSnapshotId, publicRunId } from '../ids.ts';
 import { machineOf } from '../machines.ts';
 import { readMetadata } from '../metadata-store.ts';
@@ -17,7 +17,7 @@ export async function startAttempt(c: RouteContext): Promise<Response> {
   const { cell } = await open(c);
   const run = runParam(c);
   const ref = parseSnapshotId(param(c, 'snapshot'));
-  if (!ref?.lease) throw stale();
+  if (!ref?.lease) throw staleSnapshot();
   const { context } = c.get('host');
   const [nowMs, detail, metadata] = await Promise.all([
     engineNow(c, cell),
@@ -27,7 +27,7 @@ export async function startAttempt(c: RouteContext): Promise<Response> {
   if (!detail) throw new ApiError('not_found', 'Run not found');
   if (detail.cancelling) {
     await cell.apply([{ type: 'cancel', run }]);
-    throw stale();
+    throw staleSnapshot();
   }
   const [[, reported], task, variables] = await Promise.all([
     cell.apply([
@@ -46,7 +46,7 @@ export async function startAttempt(c: RouteContext): Promise<Response> {
     cell.query({ type: 'task', id: detail.task }),
     readVariables(cell, projectOf(detail.task), 'dev'),
   ]);
-  if (reported?.type !== 'report' || reported.result !== 'live') throw stale();
+  if (reported?.type !== 'report' || reported.result !== 'live') throw staleSnapshot();
   const id = publicRunId(run);
   const settings = readTaskData(task?.data ?? '{}');
   return c.json({
@@ -65,10 +65,6 @@ export async function startAttempt(c: RouteContext): Promise<Response> {
       TRIGGER_OTEL_EXPORTER_OTLP_ENDPOINT: `${context.serverUrl}/otel`,
     },
   });
-}
-
-export function stale(): ApiError {
-  return new ApiError('stale_snapshot', 'Snapshot is not the latest one of this run');
 }
 
 /** @trigger.dev/core: v3/schemas/common.ts TaskRunExecution */
