@@ -181,6 +181,17 @@ export function engineSuite(open: (body: (sql: Sql) => void) => void | Promise<v
       t.report(fresh, step('a'));
       expect(t.one().steps.map((memo) => memo.data)).toEqual(['1']);
     });
+
+    test('goes on when a live call fails for good at a step that a stale one had finished', (t) => {
+      t.register({ id: 'work' });
+      t.start('work');
+      const old = t.one();
+      t.restart();
+      const fresh = t.one();
+      t.progress(old, { op: 'step', key: 'a', data: '1', again: 'none' });
+      t.report(fresh, { op: 'fail', error: '"late"', retry: 'never', memoKey: 'a' });
+      expect(t.one().steps.map((memo) => [memo.data, memo.error])).toEqual([['1', false]]);
+    });
   });
 
   describe('a run that was started with an input instead of an event', () => {
