@@ -673,6 +673,39 @@ for (const flavour of FLAVOURS) {
     );
 
     if (version === 4) {
+      if (!checkpointing) {
+        s.case(
+          ['I-34'],
+          'a step that the app does not find is asked for again, and then runs',
+          async (context) => {
+            const name = context.unique('go');
+            const ran: string[] = [];
+            let discovered = false;
+            const app = await startApp(context, flavour, [
+              {
+                id: 'forgetful',
+                triggers: [{ event: name }],
+                body: async ({ step, attempt }) => {
+                  // Asked for its second step the first time, the function does not come to it.
+                  const hidden = discovered && attempt === 0 && !ran.includes('b');
+                  discovered = true;
+                  const b = hidden ? new Promise<string>(() => {}) : step.run('b', () => (ran.push('b'), 'b'));
+                  return await Promise.all([step.run('a', () => (ran.push('a'), 'a')), b]);
+                },
+              },
+            ]);
+            const { ids } = await app.send({ name });
+            // The SDK itself waits ten seconds of real time before it gives up.
+            await context.clock.idle(20_000);
+            expect.deepEqual(ran, ['a']);
+            await context.clock.advance(60_000);
+            expect.deepEqual((await app.ended(ids[0] ?? fail('no id')))[0]?.output, ['a', 'b']);
+            expect.deepEqual(ran, ['a', 'b']);
+          },
+          { timeoutMs: 60_000 },
+        );
+      }
+
       s.case(['I-32'], 'a race goes on with the winner while the loser still runs', async (context) => {
         const name = context.unique('go');
         const ran: string[] = [];
