@@ -170,3 +170,11 @@ export const endlessParent = task({
     return {};
   },
 });
+
+export const sleepyParent = task({
+  id: 'sleepy-parent',
+  run: async (payload: { seconds: number }) => {
+    const result = await sleeper.triggerAndWait({ seconds: payload.seconds });
+    return { ok: result.ok };
+  },
+});

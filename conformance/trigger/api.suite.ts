@@ -1,0 +1,89 @@
+import { configure, queues, runs, schedules, tasks } from '@trigger.dev/sdk';
+import { expect, suite } from '../harness/index.ts';
+import { call, SDK, useSdk } from './support.ts';
+
+interface ApiFailure {
+  name: string;
+  status: number;
+  message: string;
+}
+
+suite({ vendor: 'trigger', name: 'refusals', sdk: SDK }, (s) => {
+  s.beforeAll((context) => useSdk(context));
+
+  const failure = async (work: Promise<unknown>): Promise<ApiFailure> => {
+    try {
+      await work;
+    } catch (error) {
+      return error as ApiFailure;
+    }
+    throw new Error('it was not refused');
+  };
+
+  s.case(
+    ['T-9', 'T-13'],
+    'a task that no worker has registered is a 404 of the SDK, and is not tried again',
+    async ({ unique }) => {
+      const startedAt = performance.now();
+      const error = await failure(tasks.trigger(unique('nobody'), {}));
+      expect.equal(error.name, 'TriggerApiError');
+      expect.equal(error.status, 404);
+      expect.match(error.message, /not found|No project/i);
+      expect(performance.now() - startedAt < 900);
+    },
+  );
+
+  s.case(['T-2', 'T-9'], 'a key that is none is a 401', async (context) => {
+    configure({ baseURL: context.url, secretKey: 'not a key' });
+    const error = await failure(runs.retrieve('run_01h00000000000000000000000'));
+    useSdk(context);
+    expect.equal(error.status, 401);
+  });
+
+  s.case(['T-9', 'T-19'], 'a run that does not exist is a 404', async () => {
+    for (const id of ['run_01h00000000000000000000000', 'run_nonsense'])
+      expect.equal((await failure(runs.retrieve(id))).status, 404);
+  });
+
+  s.case(['T-9'], 'what is not served says so once, with a stable code', async (context) => {
+    const startedAt = performance.now();
+    const error = await failure(queues.list());
+    expect.equal(error.status, 501);
+    expect.equal((await failure(schedules.list())).status, 501);
+    expect(performance.now() - startedAt < 1_800, 'the SDK did not try again');
+    const answer = await call(context, 'GET', '/api/v1/queues');
+    expect.equal(((await answer.json()) as { code: string }).code, 'not_served');
+  });
+
+  s.case(
+    ['T-9', 'T-51'],
+    "bodies that are malformed, of wrong types or too large are refused in the vendor's shape",
+    async (context) => {
+      const bodies: Array<[string, number]> = [
+        ['{', 400],
+        ['[]', 400],
+        ['{"options":{"tags":7}}', 400],
+        [JSON.stringify({ payload: 'x'.repeat(5 * 1_024 * 1_024) }), 413],
+      ];
+      for (const [body, status] of bodies) {
+        const answer = await call(context, 'POST', '/api/v1/tasks/any/trigger', { body });
+        expect.equal(answer.status, status);
+        expect.equal(typeof ((await answer.json()) as { error: unknown }).error, 'string');
+      }
+    },
+  );
+
+  s.case(['T-8'], 'a browser may ask from any origin and read the token header', async ({ url }) => {
+    const preflight = await fetch(`${url}/api/v1/tasks/any/trigger`, {
+      method: 'OPTIONS',
+      headers: {
+        origin: 'https://app.example',
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'authorization,content-type,x-trigger-client',
+      },
+    });
+    expect.equal(preflight.status, 204);
+    expect.equal(preflight.headers.get('access-control-allow-origin'), '*');
+    expect.match(preflight.headers.get('access-control-allow-headers') ?? '', /x-trigger-client/);
+  });
+});
