@@ -18,10 +18,7 @@ export function retryDeadLetter(k: Kernel, id: string, overrides: Partial<StartS
     call: head.call,
     maxAttempts: head.maxAttempts,
     labels: head.labels,
-    limits: head.limits.flatMap((key) => {
-      const limit = k.limits.get(key);
-      return limit ? [{ key, max: limit.max, hold: limit.hold }] : [];
-    }),
+    limits: head.limits,
     ...(head.meta === null ? {} : { meta: head.meta }),
     ...(head.retry === null ? {} : { retry: head.retry }),
     ...(head.scheduledAt === null ? {} : { scheduledAt: head.scheduledAt }),

@@ -30,7 +30,7 @@ export function endRun(k: Kernel, handle: RunHandle, ending: Ending): void {
     }
     if (lease || pending.lease !== null) k.releaseCall(handle, key);
   }
-  for (const limit of new Set([...state.head.limits, ...k.callLimits(handle)])) k.releaseLimit(limit, run, true);
+  for (const limit of k.limitsOfRun(handle)) k.releaseLimit(limit, run, true);
   k.append(
     handle,
     {

@@ -1,5 +1,5 @@
-import { laneName, Lanes } from '../flow/lanes.ts';
-import { LimitBook } from '../flow/limit-book.ts';
+import { Backlogs, type BacklogItem, compareItems, limitBucket, limitOfBucket, poolBucket } from '../flow/backlogs.ts';
+import { holderOf, LimitBook } from '../flow/limit-book.ts';
 import { ReadyQueue } from '../flow/ready-queue.ts';
 import { applyEntry, openRun } from '../history/fold.ts';
 import type { Pending, RunHead, RunState } from '../history/state.ts';
@@ -8,7 +8,7 @@ import type { HistoryBody, HistoryEntry } from '../model/history.ts';
 import { IdFactory, isId } from '../model/ids.ts';
 import { CACHED_RUNS, CACHED_STATE_CHARS, NEVER_MS, READY_IN_MEMORY, RETENTION_MS } from '../model/limits.ts';
 import type { JsonText, Payload } from '../model/payload.ts';
-import type { LimitSpec } from '../model/task.ts';
+import type { LimitSpec, TaskRecord } from '../model/task.ts';
 import type { Clock, Effects, Random, Sql, Translator } from '../ports.ts';
 import { PayloadStore } from '../store/payloads.ts';
 import { type PendingRow, pendingRowOf, RunStore } from '../store/run-store.ts';
@@ -45,6 +45,9 @@ export interface RunHandle {
   chars: number;
 }
 
+/** In a pending row's `held`: the unit of what the call holds by itself, beside what its run holds. */
+const OWN_HELD = 1000;
+
 export interface ReadyItem {
   run: string;
   key: string;
@@ -61,7 +64,7 @@ export class Kernel {
   readonly payloads: PayloadStore;
   readonly tasks: TaskBook;
   readonly limits: LimitBook;
-  readonly lanes: Lanes;
+  readonly backlogs: Backlogs;
   readonly waits: WaitIndex;
   readonly leases = new LeaseBook();
   readonly effects: Effects;
@@ -80,7 +83,7 @@ export class Kernel {
   readonly ready = new ReadyQueue<ReadyItem>();
   /** There are due rows on disk beyond those in `ready`. */
   spilled = false;
-  /** Rows due up to here are known to `ready`, to a lane, or are leased. */
+  /** Rows due up to here are known to `ready`, to a backlog, or are leased. */
   watermark = -1;
   nextDue = NEVER_MS;
   /** The process is about to end: reports are taken, no call is started. What is ready is found again after the restart. */
@@ -102,7 +105,7 @@ export class Kernel {
     this.events = new EventStore(options.sql, this.payloads);
     this.tasks = new TaskBook(options.sql);
     this.limits = new LimitBook(options.sql);
-    this.lanes = new Lanes(options.sql);
+    this.backlogs = new Backlogs(options.sql);
     this.waits = new WaitIndex(options.sql);
     this.effects = options.effects;
     this.translators = options.translators;
@@ -121,18 +124,21 @@ export class Kernel {
     return this.now;
   }
 
-  // After a restart the runs that held a limit across a retry or a sleep hold it again.
+  // After a restart the runs that held a limit across a retry or a sleep hold it again, and the calls that workers have in hand.
   #restoreHolds(): void {
-    const rows = this.sql.all<{ owner: string; key: string; lease: string | null }>(
-      `SELECT owner, key, lease FROM pending WHERE held IS NOT NULL`,
+    const rows = this.sql.all<{ owner: string; key: string; lease: string | null; held: number }>(
+      `SELECT owner, key, lease, held FROM pending WHERE held IS NOT NULL`,
     );
     for (const row of rows) {
       const handle = this.find(row.owner);
       if (!handle) continue;
-      for (const key of this.limitsOfCall(handle, row.key)) {
-        const hold = this.limits.get(key)?.hold;
-        const holder = this.limits.holderOf(key, row.owner, row.key);
-        if (hold === 'run' ? !this.limits.holds(key, holder) : row.lease !== null) this.limits.take(key, holder);
+      const ofRun = handle.state.head.limits.filter((limit) => limit.hold === 'run').slice(0, row.held % OWN_HELD);
+      const own = this.limitsOfCall(handle, row.key);
+      const ofCall = own.filter((limit) => limit.hold === 'run').slice(0, Math.floor(row.held / OWN_HELD));
+      const inHand = row.lease === null ? [] : own.filter((limit) => limit.hold === 'call');
+      for (const limit of [...ofRun, ...ofCall, ...inHand]) {
+        const holder = holderOf(limit, row.owner, row.key);
+        if (!this.limits.holds(limit.key, holder)) this.limits.take(limit, holder);
       }
     }
   }
@@ -212,18 +218,61 @@ export class Kernel {
     handle.state.pending.set(key, { ...pending, dueAt });
   }
 
+  /** The task as this run's next call sees it. */
+  taskOf(handle: RunHandle): TaskRecord | null {
+    const { task, version } = handle.state.head;
+    const current = this.tasks.get(task);
+    return current?.binding === 'current' ? current : this.tasks.at(task, version);
+  }
+
   eventsOf(handle: RunHandle): EventRecord[] {
     handle.events ??= handle.state.head.eventIds.map((id) => this.events.get(id)).filter((event) => event !== null);
     return handle.events;
   }
 
-  limitsOfCall(handle: RunHandle, key: string): string[] {
+  /** What a call is subject to: first what its run holds as a whole, always in the same order, so that two runs never wait for each other. */
+  limitsOfCall(handle: RunHandle, key: string): readonly LimitSpec[] {
     const own = handle.state.pending.get(key)?.call?.limits;
-    return own ? own.map((limit) => limit.key) : handle.state.head.limits;
+    return own ? inOrder(own) : handle.state.head.limits;
   }
 
-  laneOf(handle: RunHandle, key: string): string {
-    return laneName(handle.state.head.pool, this.limitsOfCall(handle, key));
+  /**
+   * The first limit that has no room for a call, or for which somebody older waits; null when there is room in all. Nobody overtakes, and a
+   * run that holds its place is not asked again.
+   */
+  blockedBy(handle: RunHandle, key: string): LimitSpec | null {
+    const run = handle.state.head.id;
+    const row = handle.rows.get(key)?.row;
+    for (const limit of this.limitsOfCall(handle, key)) {
+      if (limit.hold === 'run' && this.limits.holds(limit.key, run)) continue;
+      if (this.limits.room(limit) === 0) return limit;
+      const head = this.backlogs.head(limitBucket(limit.key), (item) => this.waitsIn(limitBucket(limit.key), item));
+      if (head && row && compareItems(head, { run, key, due: orderOf(row, handle.state.pending.get(key)) }) < 0)
+        return limit;
+    }
+    return null;
+  }
+
+  /** Takes what the run holds as a whole, as far as there is room: it keeps that while it waits for the rest. */
+  holdRunLimits(handle: RunHandle, key: string, until: LimitSpec | null): void {
+    const run = handle.state.head.id;
+    for (const limit of this.limitsOfCall(handle, key)) {
+      if (limit === until || limit.hold !== 'run') return;
+      if (!this.limits.holds(limit.key, run)) this.takeLimit(limit, run);
+    }
+  }
+
+  /** A row of a bucket was due when it came there: a clock that was set back since does not take it out again. */
+  waitsIn(bucket: string, item: BacklogItem): boolean {
+    const handle = this.find(item.run);
+    const pending = handle?.state.pending.get(item.key);
+    return (
+      handle?.state.status === 'running' &&
+      pending?.kind === 'call' &&
+      pending.lease === null &&
+      handle.rows.get(item.key)?.row.bucket === bucket &&
+      !this.leases.of(item.run, item.key)
+    );
   }
 
   /** Writes what the transaction did to its runs. Called once, before the commit. */
@@ -247,7 +296,7 @@ export class Kernel {
       this.#letGo(handle, pending);
       this.runs.deletePending(run, key);
       rows.delete(key);
-      if (row.bucket !== '') this.lanes.removed(row.bucket);
+      if (row.bucket !== '') this.backlogs.removed(row.bucket);
     }
     for (const [key, pending] of state.pending) {
       const saved = rows.get(key);
@@ -255,18 +304,18 @@ export class Kernel {
       const match = pending.wait ? this.#matchFor(handle, pending) : null;
       const isDueCall = pending.kind === 'call' && pending.lease === null && pending.dueAt <= this.now;
       const pool = handle.state.head.pool;
-      // A pull call that is due waits in its pool's lane; a push call goes there only when its limits are full (see pump).
-      const bucket = isDueCall && pool !== null ? this.laneOf(handle, key) : '';
-      const row = pendingRowOf(run, pending, bucket, match, pending.lease !== null || this.holdsRunLimit(handle, key));
-      if (bucket !== '') row.due = this.holdsRunLimit(handle, key) ? 0 : row.due - (pending.call?.priorityMs ?? 0);
+      // A pull call that is due waits in its pool's bucket; a push call is looked at first (see pump).
+      const bucket = isDueCall && pool !== null ? poolBucket(pool) : '';
+      const row = pendingRowOf(run, pending, bucket, match, this.#heldBy(handle, pending));
+      if (bucket !== '') row.due -= pending.call?.priorityMs ?? 0;
       // A lease that is to end now or earlier still has to be found by the next look at the clock.
       if (pending.lease !== null) row.due = Math.max(row.due, this.now + 1);
       if (saved) this.runs.updatePending(saved.row, row);
       else this.runs.insertPending(row);
-      if (saved && saved.row.bucket !== '' && saved.row.bucket !== bucket) this.lanes.removed(saved.row.bucket);
+      if (saved && saved.row.bucket !== '' && saved.row.bucket !== bucket) this.backlogs.removed(saved.row.bucket);
       rows.set(key, { row, pending });
       if (bucket !== '') {
-        this.lanes.added(bucket, { run, key, due: row.due });
+        this.backlogs.added(bucket, { run, key, due: row.due });
         this.readyPools.add(pool as string);
       } else if (row.due > this.now) {
         this.nextDue = Math.min(this.nextDue, row.due);
@@ -282,8 +331,8 @@ export class Kernel {
     const run = handle.state.head.id;
     const push = this.leases.of(run, pending.key);
     if (push) this.dropPush(push);
-    const limits = pending.call?.limits?.map((limit) => limit.key) ?? handle.state.head.limits;
-    for (const limit of limits) this.releaseLimit(limit, `${run} ${pending.key}`, false);
+    for (const limit of pending.call?.limits ?? handle.state.head.limits)
+      this.releaseLimit(limit, `${run} ${pending.key}`, false);
   }
 
   #matchFor(handle: RunHandle, pending: Pending): string | null {
@@ -295,11 +344,16 @@ export class Kernel {
     return match || null;
   }
 
-  holdsRunLimit(handle: RunHandle, key: string): boolean {
+  /**
+   * What a restart must know of the run-level limits that the run holds: how many of its own (they are taken in order) and how many of
+   * those that the call names for itself. Null when it holds nothing.
+   */
+  #heldBy(handle: RunHandle, pending: Pending): number | null {
     const run = handle.state.head.id;
-    return this.limitsOfCall(handle, key).some(
-      (limit) => this.limits.get(limit)?.hold === 'run' && this.limits.holds(limit, run),
-    );
+    const count = (limits: readonly LimitSpec[]): number =>
+      limits.filter((limit) => limit.hold === 'run' && this.limits.holds(limit.key, run)).length;
+    const held = count(handle.state.head.limits) + OWN_HELD * count(pending.call?.limits ?? []);
+    return held > 0 || pending.lease !== null ? held : null;
   }
 
   pushReady(item: ReadyItem): void {
@@ -308,14 +362,20 @@ export class Kernel {
     else this.spilled = true;
   }
 
-  /** Moves a ready call into its lane's backlog; `front`: before all others. */
-  toBacklog(handle: RunHandle, key: string, lane: string, front = false): void {
+  /** A ready call waits in this bucket from now on. */
+  moveTo(handle: RunHandle, key: string, bucket: string): void {
     const saved = handle.rows.get(key);
-    if (!saved || (saved.row.bucket === lane && !(front && saved.row.due > 0))) return;
-    const row = { ...saved.row, bucket: lane, due: front ? 0 : saved.row.due - (saved.pending.call?.priorityMs ?? 0) };
+    if (!saved || saved.row.bucket === bucket) return;
+    const row: PendingRow = {
+      ...saved.row,
+      bucket,
+      due: orderOf(saved.row, saved.pending),
+      held: this.#heldBy(handle, saved.pending),
+    };
     this.runs.updatePending(saved.row, row);
     handle.rows.set(key, { row, pending: saved.pending });
-    this.lanes.added(lane, { run: row.owner, key, due: row.due });
+    if (saved.row.bucket !== '') this.backlogs.removed(saved.row.bucket);
+    this.backlogs.added(bucket, { run: row.owner, key, due: row.due });
   }
 
   newLease(): string {
@@ -332,23 +392,18 @@ export class Kernel {
     this.onUndo(() => this.leases.add(lease));
   }
 
-  takeLimit(limit: string, holder: string): void {
+  takeLimit(limit: LimitSpec, holder: string): void {
     this.limits.take(limit, holder);
-    this.onUndo(() => this.limits.release(limit, holder));
+    this.onUndo(() => this.limits.release(limit.key, holder));
   }
 
   /** `all`: the holder is gone for good. */
-  releaseLimit(limit: string, holder: string, all: boolean): void {
-    const before = this.limits.count(limit, holder);
+  releaseLimit(limit: LimitSpec, holder: string, all: boolean): void {
+    const before = this.limits.count(limit.key, holder);
     if (before === 0) return;
-    if (all) this.limits.drop(limit, holder);
-    else this.limits.release(limit, holder);
+    this.limits.release(limit.key, holder, all);
     this.onUndo(() => this.limits.restore(limit, holder, before));
-    this.#unblock(limit);
-  }
-
-  #unblock(limit: string): void {
-    for (const pool of this.lanes.unblock(limit)) this.readyPools.add(pool);
+    this.backlogs.opened(limit.key);
   }
 
   /** After a commit: keeps what was touched in the cache and hands out what changed. */
@@ -384,7 +439,7 @@ export class Kernel {
     this.mailFor.clear();
     this.tasks.reload();
     this.limits.reload();
-    this.lanes.reload();
+    this.backlogs.reload();
     this.waits.reload();
     this.ready.clear();
     // Everything that is due is found again on disk.
@@ -398,8 +453,11 @@ export class Kernel {
     if (!saved) return;
     const run = handle.state.head.id;
     if (saved.row.bucket === '') this.pushReady({ run, key });
-    else if (saved.row.due > 0 && this.holdsRunLimit(handle, key)) this.toBacklog(handle, key, saved.row.bucket, true);
-    else this.lanes.added(saved.row.bucket, { run, key, due: saved.row.due });
+    else {
+      this.backlogs.added(saved.row.bucket, { run, key, due: saved.row.due });
+      const limit = limitOfBucket(saved.row.bucket);
+      if (limit !== null) this.backlogs.opened(limit);
+    }
   }
 
   /** Reads due rows that memory had no room for. Only when `ready` is empty. */
@@ -425,8 +483,8 @@ export class Kernel {
   holdCall(handle: RunHandle, key: string): void {
     const run = handle.state.head.id;
     for (const limit of this.limitsOfCall(handle, key)) {
-      const holder = this.limits.holderOf(limit, run, key);
-      if (!this.limits.holds(limit, holder)) this.takeLimit(limit, holder);
+      const holder = holderOf(limit, run, key);
+      if (!this.limits.holds(limit.key, holder)) this.takeLimit(limit, holder);
     }
   }
 
@@ -434,17 +492,25 @@ export class Kernel {
   releaseCall(handle: RunHandle, key: string): void {
     const run = handle.state.head.id;
     for (const limit of this.limitsOfCall(handle, key))
-      if (this.limits.get(limit)?.hold === 'call') this.releaseLimit(limit, `${run} ${key}`, false);
+      if (limit.hold === 'call') this.releaseLimit(limit, `${run} ${key}`, false);
   }
 
-  callLimits(handle: RunHandle): string[] {
-    return [...handle.state.pending.values()].flatMap(
-      (pending) => pending.call?.limits?.map((limit) => limit.key) ?? [],
-    );
+  /** Every limit that a run or one of its calls may hold. */
+  limitsOfRun(handle: RunHandle): LimitSpec[] {
+    return [
+      ...handle.state.head.limits,
+      ...[...handle.state.pending.values()].flatMap((pending) => pending.call?.limits ?? []),
+    ];
   }
 
+  /** A bound named by a start, or set from outside: kept. */
   putLimit(spec: LimitSpec, changes: { paused?: boolean; pinned?: boolean } = {}, force = false): void {
-    if (this.limits.put(spec, changes, force)) this.#unblock(spec.key);
+    if (this.limits.put(spec, changes, force)) this.backlogs.opened(spec.key);
+  }
+
+  /** A bound that a task's template gives: known while it is in use. */
+  declareLimit(spec: LimitSpec): void {
+    if (this.limits.declare(spec)) this.backlogs.opened(spec.key);
   }
 
   putName(key: string, run: string, until: number): void {
@@ -586,4 +652,15 @@ function sizeOf(state: RunState): number {
   let chars = state.input?.length ?? 0;
   for (const step of state.steps) chars += step.data?.length ?? 0;
   return chars;
+}
+
+/** Position in a backlog. In a bucket the row's due time is the position already. */
+function orderOf(row: PendingRow, pending: Pending | undefined): number {
+  return row.bucket === '' ? row.due - (pending?.call?.priorityMs ?? 0) : row.due;
+}
+
+export function inOrder(limits: readonly LimitSpec[]): LimitSpec[] {
+  return [...limits].sort((a, b) =>
+    a.hold === b.hold ? (a.key < b.key ? -1 : a.key > b.key ? 1 : 0) : a.hold === 'run' ? -1 : 1,
+  );
 }

@@ -1,9 +1,12 @@
-import { limitsOf } from '../flow/lanes.ts';
+import { limitBucket, poolBucket } from '../flow/backlogs.ts';
 import type { LeasedCall } from '../model/call.ts';
 import { MAX_IN_FLIGHT, PUSH_LEASE_MS } from '../model/limits.ts';
 import { endRun } from './end.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
 import { resolve } from './resolve.ts';
+
+/** Ready calls that one look for work may move behind a full limit; the rest are looked at next time. */
+const MAX_LOOKED_AT = 500;
 
 /** Takes what is due: calls of push tasks are leased and returned, waits that ran out are resolved. */
 export function pump(k: Kernel): LeasedCall[] {
@@ -21,7 +24,11 @@ export function pump(k: Kernel): LeasedCall[] {
       if (call) calls.push(call);
     }
     k.flush();
-    for (const lane of [...k.lanes.open()]) drainLane(k, lane, calls);
+    while (k.leases.size < MAX_IN_FLIGHT) {
+      const open = k.backlogs.takeOpen();
+      if (open.length === 0) break;
+      for (const limit of open) admitWaiting(k, limit, calls);
+    }
     if (k.ready.size === 0 && k.spilled && k.leases.size < MAX_IN_FLIGHT) k.refill();
   } while (k.ready.size > 0 && k.leases.size < MAX_IN_FLIGHT);
   return calls;
@@ -36,55 +43,55 @@ function takeReady(k: Kernel, run: string, key: string): LeasedCall | null {
     return null;
   }
   if (pending.lease !== null || k.leases.of(run, key)) return null;
-  const lane = k.laneOf(handle, key);
-  if (lane === '') return takePush(k, handle, key);
-  // A run that holds its place goes on before those that wait for one. Else nobody overtakes: behind a backlog a call waits its turn even when there is room.
-  const holds = k.holdsRunLimit(handle, key);
-  if (handle.state.head.pool !== null) {
-    k.toBacklog(handle, key, lane, holds);
-    k.readyPools.add(handle.state.head.pool);
-    return null;
-  }
-  if (handle.rows.get(key)?.row.bucket === lane) return null;
-  const limits = limitsOf(lane);
-  if ((k.lanes.hasBacklog(lane) && !holds) || k.limits.blockedBy(limits, run) !== null) {
-    k.toBacklog(handle, key, lane, holds);
-    return null;
-  }
-  return takePush(k, handle, key);
+  if (handle.rows.get(key)?.row.bucket !== '') return null;
+  const { pool } = handle.state.head;
+  if (pool === null) return admit(k, handle, key) ? takePush(k, handle, key) : null;
+  k.moveTo(handle, key, poolBucket(pool));
+  k.readyPools.add(pool);
+  return null;
 }
 
-function drainLane(k: Kernel, lane: string, calls: LeasedCall[]): void {
-  const limits = limitsOf(lane);
+/** Whether a call may go now. If not, it waits for the first limit without room, holding what its run has got so far. */
+function admit(k: Kernel, handle: RunHandle, key: string): boolean {
+  const blocked = k.blockedBy(handle, key);
+  k.holdRunLimits(handle, key, blocked);
+  if (blocked) k.moveTo(handle, key, limitBucket(blocked.key));
+  return blocked === null;
+}
+
+/** A limit may have room: those who wait for it, oldest first, go as far as there is. */
+function admitWaiting(k: Kernel, limit: string, calls: LeasedCall[]): void {
+  const bucket = limitBucket(limit);
+  let sentToPools = 0;
   while (k.leases.size < MAX_IN_FLIGHT) {
-    const head = k.lanes.head(lane, (item) => isFree(k, lane, item.run, item.key));
-    if (!head) return;
-    const blocked = k.limits.blockedBy(limits, head.run);
-    if (blocked !== null) return k.lanes.block(lane, blocked);
-    k.lanes.shift(lane);
-    calls.push(takePush(k, k.find(head.run) as RunHandle, head.key));
+    const head = k.backlogs.head(bucket, (item) => k.waitsIn(bucket, item));
+    const handle = head && k.find(head.run);
+    if (!head || !handle) return;
+    const blocked = k.blockedBy(handle, head.key);
+    const { pool } = handle.state.head;
+    if (blocked?.key === limit) return;
+    if (pool !== null && !blocked) {
+      // A worker takes the room when it comes; until then it is promised to as many as it is enough for.
+      const spec = k.limitsOfCall(handle, head.key).find((one) => one.key === limit);
+      if (spec && sentToPools++ >= k.limits.room(spec)) return;
+    }
+    k.backlogs.shift(bucket);
+    if (pool !== null && !blocked) {
+      k.moveTo(handle, head.key, poolBucket(pool));
+      k.readyPools.add(pool);
+    } else if (admit(k, handle, head.key)) calls.push(takePush(k, handle, head.key));
   }
-}
-
-/** A row of a lane was due when it came there: a clock that was set back since does not take it out again. */
-function isFree(k: Kernel, lane: string, run: string, key: string): boolean {
-  const handle = k.find(run);
-  const pending = handle?.state.pending.get(key);
-  return (
-    handle?.state.status === 'running' &&
-    pending?.kind === 'call' &&
-    pending.lease === null &&
-    handle.rows.get(key)?.row.bucket === lane &&
-    !k.leases.of(run, key)
-  );
+  // No call can be taken now; the next pump looks again.
+  k.backlogs.opened(limit);
 }
 
 function takePush(k: Kernel, handle: RunHandle, key: string): LeasedCall {
   const run = handle.state.head.id;
   const pending = handle.state.pending.get(key);
-  const task = k.tasks.at(handle.state.head.task, handle.state.head.version);
+  const task = k.taskOf(handle);
   const lease = k.newLease();
   handle.state.startedAt ??= k.now;
+  if (handle.state.head.expireAt !== null) k.dropTimer(run, '$expire');
   k.takePush({
     token: lease,
     run,
@@ -98,31 +105,29 @@ function takePush(k: Kernel, handle: RunHandle, key: string): LeasedCall {
   return leasedCall(k, handle, key, lease);
 }
 
-/** Leases the oldest ready calls of a pool, one limit's room at a time. */
+/** Leases the oldest ready calls of a pool for which there is room. */
 export function leasePull(
   k: Kernel,
   request: { pool: string; max: number; holdMs: number; holder: string },
 ): LeasedCall[] {
   const calls: LeasedCall[] = [];
-  while (calls.length < request.max && !k.draining) {
-    let best: { lane: string; run: string; key: string; due: number } | null = null;
-    for (const lane of [...k.lanes.lanesOfPool(request.pool)]) {
-      if (k.lanes.isBlocked(lane)) continue;
-      const head = k.lanes.head(lane, (item) => isFree(k, lane, item.run, item.key));
-      if (!head) continue;
-      const blocked = k.limits.blockedBy(limitsOf(lane), head.run);
-      if (blocked !== null) k.lanes.block(lane, blocked);
-      else if (!best || head.due < best.due || (head.due === best.due && head.run < best.run)) best = { lane, ...head };
+  const bucket = poolBucket(request.pool);
+  for (let looked = 0; calls.length < request.max && !k.draining; looked++) {
+    const head = k.backlogs.head(bucket, (item) => k.waitsIn(bucket, item));
+    const handle = head && k.find(head.run);
+    if (!head || !handle) break;
+    if (looked >= MAX_LOOKED_AT) {
+      k.readyPools.add(request.pool);
+      break;
     }
-    if (!best) break;
-    const handle = k.find(best.run) as RunHandle;
+    k.backlogs.shift(bucket);
+    if (!admit(k, handle, head.key)) continue;
     const lease = k.newLease();
-    k.lanes.shift(best.lane);
-    k.append(handle, { kind: 'lease', key: best.key, lease, untilMs: k.now + request.holdMs, holder: request.holder });
-    k.holdCall(handle, best.key);
-    if (handle.state.head.expireAt !== null) k.dropTimer(best.run, '$expire');
-    calls.push(leasedCall(k, handle, best.key, lease));
+    k.append(handle, { kind: 'lease', key: head.key, lease, untilMs: k.now + request.holdMs, holder: request.holder });
+    k.holdCall(handle, head.key);
+    if (handle.state.head.expireAt !== null) k.dropTimer(head.run, '$expire');
     k.flush();
+    calls.push(leasedCall(k, handle, head.key, lease));
   }
   return calls;
 }
@@ -132,7 +137,7 @@ function leasedCall(k: Kernel, handle: RunHandle, key: string, lease: string): L
   const { head } = state;
   const pending = state.pending.get(key);
   const call = pending?.call;
-  const task = k.tasks.at(head.task, head.version);
+  const task = k.taskOf(handle);
   return {
     lease,
     run: head.id,
@@ -143,7 +148,7 @@ function leasedCall(k: Kernel, handle: RunHandle, key: string, lease: string): L
     maxAttempts: call?.maxAttempts ?? head.maxAttempts,
     dueAt: pending?.dueAt ?? k.now,
     leasedAt: k.now,
-    task: { id: head.task, version: head.version, executor: head.executor, data: task?.data ?? '{}' },
+    task: { id: head.task, version: task?.version ?? head.version, executor: head.executor, data: task?.data ?? '{}' },
     input: state.input,
     meta: head.meta,
     scheduledAt: head.scheduledAt,
@@ -169,5 +174,9 @@ export function lapse(k: Kernel, handle: RunHandle, key: string): void {
     return;
   }
   k.releaseCall(handle, key);
-  k.append(handle, { kind: 'lapse', key, dueAt: k.now });
+  k.append(handle, { kind: 'lapse', key, dueAt: k.now, ...(begun ? {} : { unbegun: true as const }) });
+  const { expireAt } = state.head;
+  if (state.startedAt !== null || expireAt === null) return;
+  if (expireAt > k.now) k.putTimer(state.head.id, '$expire', 'expire', expireAt);
+  else endRun(k, handle, { status: 'failed', data: null, reason: 'expired' });
 }

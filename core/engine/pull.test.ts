@@ -28,6 +28,27 @@ describe('the end of a pull lease', () => {
     expect(lease()).toMatchObject({ run: first?.run, attempt: 0 });
   });
 
+  it('does not count as a start: the run can still expire unstarted', () => {
+    const { t, lease } = open();
+    t.apply({
+      type: 'report',
+      run: lease()?.run ?? '',
+      outcome: { ops: [{ op: 'complete', output: null }] },
+      final: true,
+      anyLease: true,
+    });
+    const run = t.start('work', { expireAt: t.nowMs + 2 * HOLD_MS });
+    expect(lease()?.run).toBe(run);
+    t.advance(HOLD_MS);
+    expect(t.engine.query({ type: 'run', run })?.startedAt).toBeNull();
+    t.advance(HOLD_MS);
+    expect(t.engine.query({ type: 'run', run })).toMatchObject({ status: 'failed', reason: 'expired' });
+    const late = t.start('work', { expireAt: t.nowMs + HOLD_MS / 2 });
+    expect(lease()?.run).toBe(late);
+    t.advance(HOLD_MS);
+    expect(t.status(late)).toBe('failed');
+  });
+
   it('cancels the run of a task that says so once the holder has reported', () => {
     const { t, run, lease } = open();
     t.progress(lease() as LeasedCall, { op: 'note', name: 'begun', data: null });

@@ -1,4 +1,4 @@
-import { limitsOf } from '../flow/lanes.ts';
+import { limitOfBucket } from '../flow/backlogs.ts';
 import type { RunStatus } from '../model/call.ts';
 import { assertNever } from '../model/errors.ts';
 import { MAX_PAGE, NEVER_MS } from '../model/limits.ts';
@@ -160,7 +160,7 @@ function pendingOf(k: Kernel, handle: RunHandle): PendingRecord[] {
       attempt: pending.attempt,
       leased: push !== undefined || pending.lease !== null,
       lease: push?.token ?? pending.lease,
-      lane: k.laneOf(handle, pending.key),
+      lane: handle.rows.get(pending.key)?.row.bucket ?? '',
       data: pending.call?.data ?? null,
       meta: pending.meta ?? pending.call?.meta ?? null,
       target:
@@ -239,10 +239,13 @@ function deadLetter(k: Kernel, row: SqlRow): DeadLetterRecord & { record: RunRec
 
 function listLimits(k: Kernel, prefix: string): LimitRecord[] {
   const waiting = new Map<string, number>();
-  for (const row of k.sql.all<{ bucket: string; n: number }>(
-    `SELECT bucket, count(*) AS n FROM pending WHERE bucket > '' GROUP BY bucket`,
-  ))
-    for (const key of limitsOf(row.bucket)) waiting.set(key, (waiting.get(key) ?? 0) + row.n);
+  const rows = k.sql.all<{ bucket: string; owner: string; key: string }>(
+    `SELECT bucket, owner, key FROM pending WHERE bucket > ''`,
+  );
+  for (const { bucket, owner, key } of rows) {
+    const limit = limitOfBucket(bucket);
+    if (limit !== null && !k.leases.of(owner, key)) waiting.set(limit, (waiting.get(limit) ?? 0) + 1);
+  }
   return k.limits
     .list()
     .filter((limit) => limit.key.startsWith(prefix))

@@ -32,7 +32,12 @@ export function collectGarbage(k: Kernel, rearm: boolean): void {
   for (const event of oldEvents)
     if (!(event.runs ?? '').split(',').some((run) => run !== '' && k.find(run))) k.events.delete(event);
   k.sql.run(`DELETE FROM names WHERE until <= ?`, k.now);
-  k.sql.run(`DELETE FROM records WHERE expires_at IS NOT NULL AND expires_at <= ?`, k.now);
+  const expired = k.sql.all<{ collection: string; id: string }>(
+    `SELECT collection, id FROM records WHERE expires_at IS NOT NULL AND expires_at <= ? LIMIT ?`,
+    k.now,
+    RETENTION_BATCH,
+  );
+  for (const { collection, id } of expired) k.deleteRecord(collection, id);
   for (const letter of k.sql.all<{ id: string }>(
     `SELECT id FROM dead_letters WHERE at < ? LIMIT ?`,
     before,

@@ -7,7 +7,7 @@ import { EngineError } from '../model/errors.ts';
 import type { EventRecord } from '../model/event.ts';
 import { NEVER_MS } from '../model/limits.ts';
 import type { LimitSpec, TaskRecord } from '../model/task.ts';
-import type { Kernel } from './kernel.ts';
+import { inOrder, type Kernel } from './kernel.ts';
 
 /** Starts a run, or answers the one that its id, alias or idempotency key names. */
 export function start(k: Kernel, spec: StartSpec, events: EventRecord[] | null = null): StartResult {
@@ -35,7 +35,7 @@ export function start(k: Kernel, spec: StartSpec, events: EventRecord[] | null =
     call: spec.priorityMs === undefined ? call : { ...call, priorityMs: spec.priorityMs },
     maxAttempts: spec.maxAttempts ?? task.maxAttempts,
     retry: spec.retry ?? null,
-    limits: limits.map((limit) => limit.key),
+    limits,
     expireAt: spec.expireAt ?? null,
     executor: task.executor,
     pool: task.mode === 'pull' ? (task.pool ?? '') : null,
@@ -58,7 +58,7 @@ function findKnown(k: Kernel, spec: StartSpec): StartResult | null {
 }
 
 function limitsFor(k: Kernel, task: TaskRecord, spec: StartSpec, events: EventRecord[] | null): LimitSpec[] {
-  const limits: LimitSpec[] = task.limits.map(({ expression, ...limit }) => {
+  const templated: LimitSpec[] = task.limits.map(({ expression, ...limit }) => {
     if (expression === undefined) return limit;
     const body = eventTextOf(events, spec.input);
     const compiled = compileExpression(expression);
@@ -76,7 +76,7 @@ function limitsFor(k: Kernel, task: TaskRecord, spec: StartSpec, events: EventRe
       : '';
     return { ...limit, key: `${limit.key}:${text}` };
   });
-  limits.push(...(spec.limits ?? []));
-  for (const limit of limits) k.putLimit(limit);
-  return limits;
+  for (const limit of templated) k.declareLimit(limit);
+  for (const limit of spec.limits ?? []) k.putLimit(limit);
+  return inOrder([...templated, ...(spec.limits ?? [])]);
 }

@@ -7,8 +7,13 @@ import type { Kernel, RunHandle } from './kernel.ts';
 import { tokenMatch } from './matching.ts';
 import { resolve } from './resolve.ts';
 
-/** Collection of completions that nobody has waited for yet: `<token>\n<sequence>` → completion. */
+/** Collection of completions that nobody has waited for yet, by token and sequence. */
 const KEPT = '$token';
+
+/** The length keeps one token from being the beginning of another. */
+function keptPrefix(token: string): string {
+  return `${token.length}:${token}\n`;
+}
 
 interface Kept {
   data: string | null;
@@ -30,7 +35,7 @@ export function awaitToken(k: Kernel, handle: RunHandle, op: WaitToken, wait: (k
   }
   wait({ kind: 'token', token: op.token });
   const kept = k
-    .recordsFrom(KEPT, `${op.token}\n`)
+    .recordsFrom(KEPT, keptPrefix(op.token))
     .find((record) => record.expiresAt === null || record.expiresAt > k.now);
   if (kept) {
     const completion = JSON.parse(kept.data) as Kept;
@@ -50,7 +55,7 @@ export function completeToken(
   command: Extract<Command, { type: 'complete-token' }>,
 ): ResultOf<'complete-token'> {
   const waiters: Array<{ run: string; key: string }> = [];
-  const latched = command.keep === 'latch' && k.recordsFrom(KEPT, `${command.token}\n`).length > 0;
+  const latched = command.keep === 'latch' && k.recordsFrom(KEPT, keptPrefix(command.token)).length > 0;
   // A latch is set once: what it was completed with first stays.
   if (latched) return { type: 'complete-token', waiters, kept: true };
   for (const waiter of k.waiters(tokenMatch(command.token))) {
@@ -71,7 +76,12 @@ export function completeToken(
       keep: command.keep as Kept['keep'],
       ...(command.meta === undefined ? {} : { meta: command.meta }),
     };
-    k.putRecord(KEPT, `${command.token}\n${k.ids.next(k.now)}`, JSON.stringify(kept), command.keepUntilMs ?? NEVER_MS);
+    k.putRecord(
+      KEPT,
+      keptPrefix(command.token) + k.ids.next(k.now),
+      JSON.stringify(kept),
+      command.keepUntilMs ?? NEVER_MS,
+    );
   }
   return { type: 'complete-token', waiters, kept: keep };
 }

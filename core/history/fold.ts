@@ -70,6 +70,7 @@ export function applyEntry(state: RunState, entry: HistoryEntry): void {
         attempt: 0,
         lease: null,
         leaseSeq: seq,
+        opening: false,
         seq,
         again: body.again ?? 'each',
         call: null,
@@ -79,7 +80,13 @@ export function applyEntry(state: RunState, entry: HistoryEntry): void {
       });
       return;
     case 'retry':
-      change(state, body.key, { attempt: body.attempt, dueAt: body.dueAt, lease: body.lease ?? null, leaseSeq: seq });
+      change(state, body.key, {
+        attempt: body.attempt,
+        dueAt: body.dueAt,
+        lease: body.lease ?? null,
+        leaseSeq: seq,
+        opening: false,
+      });
       return;
     case 'again':
       if (body.ends !== undefined) state.pending.delete(body.ends);
@@ -89,10 +96,16 @@ export function applyEntry(state: RunState, entry: HistoryEntry): void {
       state.pending.delete(body.ends);
       return;
     case 'lease':
+      change(state, body.key, {
+        lease: body.lease,
+        dueAt: body.untilMs,
+        leaseSeq: seq,
+        opening: state.startedAt === null,
+      });
       state.startedAt ??= atMs;
-      change(state, body.key, { lease: body.lease, dueAt: body.untilMs, leaseSeq: seq });
       return;
     case 'lapse':
+      if (body.unbegun && state.pending.get(body.key)?.opening) state.startedAt = null;
       change(state, body.key, { lease: null, dueAt: body.dueAt });
       return;
     case 'cancelling':
@@ -128,6 +141,7 @@ function putCall(state: RunState, call: CallSpec, dueAt: number, seq: number): v
     attempt: 0,
     lease: null,
     leaseSeq: seq,
+    opening: false,
     seq,
     again: call.again ?? 'none',
     call,

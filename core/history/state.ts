@@ -1,6 +1,7 @@
 import type { Again, CallSpec, RunStatus, StepEntry } from '../model/call.ts';
 import type { WaitKind } from '../model/history.ts';
 import type { JsonText, Payload } from '../model/payload.ts';
+import type { LimitSpec } from '../model/task.ts';
 import type { RetryPolicy } from '../schedule/backoff.ts';
 
 /** The half of a run that never changes: written when it starts, history entry 0. */
@@ -19,8 +20,8 @@ export interface RunHead {
   call: CallSpec;
   maxAttempts: number;
   retry: RetryPolicy | null;
-  /** Limit keys, in order; they name the run's lane. */
-  limits: string[];
+  /** What its calls are subject to: first what the run holds as a whole, then what each call holds. */
+  limits: LimitSpec[];
   expireAt: number | null;
   executor: string;
   pool: string | null;
@@ -36,6 +37,8 @@ export interface Pending {
   lease: string | null;
   /** Position of the entry that leased it: entries above it are the holder's work, or news for it. */
   leaseSeq: number;
+  /** That lease was the run's first start. */
+  opening: boolean;
   /** History position of the entry that made it. */
   seq: number;
   again: Again;

@@ -40,8 +40,8 @@ export type HistoryBody =
   /** A call's lease ended and nothing of it remains. */
   | { kind: 'done'; ends: string; meta?: JsonText }
   | { kind: 'lease'; key: string; lease: string; untilMs: number; holder: string }
-  /** The lease ran out: the same attempt again. */
-  | { kind: 'lapse'; key: string; dueAt: number }
+  /** The lease ran out: the same attempt again. `unbegun`: its holder never reported, so it does not count as a start. */
+  | { kind: 'lapse'; key: string; dueAt: number; unbegun?: true }
   | { kind: 'cancelling'; reason?: string; untilMs: number }
   | { kind: 'note'; name: string }
   | { kind: 'end'; status: Exclude<RunStatus, 'running'>; reason?: string; meta?: JsonText };

@@ -42,6 +42,8 @@ export interface TaskSpec {
   maxAttempts: number;
   retry: RetryPolicy;
   limits: LimitTemplate[];
+  /** Which version a run's calls are made with: the one it started with (default), or the one that is current at each call. */
+  binding?: 'start' | 'current';
   /** Pull: what happens when a lease runs out. Default: the same attempt again. */
   onLapse?: 'again' | 'cancel';
   /** Push: a lease that is not answered in this time is given up and the same attempt made again. Default PUSH_LEASE_MS. */

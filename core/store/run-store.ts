@@ -282,7 +282,7 @@ export function pendingRowOf(
   pending: Pending,
   bucket: string,
   match: string | null,
-  held: boolean,
+  held: number | null,
 ): PendingRow {
   return {
     owner: run,
@@ -292,7 +292,7 @@ export function pendingRowOf(
     due: Math.min(pending.dueAt, NEVER_MS),
     attempt: pending.attempt,
     lease: pending.lease,
-    held: held ? 1 : null,
+    held,
     match,
   };
 }
