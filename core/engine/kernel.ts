@@ -288,6 +288,7 @@ export class Kernel {
     }
     for (const entry of handle.entries) this.runs.insertEntry(run, entry);
     if (handle.entries.length > 0) this.changed.set(run, state.seq);
+    if (handle.entries.some((entry) => entry.body.kind === 'label')) this.runs.putLabels(state.head);
     const ended = state.status !== 'running';
     if (ended && handle.entries.some((entry) => entry.body.kind === 'end')) this.runs.endRun(state);
     handle.entries = [];

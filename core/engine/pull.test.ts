@@ -112,3 +112,18 @@ describe('a wait for a run', () => {
     expect(t.engine.query({ type: 'run', run: child.run })?.outcomeMeta).toBe('{"type":"text"}');
   });
 });
+
+describe('labels added to a run', () => {
+  it('are found by, are listed, and outlive a restart and the end', () => {
+    const { t, run, lease } = open();
+    const held = lease() as LeasedCall;
+    t.progress(held, { op: 'label', labels: ['a', 'b'] });
+    t.progress(held, { op: 'label', labels: ['b', 'c'] });
+    t.restart();
+    t.report(held, { op: 'complete', output: null });
+    t.restart();
+    for (const label of ['a', 'b', 'c'])
+      expect(t.engine.query({ type: 'runs', label }).items).toMatchObject([{ id: run, labels: ['a', 'b', 'c'] }]);
+    expect(t.engine.query({ type: 'history', run }).filter((entry) => entry.body.kind === 'label').length).toBe(2);
+  });
+});

@@ -207,6 +207,11 @@ function applyOps(
         known = known || (op.memoKey !== undefined && state.stepKeys.has(op.memoKey));
         kept = fail(k, handle, reporter, op, command.outcome.meta) || kept;
         break;
+      case 'label': {
+        const labels = op.labels.filter((label) => !state.head.labels.includes(label));
+        if (labels.length > 0) k.append(handle, { kind: 'label', labels });
+        break;
+      }
       case 'note':
         k.append(handle, { kind: 'note', name: op.name }, op.data);
         break;

@@ -112,6 +112,9 @@ export function applyEntry(state: RunState, entry: HistoryEntry): void {
       state.cancelling = true;
       state.reason = body.reason ?? null;
       return;
+    case 'label':
+      state.head = { ...state.head, labels: [...new Set([...state.head.labels, ...body.labels])] };
+      return;
     case 'note':
       return;
     case 'end':

@@ -118,6 +118,8 @@ export type Op =
       keepLeaseUntilMs?: number;
     }
   | { op: 'cancel'; reason?: string }
+  /** Adds labels to the run. */
+  | { op: 'label'; labels: string[] }
   /** An entry of the history that changes no state: log lines, metadata. */
   | { op: 'note'; name: string; data: Payload | null };
 

@@ -43,6 +43,7 @@ export type HistoryBody =
   /** The lease ran out: the same attempt again. `unbegun`: its holder never reported, so it does not count as a start. */
   | { kind: 'lapse'; key: string; dueAt: number; unbegun?: true }
   | { kind: 'cancelling'; reason?: string; untilMs: number }
+  | { kind: 'label'; labels: string[] }
   | { kind: 'note'; name: string }
   | { kind: 'end'; status: Exclude<RunStatus, 'running'>; reason?: string; meta?: JsonText };
 

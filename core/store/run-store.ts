@@ -100,6 +100,17 @@ export class RunStore {
       this.#sql.run(`INSERT OR IGNORE INTO labels (label, run) VALUES (?, ?)`, label, head.id);
   }
 
+  /** The head is what a run started with, except for its labels: those of the history are merged in, so that lists need not read it. */
+  putLabels(head: RunHead): void {
+    this.#sql.run(
+      `UPDATE runs SET head = json_set(head, '$.labels', json(?)) WHERE id = ?`,
+      JSON.stringify(head.labels),
+      head.id,
+    );
+    for (const label of head.labels)
+      this.#sql.run(`INSERT OR IGNORE INTO labels (label, run) VALUES (?, ?)`, label, head.id);
+  }
+
   endRun(state: RunState): void {
     this.#sql.run(
       `UPDATE runs SET status = ?, reason = ?, started_at = ?, ended_at = ?, seq = ? WHERE id = ?`,
