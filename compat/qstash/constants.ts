@@ -23,7 +23,8 @@ export const MAX_RETRY_AFTER_MS = 86_400_000;
 export const DEDUPE_MS = 600_000;
 /** How long a destination may take when the publisher sets no timeout: the vendor's free plan, and what the platform allows. */
 export const DEFAULT_TIMEOUT_MS = 900_000;
-export const MAX_TIMEOUT_MS = 12 * 3_600_000;
+/** The engine gives a delivery up for lost a minute later (core/model/limits.ts: PUSH_LEASE_MS). */
+export const MAX_TIMEOUT_MS = 2 * 3_600_000;
 export const MAX_DELAY_MS = 366 * 86_400_000;
 export const MAX_FLOW_PERIOD_MS = 7 * 86_400_000;
 export const MAX_PARALLELISM = 100_000;

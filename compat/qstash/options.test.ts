@@ -97,6 +97,7 @@ describe('options of a publish request', () => {
     ['upstash-method', 'TRACE', 400],
     ['upstash-not-before', 'tomorrow', 400],
     ['upstash-timeout', '0', 400],
+    ['upstash-timeout', '3h', 412],
     ['upstash-label', '', 400],
     ['upstash-callback', 'javascript:alert(1)', 400],
     ['upstash-queue-name', 'a b', 400],
