@@ -103,6 +103,8 @@ async function toTask(config: FunctionConfig, app: string, appId: string, retry:
     maxAttempts: (step.retries?.attempts ?? DEFAULT_RETRIES) + 1,
     retry,
     limits: toLimits(config),
+    // The vendor looks a function up at each call: a run that slept over a deploy goes on in the new app.
+    binding: 'current',
     data: JSON.stringify(data),
   };
 }
