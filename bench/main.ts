@@ -81,6 +81,7 @@ async function withTarget(target: Target, body: (target: Target) => Promise<void
   }
 }
 
+const NOTHING: Sample = { of: '', times: [], duplicates: 0, lost: 0 };
 const NO_COST: Cost = { serverCpuMs: 0, appCpuMs: 0, peakMiB: 0 };
 
 async function idlePhase(): Promise<void> {
@@ -90,7 +91,7 @@ async function idlePhase(): Promise<void> {
     await delay(5_000);
     const cpuPercent = (usageOf(target.pids).cpuMs - cpuMs) / 50;
     const more = { 'start ms': target.startMs, 'memory MiB': rssBytes / 1_048_576, 'CPU %': cpuPercent };
-    add(lineOf('idle', target.name, { of: '', times: [], duplicates: 0, lost: 0, more }, NO_COST));
+    add(lineOf('idle', target.name, { ...NOTHING, more }, NO_COST));
   });
 }
 
@@ -185,27 +186,46 @@ async function ingestPhase(): Promise<void> {
   });
 }
 
+/** Longer than it may take by the target, so that a miss is shown with its size. */
+const SLEEPERS_LIMIT_MS = 180_000;
+
 async function sleepersPhase(): Promise<void> {
   const count = amount(Number(values.sleepers));
+  await withTarget(await startNull('inngest'), async (target) => {
+    const app = await openInngest(target.url, true);
+    await app.throughput(amount(200), 20);
+    const { result, cost } = await costOf(target.pids, () => app.sleepers(count, SLEEPERS_LIMIT_MS));
+    await app.close();
+    const more = {
+      'created s for 10,000': (result.seconds / count) * 10_000,
+      'app CPU ms each': cost.appCpuMs / count,
+    };
+    add({ ...lineOf('sleepers', target.name, { ...NOTHING, lost: count - result.asleep, more }, cost), count });
+  });
   await withTarget(await startRepoint(), async (target) => {
+    await delay(2_000);
+    const fresh = usageOf(target.pids).rssBytes;
     const app = await openInngest(target.url, true);
     try {
       await app.throughput(amount(200), 20);
       await measure('inngest latency before sleepers', target, async () => (await app.latency(amount(50))).total);
       await delay(2_000);
-      const before = { ...usageOf(target.pids), disk: diskOf(target.dataDir!) };
-      const { result, cost } = await costOf(target.pids, () => app.sleepers(count, 120_000));
+      const before = { rss: usageOf(target.pids).rssBytes, disk: diskOf(target.dataDir!) };
+      const { result, cost } = await costOf(target.pids, () => app.sleepers(count, SLEEPERS_LIMIT_MS));
       await delay(3_000);
-      const after = { ...usageOf(target.pids), disk: diskOf(target.dataDir!) };
+      const after = { rss: usageOf(target.pids).rssBytes, disk: diskOf(target.dataDir!) };
+      await measure('inngest latency beside sleepers', target, async () => (await app.latency(amount(50))).total);
+      await target.restart?.();
+      await delay(3_000);
       const more = {
         'created s for 10,000': (result.seconds / count) * 10_000,
-        'memory KiB each': (after.rssBytes - before.rssBytes) / 1024 / count,
+        'memory KiB each': (after.rss - before.rss) / 1024 / count,
+        'after a restart KiB each': (usageOf(target.pids).rssBytes - fresh) / 1024 / count,
         'disk KiB each': (after.disk - before.disk) / 1024 / count,
         'server CPU ms each': cost.serverCpuMs / count,
+        'app CPU ms each': cost.appCpuMs / count,
       };
-      const sample = { of: '', times: [], duplicates: 0, lost: count - result.asleep, more };
-      add({ ...lineOf('sleepers', target.name, sample, cost), count });
-      await measure('inngest latency beside sleepers', target, async () => (await app.latency(amount(50))).total);
+      add({ ...lineOf('sleepers', target.name, { ...NOTHING, lost: count - result.asleep, more }, cost), count });
     } finally {
       await app.close();
     }

@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { stablePort } from '../conformance/harness/port.ts';
 import { startServer } from '../src/launcher/index.ts';
 import { resolveBinary } from '../src/launcher/runtime.ts';
 
@@ -14,6 +15,8 @@ export interface Target {
   pids: number[];
   dataDir?: string;
   startMs: number;
+  /** Ends and starts it again on the same data. */
+  restart?: () => Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -24,14 +27,17 @@ const READY_MS = 15_000;
 
 export async function startRepoint(): Promise<Target> {
   const startedAt = performance.now();
-  const server = await startServer({ mode: 'dev' });
+  const server = await startServer({ mode: 'dev', port: await stablePort() });
   const startMs = performance.now() - startedAt;
   return {
     name: 'repoint',
     url: server.url,
-    pids: [server.pid],
+    get pids() {
+      return [server.pid];
+    },
     dataDir: server.dataDir,
     startMs,
+    restart: () => server.restart(),
     stop: async () => void (await server.stop()),
   };
 }

@@ -65,7 +65,7 @@ export function verdictsOf(lines: Line[]): Verdict[] {
   atMostAbove('qstash latency', 6);
   atLeastShare('ingest, single', 'raw object', 1.3);
   const more = (phase: string, key: string): number | undefined =>
-    lines.find((line) => line.phase === phase)?.more?.[key];
+    lines.find((line) => line.phase === phase && line.target === 'repoint')?.more?.[key];
   const idle = more('idle', 'memory MiB');
   if (idle !== undefined)
     verdicts.push({
