@@ -3,7 +3,7 @@ import { endedStatusOf, type EngineRunStatus } from './engine-status.ts';
 import { publicRunId } from './ids.ts';
 import { plainObject, plainValue } from './packets.ts';
 import { readOutcomeMeta, readRunMeta, type RunMeta } from './run-meta.ts';
-import { slugOf } from './names.ts';
+import { slugOf, tagsOf } from './names.ts';
 import { serializedErrorOf } from './task-errors.ts';
 import { runErrorOf } from './waitpoints.ts';
 
@@ -80,7 +80,7 @@ export function commonFields(record: RunRecord, nowMs: number): Record<string, u
     ...(meta.delayUntilMs === undefined ? {} : { delayedUntil: iso(meta.delayUntilMs) }),
     ...(meta.ttl === undefined ? {} : { ttl: meta.ttl }),
     ...(status === 'EXPIRED' && endedAt !== null ? { expiredAt: iso(endedAt) } : {}),
-    tags: meta.tags,
+    tags: tagsOf(record),
     costInCents: 0,
     baseCostInCents: 0,
     durationMs: readOutcomeMeta(record.outcomeMeta).durationMs ?? 0,

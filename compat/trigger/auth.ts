@@ -19,6 +19,8 @@ export interface Access {
   token: string;
   /** Of a public token. */
   scopes: string[];
+  /** Of a public token: it starts one thing only. */
+  oneTimeUse: boolean;
 }
 
 const DEFAULT_ENVIRONMENT = 'default';
@@ -65,7 +67,16 @@ async function accessOf(token: string, context: EnvironmentContext, cell: CellAp
   if (subject !== null) {
     const key = await verificationKey(subject, context, cell);
     const claims = key === null ? null : await verifyToken(token, key);
-    return claims && { kind: 'public', environment: DEFAULT_ENVIRONMENT, project: null, token, scopes: claims.scopes };
+    return (
+      claims && {
+        kind: 'public',
+        environment: DEFAULT_ENVIRONMENT,
+        project: null,
+        token,
+        scopes: claims.scopes,
+        oneTimeUse: claims.oneTimeUse,
+      }
+    );
   }
   const kind = SECRET_KEY.test(token) ? 'secret' : PERSONAL_TOKEN.test(token) ? 'personal' : null;
   if (kind === null) return null;
@@ -73,7 +84,14 @@ async function accessOf(token: string, context: EnvironmentContext, cell: CellAp
     const configured = kind === 'secret' ? context.vars.TRIGGER_SECRET_KEY : context.vars.TRIGGER_ACCESS_TOKEN;
     if (configured === undefined || !(await isSame(configured, token))) return null;
   }
-  return { kind, environment: DEFAULT_ENVIRONMENT, project: PROJECT_KEY.exec(token)?.[1] ?? null, token, scopes: [] };
+  return {
+    kind,
+    environment: DEFAULT_ENVIRONMENT,
+    project: PROJECT_KEY.exec(token)?.[1] ?? null,
+    token,
+    scopes: [],
+    oneTimeUse: false,
+  };
 }
 
 /** Compares digests, so that the time taken says nothing about the key. */
@@ -95,6 +113,21 @@ export function requireScope(
       'forbidden',
       `The public access token lacks a scope for ${action}:${resources[0]?.join(':') ?? ''}`,
     );
+}
+
+/** How long a used token is remembered: longer than any token holds. */
+const USED_TOKEN_MS = 8 * 86_400_000;
+
+/** A one-time token counts for one request, network retries of it included. @throws ApiError 401 the second time */
+export async function spend(access: Access, cell: CellApi, requestKey: string, nowMs: number): Promise<void> {
+  if (!access.oneTimeUse) return;
+  const id = `used/${await sha256Hex(access.token)}`;
+  const data = JSON.stringify({ requestKey });
+  const [put] = await cell.apply([
+    { type: 'put-record', collection: COLLECTIONS.keys, id, data, ifAbsent: true, expiresAt: nowMs + USED_TOKEN_MS },
+  ]);
+  if (put?.type === 'put-record' && !put.written && put.data !== data)
+    throw new ApiError('unauthorized', 'The one-time public access token has been used');
 }
 
 export function signingKey(context: EnvironmentContext): string {

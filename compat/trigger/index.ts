@@ -33,6 +33,7 @@ import { getMetadata, updateMetadata } from './routes/run-metadata.ts';
 import { batchResults, runResult } from './routes/run-result.ts';
 import { retrieveRun } from './routes/run-retrieve.ts';
 import { latestSnapshot } from './routes/snapshot-latest.ts';
+import { addTags } from './routes/run-tags.ts';
 import { triggerTask } from './routes/trigger.ts';
 import { waitDuration } from './routes/wait-duration.ts';
 import {
@@ -123,6 +124,7 @@ export function triggerRoutes(): Hono<RouteEnv> {
   on('GET', '/api/v1/runs', listRuns);
   on('POST', '/api/v2/runs/:run/cancel', cancelRunRoute);
   on('GET', '/api/v1/runs/:run/result', runResult);
+  on('POST', '/api/v1/runs/:run/tags', addTags);
   on('GET', '/api/v1/runs/:run/metadata', getMetadata);
   on('PUT', '/api/v1/runs/:run/metadata', updateMetadata);
 

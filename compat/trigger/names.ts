@@ -58,8 +58,15 @@ export const COLLECTIONS = {
 } as const;
 
 /** Labels of runs, for lists. */
+const TAG_PREFIX = `${PREFIX}tag/`;
+
 export const labelOf = {
-  tag: (tag: string): string => `trigger/tag/${tag}`,
+  tag: (tag: string): string => TAG_PREFIX + tag,
   batch: (batchId: string): string => `trigger/batch/${batchId}`,
   parent: (run: string): string => `trigger/parent/${run}`,
 };
+
+/** A run's tags: those of its trigger and those added later. */
+export function tagsOf(run: { labels: readonly string[] }): string[] {
+  return run.labels.filter((label) => label.startsWith(TAG_PREFIX)).map((label) => label.slice(TAG_PREFIX.length));
+}

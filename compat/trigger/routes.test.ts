@@ -472,6 +472,38 @@ describe('wait tokens', () => {
   });
 });
 
+describe('tags', () => {
+  it('added to a run are shown, found and bounded', async () => {
+    const { run } = await running('work', { tags: ['given'] });
+    expect((await send('POST', `/api/v1/runs/${run}/tags`, { tags: ['later', 'given'] })).status).toBe(200);
+    expect((await send('POST', `/api/v1/runs/${run}/tags`, { tags: 'single' })).status).toBe(200);
+    expect((await retrieve(run)).tags).toEqual(['given', 'later', 'single']);
+    const list = await send('GET', '/api/v1/runs?filter[tag]=later');
+    expect((list.body as { data: unknown[] }).data.length).toBe(1);
+    const many = Array.from({ length: 8 }, (_, i) => `t${i}`);
+    expect((await send('POST', `/api/v1/runs/${run}/tags`, { tags: many })).status).toBe(422);
+  });
+});
+
+describe('one-time tokens', () => {
+  it('start one run, and answer it again to a network retry', async () => {
+    await register();
+    const made = await send('POST', '/api/v1/auth/public-tokens', { scopes: ['trigger:tasks:work'], oneTimeUse: true });
+    const { token } = made.body as { token: string };
+    const once = (key: string): Promise<Answer> =>
+      send(
+        'POST',
+        '/api/v1/tasks/work/trigger',
+        { payload: '1' },
+        { key: token, headers: { 'x-trigger-request-idempotency-key': key } },
+      );
+    const first = await once('a');
+    expect(first.status).toBe(200);
+    expect((await once('a')).body).toEqual(first.body);
+    expect((await once('b')).status).toBe(401);
+  });
+});
+
 describe('bad requests', () => {
   it.each([
     ['GET', '/api/v2/whoami'],

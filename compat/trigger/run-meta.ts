@@ -6,7 +6,6 @@ export type TriggerFunction = 'trigger' | 'triggerAndWait' | 'batchTrigger' | 'b
 /** What the translation remembers of a trigger, beside the engine's run. */
 export interface RunMeta {
   payloadType: string;
-  tags: string[];
   queue: string;
   concurrencyKey?: string;
   /** The user's own key, not the hash that the SDK sends. */
@@ -38,7 +37,6 @@ export function writeRunMeta(meta: RunMeta): JsonText {
 
 const FALLBACK: RunMeta = {
   payloadType: 'application/json',
-  tags: [],
   queue: '',
   depth: 0,
   triggerFunction: 'trigger',

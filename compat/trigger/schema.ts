@@ -91,6 +91,8 @@ export const CreateBatchBodySchema = z.object({
   idempotencyKey: longText.optional(),
 });
 
+export const TagsBodySchema = z.object({ tags: TagsSchema });
+
 export const CreateTokenBodySchema = z.object({
   idempotencyKey: longText.optional(),
   idempotencyKeyTTL: z.string().max(20).optional(),

@@ -53,7 +53,6 @@ export function startSpecOf(request: TriggerRequest): StartSpec {
   const parentMeta = parent ? readRunMeta(parent.meta) : null;
   const meta: RunMeta = {
     payloadType: packet.dataType,
-    tags,
     queue,
     depth: parentMeta ? parentMeta.depth + 1 : 0,
     triggerFunction: triggerFunctionOf(options.resumeParentOnCompletion === true, batch !== undefined),

@@ -6,7 +6,7 @@ import { ApiError, staleSnapshot } from '../errors.ts';
 import { parseSnapshotId, publicRunId } from '../ids.ts';
 import { machineOf } from '../machines.ts';
 import { readMetadata } from '../metadata-store.ts';
-import { projectOf, slugOf } from '../names.ts';
+import { projectOf, slugOf, tagsOf } from '../names.ts';
 import { engineNow, open, param, runParam, type RouteContext } from '../request.ts';
 import { readRunMeta, readTaskData, type TaskData } from '../run-meta.ts';
 import { readVariables } from '../variables.ts';
@@ -84,7 +84,7 @@ export function executionOf(
       id: publicRunId(detail.id),
       payload: typeof detail.input === 'string' ? detail.input : '',
       payloadType: meta.payloadType,
-      tags: meta.tags,
+      tags: tagsOf(detail),
       isTest: meta.test ?? false,
       isReplay: false,
       createdAt: iso(detail.createdAt),

@@ -1,4 +1,4 @@
-import { publicToken, requireScope } from '../auth.ts';
+import { publicToken, requireScope, spend } from '../auth.ts';
 import { claimBatch } from '../batches.ts';
 import { parseKeyTtl } from '../durations.ts';
 import { derivedId } from '../ids.ts';
@@ -17,6 +17,7 @@ export async function createBatch(c: RouteContext): Promise<Response> {
   if (parent !== null && body.resumeParentOnCompletion)
     requireParent(await cell.query({ type: 'run-detail', run: parent }));
   const nowMs = await engineNow(c, cell);
+  await spend(access, cell, requestKey(c), nowMs);
   const identity =
     body.idempotencyKey === undefined ? `request ${requestKey(c)}` : `key ${project} ${body.idempotencyKey}`;
   const wanted = {

@@ -6,7 +6,7 @@ import { requireScope } from '../auth.ts';
 import { parseNaturalDuration } from '../durations.ts';
 import { ApiError, notServed } from '../errors.ts';
 import { publicRunId, runIdOf } from '../ids.ts';
-import { groupOf, labelOf, slugOf, taskIdOf } from '../names.ts';
+import { groupOf, labelOf, slugOf, tagsOf, taskIdOf } from '../names.ts';
 import { engineNow, open, projectParam, requireProject, type RouteContext } from '../request.ts';
 import { readRunMeta } from '../run-meta.ts';
 
@@ -74,7 +74,7 @@ export function readFilter(query: Record<string, string>, nowMs: number): RunFil
     tasks: list('taskIdentifier'),
     versions: list('version'),
     tags: list('tag'),
-    queues: list('queue').map((name) => (name.startsWith('task/') ? name : name)),
+    queues: list('queue'),
     machines: list('machine'),
     regions: list('region'),
     ...(batch === undefined ? {} : { batch }),
@@ -95,7 +95,7 @@ export function matchesFilter(record: RunRecord, filter: RunFilter, nowMs: numbe
     among(filter.queues, meta.queue) &&
     among(filter.machines, meta.machine) &&
     among(filter.regions, meta.region) &&
-    (filter.tags.length === 0 || filter.tags.some((tag) => meta.tags.includes(tag))) &&
+    (filter.tags.length === 0 || filter.tags.some((tag) => tagsOf(record).includes(tag))) &&
     (filter.batch === undefined || meta.batch?.id === filter.batch) &&
     (filter.isTest === undefined || (meta.test ?? false) === filter.isTest)
   );

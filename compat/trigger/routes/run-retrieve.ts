@@ -5,7 +5,7 @@ import { retrieveResponse } from '../api-status.ts';
 import { ApiError } from '../errors.ts';
 import { publicRunId } from '../ids.ts';
 import { readMetadata } from '../metadata-store.ts';
-import { labelOf } from '../names.ts';
+import { labelOf, tagsOf } from '../names.ts';
 import { engineNow, open, runParam, type RouteContext } from '../request.ts';
 import { readOutcomeMeta, readRunMeta } from '../run-meta.ts';
 import { mainCallOf } from '../waitpoints.ts';
@@ -28,7 +28,7 @@ export async function retrieveRun(c: RouteContext): Promise<Response> {
   const meta = readRunMeta(detail.meta);
   requireScope(access, 'read', [
     ['runs', publicRunId(run)],
-    ...meta.tags.map((tag) => ['tags', tag] as const),
+    ...tagsOf(detail).map((tag) => ['tags', tag] as const),
     ...(meta.batch ? [['batch', meta.batch.id] as const] : []),
   ]);
   const related = await relatedRuns(cell, detail);

@@ -1,4 +1,4 @@
-import { publicToken, requireScope } from '../auth.ts';
+import { publicToken, requireScope, spend } from '../auth.ts';
 import { publicRunId } from '../ids.ts';
 import { taskIdOf } from '../names.ts';
 import { engineNow, open, param, readBody, requestKey, requireProject, type RouteContext } from '../request.ts';
@@ -39,6 +39,7 @@ export async function triggerTask(c: RouteContext): Promise<Response> {
     isDevelopment: context.mode === 'dev',
     ...(queueLimit === undefined ? {} : { queueLimit }),
   });
+  await spend(access, cell, key, nowMs);
   const hasKey = options.idempotencyKey !== undefined;
   const waits = options.resumeParentOnCompletion === true && parentId !== null;
   const { run, cached } = waits

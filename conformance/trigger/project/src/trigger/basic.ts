@@ -144,9 +144,9 @@ export const metadataChild = task({
 
 export const tagged = task({
   id: 'tagged',
-  run: async (_payload: object, { ctx }) => {
-    await tags.add('added');
-    return { tags: ctx.run.tags };
+  run: async (payload: { tag: string }) => {
+    await tags.add(payload.tag);
+    return {};
   },
 });
 
