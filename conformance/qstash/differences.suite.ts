@@ -3,6 +3,19 @@ import { expect, suite } from '../harness/index.ts';
 import { call, clientOf, destination } from './support.ts';
 import { serveWorkflow } from './workflow-support.ts';
 
+/** Rows of which something is missing: what is served of them is shown by cases of other rows. */
+const NOT_WHOLE: Array<[string, string]> = [
+  ['Q-7', 'no rate limit of the API is enforced'],
+  ['Q-30', 'keys are rotated in the settings, not over the API (QST-2)'],
+  ['Q-31', 'one region'],
+  ['Q-47', 'default headers of a URL group are not served'],
+  ['Q-48', 'parallelism is enforced, a rate is not (QST-3)'],
+  ['Q-49', 'the rate of a key cannot be reset (QST-3)'],
+  ['Q-81', 'steps that carry their own settings are served, but no Python client drives them here'],
+  ['Q-83', 'one retention for everything'],
+  ['Q-84', 'loopback is a destination in dev mode only, as it should be; there is no table that rewrites hosts'],
+];
+
 suite({ vendor: 'qstash', name: 'differences', sdk: '@upstash/qstash 2.12.0' }, (s) => {
   s.case(['Q-6'], 'QST-2, QST-3: what is not served answers 501 with a code and does nothing', async (context) => {
     const { url } = await destination(context);
@@ -78,4 +91,6 @@ suite({ vendor: 'qstash', name: 'differences', sdk: '@upstash/qstash 2.12.0' }, 
     expect.deepEqual(await client.schedules.list(), []);
     await expect.rejects(client.publish({ url: 'https://example.com', body: 'x' }), { status: 403 });
   });
+
+  for (const [row, skip] of NOT_WHOLE) s.case([row], `${row} as a whole`, () => {}, { skip });
 });

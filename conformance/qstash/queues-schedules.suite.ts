@@ -81,7 +81,7 @@ suite({ vendor: 'qstash', name: 'queues', sdk: '@upstash/qstash 2.12.0' }, (s) =
     expect.equal(most, 3);
   });
 
-  s.case(['Q-48', 'Q-49'], 'a flow-control key bounds parallel deliveries over all URLs', async (context) => {
+  s.case(['Q-37'], 'a flow-control key bounds parallel deliveries over all URLs', async (context) => {
     let open = 0;
     let most = 0;
     const app = await destination(context, async () => {
@@ -231,7 +231,7 @@ suite({ vendor: 'qstash', name: 'schedules', sdk: '@upstash/qstash 2.12.0' }, (s
   });
 
   s.case(
-    ['Q-45', 'Q-9', 'Q-47'],
+    ['Q-45', 'Q-9'],
     'a schedule to a URL group sends to the endpoints that the group has then',
     async (context) => {
       const app = await destination(context);
