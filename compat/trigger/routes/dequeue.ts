@@ -18,6 +18,9 @@ const START_WITHIN_MS = 60_000;
 const HOLD_OPEN_MS = 20_000;
 /** How often an open request is looked at for whether its worker is still there. */
 const TICK_MS = 250;
+/** Time for the news of a closed connection to arrive: at once on the same machine. */
+const PROBE_MS = 3;
+const BLANK = new TextEncoder().encode(' ');
 
 /** POST /engine/v1/dev/dequeue — held open until a run is ready. */
 export async function dequeue(c: RouteContext): Promise<Response> {
@@ -57,12 +60,17 @@ function holdOpen(
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
       const ticker = setInterval(() => {
-        if (!gone) controller.enqueue(encoder.encode(' '));
+        if (!gone) controller.enqueue(BLANK);
       }, TICK_MS);
       done = (async () => {
         // An engine that cannot answer now is asked again by the next request.
         const calls = await take().catch(() => []);
         clearInterval(ticker);
+        // A last look before runs leave for somebody who may have gone since the last blank.
+        if (calls.length > 0 && !gone) {
+          controller.enqueue(BLANK);
+          await pause(PROBE_MS);
+        }
         if (gone) return calls.length > 0 ? giveBack(calls) : undefined;
         controller.enqueue(encoder.encode(await render(calls)));
         controller.close();
@@ -146,4 +154,10 @@ export function dequeuedMessage(leased: LeasedCall, worker: WorkerRef): Dequeued
     organization: { id: 'org_default' },
     project: { id: leased.task.id },
   };
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
+  });
 }
