@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** Functions of one app in one registration. */
 const MAX_FUNCTIONS = 1_000;

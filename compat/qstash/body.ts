@@ -47,7 +47,7 @@ export async function readJson(request: Request, maxBytes = MAX_JSON_BYTES): Pro
   const bytes = await readBody(request, maxBytes);
   if (bytes.byteLength === 0) return undefined;
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown;
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes)) as unknown;
   } catch {
     throw new WireError(400, 'invalid body: it is not JSON');
   }

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { MAX_NAME_LENGTH, MAX_PARALLELISM, MAX_URL_LENGTH } from './constants.ts';
 import { WireError } from './errors.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { getAt, parsePath, setAt } from './json-path.ts';
 import { isRecord } from './packets.ts';
 

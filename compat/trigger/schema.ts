@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { TaskRunErrorSchema } from './task-errors.ts';
 
 /** Requests as they come in: every text bounded, unknown members ignored (the clients send more with each release). */

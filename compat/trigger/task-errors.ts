@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** What a worker reports about a failed attempt (@trigger.dev/core: v3/schemas/common.ts TaskRunError). */
 export const TaskRunErrorSchema = z.discriminatedUnion('type', [

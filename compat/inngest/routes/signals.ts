@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { InngestError } from '../errors.ts';
 import { cellOf, envelope, readJson } from '../http.ts';
 import type { RouteContext } from '../http.ts';

@@ -1,5 +1,5 @@
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { z } from 'zod';
+import * as z from 'zod';
 import { serverKind, signingKeys } from '../auth.ts';
 import { canonicalJson } from '../canonical.ts';
 import { InngestError, toErrorBody } from '../errors.ts';

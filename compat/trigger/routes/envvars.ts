@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { ApiError } from '../errors.ts';
 import { open, param, projectParam, readBody, type RouteContext } from '../request.ts';
 import { CreateVariableBodySchema, MAX_SMALL_BODY_BYTES, UpdateVariableBodySchema } from '../schema.ts';
