@@ -1,6 +1,7 @@
 import { Hono } from 'hono';
 import { cellName } from '../core/model/placement.ts';
 import type { RouteEnv, RouteHost } from '../core/ports.ts';
+import { executionRoutes } from './api/executions.ts';
 import { internalRoutes } from './api/internal.ts';
 import { timeRoutes } from './api/time.ts';
 import type { Bindings } from './bindings.ts';
@@ -30,6 +31,7 @@ export function createApp(env: Bindings): App {
     };
     c.set('host', host);
     await next();
+    await discardRest(c.req.raw);
   });
   const health = { mode: context.mode, version: context.vars.REPOINT_VERSION ?? '0.0.0' };
   for (const path of ['/health', '/healthz'])
@@ -53,6 +55,7 @@ export function createApp(env: Bindings): App {
     app.all('/api/test/*', (c) =>
       c.json({ error: 'time control and test routes exist in dev mode only: start with --mode dev' }, 403),
     );
+  app.route('/api/executions', executionRoutes(env));
   for (const routes of VENDOR_ROUTES) app.route('/', routes());
   app.notFound((c) => c.json({ error: `nothing is served at ${c.req.method} ${c.req.path}` }, 404));
   app.onError((error, c) => {
@@ -60,4 +63,14 @@ export function createApp(env: Bindings): App {
     return c.json({ error: 'internal error, see the server log', status: 500 }, 500);
   });
   return app;
+}
+
+/** A longer body is cut off: its sender sees a reset instead of the answer. */
+const MAX_DISCARDED_BYTES = 64 * 1_048_576;
+
+/** A body that was refused unread would break the connection before the sender has read why. */
+async function discardRest(request: Request): Promise<void> {
+  if (!request.body || request.bodyUsed || Number(request.headers.get('content-length') ?? 0) > MAX_DISCARDED_BYTES)
+    return;
+  await request.body.pipeTo(new WritableStream()).catch(() => {});
 }

@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import type { Cell } from '../cell/cell.ts';
+import { sameText } from './same-text.ts';
 
 const MAX_DRAIN_MS = 4_000;
 
@@ -12,12 +13,4 @@ export function internalRoutes(token: string, cell: () => DurableObjectStub<Cell
     return c.json(await cell().drain(MAX_DRAIN_MS));
   });
   return app;
-}
-
-/** Takes the same time wherever two texts differ: both are hashed first. */
-async function sameText(a: string, b: string): Promise<boolean> {
-  const digest = async (text: string): Promise<Uint8Array> =>
-    new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text)));
-  const [one, other] = await Promise.all([digest(a), digest(b)]);
-  return one.reduce((difference, byte, i) => difference | (byte ^ (other[i] as number)), 0) === 0;
 }

@@ -5,6 +5,8 @@ import type { Command, CommandResult } from '../../core/model/command.ts';
 import type { Query, QueryResult } from '../../core/model/query.ts';
 import type { CellApi, Effects } from '../../core/ports.ts';
 import type { Bindings } from '../bindings.ts';
+import { Followers } from '../channel/followers.ts';
+import type { RunChange } from '../channel/frames.ts';
 import { TRANSLATORS } from '../vendors.ts';
 import { Committer } from './committer.ts';
 import { Dispatches } from './dispatches.ts';
@@ -26,6 +28,7 @@ export class Cell extends DurableObject<Bindings> implements CellApi {
   #clock: MovableClock;
   #committer: Committer;
   #watchers = new Watchers();
+  #followers: Followers;
   #held: HeldLeases;
   #time: TimeControl;
 
@@ -36,6 +39,7 @@ export class Cell extends DurableObject<Bindings> implements CellApi {
       (requests) => this.#engine.applyGroup(requests),
       () => ctx.storage.sync(),
     );
+    this.#followers = new Followers(env.CHANNEL);
     this.#held = new HeldLeases((request) => this.#engine.lease(request));
     const dispatches = new Dispatches(env.DISPATCHER, (command) => this.#committer.submit([command]));
     const courier = new Courier(env.CELL, () => this.#engine);
@@ -43,7 +47,10 @@ export class Cell extends DurableObject<Bindings> implements CellApi {
     const effects: Effects = {
       dispatch: (calls) => dispatches.send(calls),
       changed: (runs) => {
-        for (const { run, seq } of runs) this.#watchers.changed(run, seq);
+        for (const { run, seq } of runs) {
+          this.#watchers.changed(run, seq);
+          if (this.#followers.has(run)) this.#tellFollowers(run);
+        }
       },
       mail: (cells) => courier.carry(cells),
       // A lease is a transaction of its own: after the one that is under way.
@@ -88,6 +95,19 @@ export class Cell extends DurableObject<Bindings> implements CellApi {
     if (!run) return null;
     if (run.seq > request.afterSeq) return run.seq;
     return (await this.#watchers.wait(run.id, request.afterSeq, Math.min(request.waitMs, MAX_HOLD_MS))) ?? run.seq;
+  }
+
+  /** A channel has subscribers for this run: it is told of each change from now on. Null for an unknown run. */
+  async follow(run: string, channel: string): Promise<RunChange | null> {
+    const record = this.#engine.query({ type: 'run', run });
+    if (!record) return null;
+    this.#followers.add(record.id, channel);
+    return { run: record.id, seq: record.seq, status: record.status };
+  }
+
+  #tellFollowers(run: string): void {
+    const record = this.#engine.query({ type: 'run', run });
+    if (record) this.#followers.tell({ run, seq: record.seq, status: record.status });
   }
 
   /** Another cell's messages. Returns the number up to which all are taken. */
