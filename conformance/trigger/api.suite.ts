@@ -1,4 +1,4 @@
-import { configure, queues, runs, schedules, tasks } from '@trigger.dev/sdk';
+import { configure, envvars, queues, runs, schedules, tasks } from '@trigger.dev/sdk';
 import { expect, suite } from '../harness/index.ts';
 import { call, SDK, useSdk } from './support.ts';
 
@@ -72,6 +72,25 @@ suite({ vendor: 'trigger', name: 'refusals', sdk: SDK }, (s) => {
       }
     },
   );
+
+  s.case(['T-57'], 'environment variables are created, read, changed and deleted', async ({ environment }) => {
+    const ref = environment.triggerProjectRef;
+    await envvars.create(ref, 'dev', { name: 'COLOUR', value: 'blue' });
+    expect.equal((await envvars.retrieve(ref, 'dev', 'COLOUR')).value, 'blue');
+    // The SDK's own `update` throws a ReferenceError in 4.8.3.
+    await envvars.upload(ref, 'dev', { variables: { COLOUR: 'green' }, override: true });
+    await envvars.upload(ref, 'dev', { variables: { COLOUR: 'kept', SHAPE: 'round' }, override: false });
+    const listed = await envvars.list(ref, 'dev');
+    expect.deepEqual(
+      listed.map(({ name, value }) => [name, value]),
+      [
+        ['COLOUR', 'green'],
+        ['SHAPE', 'round'],
+      ],
+    );
+    await envvars.del(ref, 'dev', 'COLOUR');
+    expect.equal((await failure(envvars.retrieve(ref, 'dev', 'COLOUR'))).status, 404);
+  });
 
   s.case(['T-8'], 'a browser may ask from any origin and read the token header', async ({ url }) => {
     const preflight = await fetch(`${url}/api/v1/tasks/any/trigger`, {

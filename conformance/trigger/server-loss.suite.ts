@@ -23,14 +23,16 @@ suite({ vendor: 'trigger', name: 'loss of the server', sdk: SDK }, (s) => {
       const sleeping = await tasks.trigger<typeof project.sleeper>('sleeper', { seconds: 8 });
       const waiting = await tasks.trigger<typeof project.sleepyParent>('sleepy-parent', { seconds: 8 });
       const executing = await tasks.trigger<typeof project.oneByOne>('one-by-one', { ms: 4_000 });
-      for (const { id } of [sleeping, waiting, executing])
-        await seen(context, id, 'the run to execute', (run) => run.status === 'EXECUTING');
-      await seen(
+      const parent = await seen(
         context,
         waiting.id,
-        'the child to execute',
-        (run) => run.relatedRuns.children?.[0]?.status === 'EXECUTING',
+        'the parent to have its child',
+        (run) => run.relatedRuns.children?.length === 1,
       );
+      const child = parent.relatedRuns.children?.[0]?.id ?? '';
+      // A run counts as executing when it is handed out; only user code can say that it has begun.
+      for (const id of [sleeping.id, child, executing.id])
+        await seen(context, id, 'the task to run', (run) => run.metadata?.state === 'running', 30_000);
       await server.kill9();
       await server.restart();
       for (const handle of [sleeping, waiting, executing]) {
@@ -38,8 +40,7 @@ suite({ vendor: 'trigger', name: 'loss of the server', sdk: SDK }, (s) => {
         expect.equal(run.status, 'COMPLETED', worker.output());
         expect.equal(run.attemptCount, 1);
       }
-      const parent = await runs.retrieve(waiting.id);
-      expect.equal(parent.relatedRuns.children?.length, 1);
+      expect.equal((await runs.retrieve(waiting.id)).relatedRuns.children?.length, 1);
       // And the worker takes new work.
       expect.equal(
         (await finished(await tasks.trigger<typeof project.echo>('echo', { text: 'after' }))).status,

@@ -19,7 +19,8 @@ export async function useWorker(context: SuiteContext): Promise<Worker> {
   });
 }
 
-const POLL_MS = 50;
+/** `runs.poll` gives up after 500 looks. */
+const POLL_MS = 80;
 
 export type Run = Awaited<ReturnType<typeof runs.retrieve<string>>>;
 

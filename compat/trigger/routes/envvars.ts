@@ -66,7 +66,7 @@ export async function retrieveEnvvar(c: RouteContext): Promise<Response> {
   const variables = await listVariables(cell, projectParam(c), param(c, 'env'));
   const variable = variables.find(({ name }) => name === param(c, 'name'));
   if (!variable) throw new ApiError('not_found', 'Environment variable not found');
-  return c.json({ value: variable.isSecret ? REDACTED : variable.value });
+  return c.json(variable.isSecret ? { ...variable, value: REDACTED } : variable);
 }
 
 /** PUT /api/v1/projects/:project/envvars/:env/:name */

@@ -52,6 +52,7 @@ export const aborts = task({
 export const sleeper = task({
   id: 'sleeper',
   run: async (payload: { seconds: number }) => {
+    await metadata.set('state', 'running').flush();
     const before = Date.now();
     await wait.for({ seconds: payload.seconds });
     return { waitedMs: Date.now() - before };
@@ -157,6 +158,7 @@ export const oneByOne = task({
   id: 'one-by-one',
   queue: narrow,
   run: async (payload: { ms: number }) => {
+    await metadata.set('state', 'running').flush();
     const from = Date.now();
     await new Promise((resolve) => setTimeout(resolve, payload.ms));
     return { from, to: Date.now() };
