@@ -41,7 +41,7 @@ export function endRun(k: Kernel, handle: RunHandle, ending: Ending): void {
     },
     ending.data,
   );
-  if (state.head.expireAt !== null) k.dropTimer(run, '$expire');
+  if (state.head.expireAt !== null) k.dropExpiry(run);
   afterEnd(k, handle, ending, attempt);
   for (const waiter of k.waiters(runMatch(run)))
     resolve(k, waiter.run, waiter.key, {

@@ -48,6 +48,9 @@ export interface RunHandle {
 /** In a pending row's `held`: the unit of what the call holds by itself, beside what its run holds. */
 const OWN_HELD = 1000;
 
+/** Owner of a run's expiry timer: this and the run's id. */
+export const EXPIRY_OWNER = 'expire:';
+
 export interface ReadyItem {
   run: string;
   key: string;
@@ -526,15 +529,25 @@ export class Kernel {
 
   /** A timer that is no part of a run's history: a schedule's tick, an expiry, housekeeping. */
   putTimer(owner: string, key: string, kind: string, atMs: number): void {
+    // One set for now or earlier still has to be found by the next look at the clock, also while this one is at work.
+    const due = Math.max(atMs, this.now + 1);
     this.sql.run(
       `INSERT OR REPLACE INTO pending (owner, key, kind, bucket, due, attempt, lease, held, match) VALUES (?, ?, ?, '', ?, 0, NULL, NULL, NULL)`,
       owner,
       key,
       kind,
-      // A timer set for now or earlier still has to be found by the next look at the clock.
-      Math.max(atMs, this.watermark + 1),
+      due,
     );
-    this.nextDue = Math.min(this.nextDue, Math.max(atMs, this.watermark + 1));
+    this.nextDue = Math.min(this.nextDue, due);
+  }
+
+  /** A run's expiry stands beside its rows, not among them: their keys are the user's. */
+  putExpiry(run: string, atMs: number): void {
+    this.putTimer(EXPIRY_OWNER + run, '', 'expire', atMs);
+  }
+
+  dropExpiry(run: string): void {
+    this.dropTimer(EXPIRY_OWNER + run, '');
   }
 
   dropTimer(owner: string, key: string): void {

@@ -52,6 +52,24 @@ describe('a pull lease', () => {
   });
 });
 
+describe('a pull call that was asked for again while it was held', () => {
+  it('is made once more, not for ever', () => {
+    const t = open();
+    t.register({ id: 'work', mode: 'pull', pool: 'p' });
+    t.start('work');
+    const first = leasePull(t) as LeasedCall;
+    t.progress(
+      first,
+      { op: 'sleep', key: 's', untilMs: t.nowMs + 10 },
+      { op: 'sleep', key: 'long', untilMs: t.nowMs + 1e6 },
+    );
+    t.advance(20);
+    t.report(first);
+    t.report(leasePull(t) as LeasedCall);
+    expect(leasePull(t)).toBeUndefined();
+  });
+});
+
 describe('a run that holds its place in a full lane', () => {
   const limits = [{ key: 'queue', max: 1, hold: 'run' as const }];
 
@@ -97,5 +115,22 @@ describe('a follower', () => {
     t.progress(call, { op: 'step', key: 'b', data: '1' });
     t.report(call, { op: 'step', key: 'a', data: '1', then: { key: 'b' } });
     expect(t.take()).toEqual([]);
+  });
+});
+
+describe('a run that expires unless it is started in time', () => {
+  it('may have a step of any name', () => {
+    const t = open();
+    t.register({ id: 'work', mode: 'pull', pool: 'p' });
+    const run = t.start('work', { expireAt: t.nowMs + 1000 });
+    t.apply({
+      type: 'report',
+      run,
+      outcome: { ops: [{ op: 'sleep', key: '$expire', untilMs: t.nowMs + 10_000 }] },
+      final: false,
+      anyLease: true,
+    });
+    t.advance(1000);
+    expect(t.engine.query({ type: 'run', run })).toMatchObject({ status: 'failed', reason: 'expired' });
   });
 });

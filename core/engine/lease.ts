@@ -91,7 +91,7 @@ function takePush(k: Kernel, handle: RunHandle, key: string): LeasedCall {
   const task = k.taskOf(handle);
   const lease = k.newLease();
   handle.state.startedAt ??= k.now;
-  if (handle.state.head.expireAt !== null) k.dropTimer(run, '$expire');
+  if (handle.state.head.expireAt !== null) k.dropExpiry(run);
   k.takePush({
     token: lease,
     run,
@@ -125,7 +125,7 @@ export function leasePull(
     const lease = k.newLease();
     k.append(handle, { kind: 'lease', key: head.key, lease, untilMs: k.now + request.holdMs, holder: request.holder });
     k.holdCall(handle, head.key);
-    if (handle.state.head.expireAt !== null) k.dropTimer(head.run, '$expire');
+    if (handle.state.head.expireAt !== null) k.dropExpiry(head.run);
     k.flush();
     calls.push(leasedCall(k, handle, head.key, lease));
   }
@@ -177,6 +177,6 @@ export function lapse(k: Kernel, handle: RunHandle, key: string): void {
   k.append(handle, { kind: 'lapse', key, dueAt: k.now, ...(begun ? {} : { unbegun: true as const }) });
   const { expireAt } = state.head;
   if (state.startedAt !== null || expireAt === null) return;
-  if (expireAt > k.now) k.putTimer(state.head.id, '$expire', 'expire', expireAt);
+  if (expireAt > k.now) k.putExpiry(state.head.id, expireAt);
   else endRun(k, handle, { status: 'failed', data: null, reason: 'expired' });
 }

@@ -71,7 +71,7 @@ function findReporter(
   if (push) return push.run === handle.state.head.id ? { key: push.key, seenSeq: push.seq, pullLease: null } : null;
   for (const pending of handle.state.pending.values()) {
     if (pending.lease === lease && (attempt === undefined || attempt === pending.attempt))
-      return { key: pending.key, seenSeq: pending.seq, pullLease: lease };
+      return { key: pending.key, seenSeq: pending.leaseSeq, pullLease: lease };
   }
   return null;
 }

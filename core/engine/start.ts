@@ -44,7 +44,7 @@ export function start(k: Kernel, spec: StartSpec, events: EventRecord[] | null =
   if (events) handle.events = events;
   if (spec.alias !== undefined) k.putName(`alias:${spec.alias}`, id, NEVER_MS);
   if (spec.dedupe) k.putName(`key:${spec.dedupe.key}`, id, spec.dedupe.untilMs);
-  if (spec.expireAt !== undefined) k.putTimer(id, '$expire', 'expire', spec.expireAt);
+  if (spec.expireAt !== undefined) k.putExpiry(id, spec.expireAt);
   return { run: id, deduplicated: false, createdAt: k.now };
 }
 

@@ -1,6 +1,6 @@
 import { TIMERS_PER_TICK } from '../model/limits.ts';
 import { endRun } from './end.ts';
-import type { Kernel } from './kernel.ts';
+import { EXPIRY_OWNER, type Kernel } from './kernel.ts';
 import { lapse } from './lease.ts';
 import { collectGarbage, RETENTION_OWNER } from './retention.ts';
 import { fireSchedule, SCHEDULE_OWNER } from './schedules.ts';
@@ -45,7 +45,7 @@ function fire(k: Kernel, row: { owner: string; key: string; kind: string; lease:
       return collectGarbage(k, row.owner === RETENTION_OWNER);
     case 'expire': {
       k.dropTimer(row.owner, row.key);
-      const handle = k.find(row.owner);
+      const handle = k.find(row.owner.slice(EXPIRY_OWNER.length));
       if (handle && handle.state.startedAt === null)
         endRun(k, handle, { status: 'failed', data: null, reason: 'expired' });
       return;
