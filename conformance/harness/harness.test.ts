@@ -6,8 +6,12 @@ import { suite, takeDeclaredSuites, type SuiteBuilder } from './suite.ts';
 import { fullTable, summaryTable } from './table.ts';
 import { until } from './until.ts';
 
-async function run(define: (builder: SuiteBuilder) => void, filter?: string): Promise<CaseResult[]> {
-  suite({ vendor: 'qstash', name: 'sample', sdk: 'none' }, define);
+async function run(
+  define: (builder: SuiteBuilder) => void,
+  filter?: string,
+  sdk = 'package 1.0.0',
+): Promise<CaseResult[]> {
+  suite({ vendor: 'qstash', name: 'sample', sdk }, define);
   const results: CaseResult[] = [];
   for (const declared of takeDeclaredSuites('conformance/qstash/sample.suite.ts')) {
     await runSuite(declared, {
@@ -77,14 +81,21 @@ describe('a suite', () => {
 describe('reports', () => {
   test('a row is shown only when every case that names it passed', async () => {
     const results = await run((s) => {
-      s.case(['Q-1', 'Q-2'], 'passes', () => {});
+      s.case(['Q-1', 'Q-2', 'Q-4'], 'passes', () => {});
       s.case(['Q-2'], 'fails | badly', () => Promise.reject(new Error('x')));
+      s.case(['Q-4'], 'as a whole', () => {}, { skip: 'half of it is missing' });
     });
-    expect(summaryTable(results)).toContain('| Upstash QStash and Workflow | none | 1 of 2 | 1 | 86 |');
+    expect(summaryTable(results)).toContain('| Upstash QStash and Workflow | package 1.0.0 | 1 of 2 | 1 | 1 | 86 |');
     const table = fullTable(results);
-    expect(table).toMatch(/\| Q-1 \| .* \| shown \| passes \(none\) \|/);
-    expect(table).toMatch(/\| Q-2 \| .* \| failing \| passes \(none\); FAILED: fails \\\| badly \(none\) \|/);
+    expect(table).toMatch(/\| Q-1 \| .* \| shown \| passes \(package 1.0.0\) \|/);
+    expect(table).toMatch(/\| Q-2 \| .* \| failing \| passes \(.*\); FAILED: fails \\\| badly \(.*\) \|/);
     expect(table).toMatch(/\| Q-3 \| .* \| not shown \|/);
+    expect(table).toMatch(/\| Q-4 \| .* \| in part \| passes \(.*\); missing: half of it is missing \(.*\) \|/);
+  });
+
+  test('requests of our own do not show a row', async () => {
+    const results = await run((s) => s.case(['Q-1'], 'passes', () => {}), undefined, 'plain HTTP');
+    expect(fullTable(results)).toMatch(/\| Q-1 \| .* \| plain HTTP \|/);
   });
 
   test('JUnit escapes what an error message holds', async () => {
