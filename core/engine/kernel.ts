@@ -456,10 +456,18 @@ export class Kernel {
     const saved = handle.rows.get(key);
     if (!saved) return;
     const run = handle.state.head.id;
-    if (saved.row.bucket === '') this.pushReady({ run, key });
+    const { row } = saved;
+    const limit = limitOfBucket(row.bucket);
+    if (limit !== null && this.limits.holds(limit, run)) {
+      // Its place is taken already: it does not wait behind those that have none.
+      const after = { ...row, bucket: '', due: saved.pending.dueAt, held: this.#heldBy(handle, saved.pending) };
+      this.runs.updatePending(row, after);
+      handle.rows.set(key, { row: after, pending: saved.pending });
+      this.backlogs.removed(row.bucket);
+      this.pushReady({ run, key });
+    } else if (row.bucket === '') this.pushReady({ run, key });
     else {
-      this.backlogs.added(saved.row.bucket, { run, key, due: saved.row.due });
-      const limit = limitOfBucket(saved.row.bucket);
+      this.backlogs.added(row.bucket, { run, key, due: row.due });
       if (limit !== null) this.backlogs.opened(limit);
     }
   }

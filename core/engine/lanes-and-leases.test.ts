@@ -84,6 +84,17 @@ describe('a run that holds its place in a full lane', () => {
     expect(t.one()).toMatchObject({ run: runs[1], steps: [{ key: 'a' }] });
   });
 
+  it('is called again after its executor was lost, before one of higher priority that waits', () => {
+    const t = open();
+    t.register({ id: 'work', limits, leaseMs: 1000 });
+    const [, second] = ['1', '2'].map((input) => t.start('work', { input }));
+    t.report(t.one(), { op: 'complete', output: null });
+    expect(t.one().run).toBe(second);
+    t.start('work', { priorityMs: 60_000 });
+    t.advance(1000);
+    expect(t.one().run).toBe(second);
+  });
+
   it('is leased again before them after a worker was lost', () => {
     const t = open();
     t.register({ id: 'work', mode: 'pull', pool: 'p', limits });
@@ -132,5 +143,19 @@ describe('a run that expires unless it is started in time', () => {
     });
     t.advance(1000);
     expect(t.engine.query({ type: 'run', run })).toMatchObject({ status: 'failed', reason: 'expired' });
+  });
+});
+
+describe('retention', () => {
+  it('is done when it has passed over all that has to stay', () => {
+    const t = open();
+    t.register({ id: 'work', triggers: [{ kind: 'event', pattern: 'go' }] });
+    // As many runs and events as make two batches of each, but not in step.
+    for (let i = 0; i < 150; i++) t.start('work');
+    for (let i = 0; i < 250; i++) t.apply({ type: 'ingest', events: [{ name: 'go', ts: t.nowMs, body: '{}' }] });
+    t.nowMs += 40 * 86_400_000;
+    t.wake();
+    for (let i = 0; i < 20; i++) t.advance(1);
+    expect(t.engine.kernel.nextDue).toBeGreaterThan(t.nowMs + 60_000);
   });
 });

@@ -15,7 +15,7 @@ export function pump(k: Kernel): LeasedCall[] {
     k.flush();
     return calls;
   }
-  do {
+  for (;;) {
     k.flush();
     while (k.leases.size < MAX_IN_FLIGHT) {
       const item = k.ready.shift();
@@ -24,14 +24,18 @@ export function pump(k: Kernel): LeasedCall[] {
       if (call) calls.push(call);
     }
     k.flush();
+    // All that is ready is looked at before those that wait for a limit: among it may be older ones.
+    if (k.ready.size === 0 && k.spilled && k.leases.size < MAX_IN_FLIGHT) {
+      k.refill();
+      if (k.ready.size > 0) continue;
+    }
     while (k.leases.size < MAX_IN_FLIGHT) {
       const open = k.backlogs.takeOpen();
       if (open.length === 0) break;
       for (const limit of open) admitWaiting(k, limit, calls);
     }
-    if (k.ready.size === 0 && k.spilled && k.leases.size < MAX_IN_FLIGHT) k.refill();
-  } while (k.ready.size > 0 && k.leases.size < MAX_IN_FLIGHT);
-  return calls;
+    if (k.ready.size === 0 || k.leases.size >= MAX_IN_FLIGHT) return calls;
+  }
 }
 
 function takeReady(k: Kernel, run: string, key: string): LeasedCall | null {

@@ -5,6 +5,9 @@ import type { Kernel } from './kernel.ts';
 
 export const RETENTION_OWNER = '$retention';
 
+/** Cursor behind every id. */
+const PASSED_ALL = '\uffff';
+
 /** Keeps one timer for the whole cell; called at start. */
 export function armRetention(k: Kernel): void {
   const armed = k.sql.all(`SELECT 1 AS x FROM pending WHERE owner = ? AND key = ''`, RETENTION_OWNER).length > 0;
@@ -38,17 +41,17 @@ export function collectGarbage(k: Kernel, rearm: boolean): void {
     RETENTION_BATCH,
   );
   for (const { collection, id } of expired) k.deleteRecord(collection, id);
-  for (const letter of k.sql.all<{ id: string }>(
+  const letters = k.sql.all<{ id: string }>(
     `SELECT id FROM dead_letters WHERE at < ? LIMIT ?`,
     before,
     RETENTION_BATCH,
-  ))
-    k.deleteDeadLetter(letter.id);
+  );
+  for (const letter of letters) k.deleteDeadLetter(letter.id);
   const moreRuns = old.length === RETENTION_BATCH;
   const moreEvents = oldEvents.length === RETENTION_BATCH;
-  // Runs that are still going are passed over and looked at again in the next round, from the start.
-  k.setMeta('retention-cursor', moreRuns ? (old.at(-1)?.id ?? '') : '');
-  k.setMeta('retention-event-cursor', moreEvents ? (oldEvents.at(-1)?.id ?? '') : '');
-  if (rearm)
-    k.putTimer(RETENTION_OWNER, '', 'retention', moreRuns || moreEvents ? k.now + 1 : k.now + RETENTION_EVERY_MS);
+  const more = [old, oldEvents, expired, letters].some((batch) => batch.length === RETENTION_BATCH);
+  // What has to stay is passed over and looked at again in the next round, from the start; who is done first waits for the others.
+  k.setMeta('retention-cursor', moreRuns ? (old.at(-1)?.id ?? '') : more ? PASSED_ALL : '');
+  k.setMeta('retention-event-cursor', moreEvents ? (oldEvents.at(-1)?.id ?? '') : more ? PASSED_ALL : '');
+  if (rearm) k.putTimer(RETENTION_OWNER, '', 'retention', more ? k.now + 1 : k.now + RETENTION_EVERY_MS);
 }
