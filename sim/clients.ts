@@ -1,0 +1,414 @@
+import type { StartSpec } from '../core/model/call.ts';
+import type { Command, CommandResult } from '../core/model/command.ts';
+import type { TaskSpec } from '../core/model/task.ts';
+import { EVENT_NAMES, GROUPS, SHARED_LIMITS, SHARED_TOKENS } from './catalogue.ts';
+import { eventOf } from './program.ts';
+import type { Requests } from './requests.ts';
+import type { World } from './world.ts';
+
+const HOUR_MS = 3_600_000;
+
+/** Everybody who asks the engine for something from outside. */
+export class Clients {
+  readonly #world: World;
+  readonly #requests: Requests;
+  readonly #maxRuns: number;
+  #count = 0;
+  started = 0;
+  /** Idempotency keys and the run that each was answered with. */
+  #keys = new Map<string, { run: string; untilMs: number }>();
+  /** What was acknowledged and must be there after any crash, until it is said otherwise. */
+  readonly #facts = new Map<string, () => string | null>();
+  /** Changes under way, by the fact that they concern: until they are answered it may be either way. */
+  readonly #open = new Map<string, number>();
+
+  constructor(world: World, requests: Requests, maxRuns: number) {
+    this.#world = world;
+    this.#requests = requests;
+    this.#maxRuns = maxRuns;
+  }
+
+  /** Registers all tasks; the first thing that happens in a world. */
+  register(): void {
+    for (const group of GROUPS) this.#requests.insist(`register ${group}`, [this.#registration(group)]);
+  }
+
+  start(): void {
+    const again = (): void => {
+      if (this.#world.calm) return;
+      this.#act();
+      this.#world.after(this.#world.rng.delayMs(900), again);
+    };
+    this.#world.after(10, again);
+  }
+
+  checkFacts(): void {
+    for (const [name, holds] of this.#facts) {
+      if (this.#open.get(name)) continue;
+      const wrong = holds();
+      this.#world.checks.that('acknowledged', wrong === null, () => `${name}: ${wrong}`);
+    }
+  }
+
+  /** Insists on a change; `fact` is what holds once it is acknowledged, null when nothing does. */
+  #change(
+    name: string,
+    label: string,
+    command: Command,
+    fact: (result: CommandResult) => (() => string | null) | null,
+  ): void {
+    this.#open.set(name, (this.#open.get(name) ?? 0) + 1);
+    this.#facts.delete(name);
+    this.#requests.insist(label, [command], (answer) => {
+      this.#open.set(name, (this.#open.get(name) ?? 1) - 1);
+      const result = answer.ok ? answer.results[0] : undefined;
+      const holds = result ? fact(result) : null;
+      if (holds) this.#facts.set(name, holds);
+      else this.#facts.delete(name);
+    });
+  }
+
+  #registration(group: string): Command {
+    const tasks = [...this.#world.tasks.values()].map(({ spec }) => spec).filter((spec) => spec.group === group);
+    return { type: 'register', group, tasks, replace: true };
+  }
+
+  #act(): void {
+    const { rng } = this.#world;
+    switch (
+      rng.weighted({
+        start: 40,
+        ingest: 14,
+        cancel: 5,
+        token: 8,
+        event: 8,
+        limit: 6,
+        register: 3,
+        schedule: 5,
+        dead: 4,
+        batch: 4,
+        record: 2,
+        read: 3,
+        jump: this.#world.options.clockJumps ? 1.5 : 0,
+        kill: this.#world.options.crashes ? 1 : 0,
+      })
+    ) {
+      case 'start':
+        return this.#start();
+      case 'ingest':
+        return this.#ingest();
+      case 'cancel':
+        return this.#cancel();
+      case 'token':
+        return this.#token();
+      case 'event':
+        return this.#feed();
+      case 'limit':
+        return this.#limit();
+      case 'register':
+        return this.#reregister();
+      case 'schedule':
+        return this.#schedule();
+      case 'dead':
+        return this.#deadLetter();
+      case 'batch':
+        return this.#batch();
+      case 'record':
+        return this.#record();
+      case 'read':
+        return this.#read();
+      case 'jump':
+        return this.#world.jumpClock(
+          rng.chance(0.6) ? rng.pick([60_000, HOUR_MS, 26 * HOUR_MS]) : -rng.pick([1_000, 60_000, 600_000]),
+        );
+      case 'kill':
+        return this.#world.kill();
+    }
+  }
+
+  #spec(): StartSpec {
+    const { rng, tasks } = this.#world;
+    const task = rng.pick([...tasks.values()]);
+    const n = rng.int(0, 9);
+    const now = this.#world.clockMs();
+    const spec: StartSpec = {
+      task: task.spec.id,
+      input: JSON.stringify(rng.chance(0.05) ? { n, pad: 'p'.repeat(rng.int(300, 3_000)) } : { n }),
+      ...(rng.chance(0.2) ? { labels: ['blue', `n${n}`] } : {}),
+      ...(rng.chance(0.1) ? { alias: `alias-${this.#count++}` } : {}),
+      ...(rng.chance(0.1) ? { meta: '{"trace":1}' } : {}),
+      ...(rng.chance(0.1) ? { dueAt: now + rng.pick([-1_000, 500, 20_000]) } : {}),
+      ...(rng.chance(0.05) ? { expireAt: now + rng.pick([-1, 1_000, 30_000]) } : {}),
+      ...(rng.chance(0.1) ? { maxAttempts: rng.int(1, 3) } : {}),
+      ...(rng.chance(0.2)
+        ? { dedupe: { key: `key-${rng.int(0, 40)}`, untilMs: now + rng.pick([1_000, 60_000, HOUR_MS]) } }
+        : {}),
+    };
+    if (task.fifo === null) {
+      if (rng.chance(0.1)) spec.priorityMs = rng.pick([-500, 2_000, 60_000]);
+      if (rng.chance(0.08)) spec.limits = [{ key: 'shared', max: 2, hold: 'call' }];
+      if (rng.chance(0.05)) spec.limits = [{ key: `queue-${rng.int(0, 1)}`, max: 1, hold: 'run' }];
+    }
+    return spec;
+  }
+
+  #start(): void {
+    if (this.started >= this.#maxRuns) return this.#read();
+    this.started++;
+    const spec = this.#spec();
+    // Without a name of its own a start may not be sent twice: the answer that was lost is the client's loss.
+    const named = spec.dedupe !== undefined || spec.alias !== undefined;
+    const send = named ? this.#requests.insist.bind(this.#requests) : this.#requests.submit.bind(this.#requests);
+    send(`start ${spec.task} ${spec.dedupe?.key ?? spec.alias ?? ''}`, [{ type: 'start', spec }], (answer) => {
+      const result = answer.ok ? answer.results[0] : undefined;
+      if (result?.type === 'start') this.#checkKey(spec, result);
+    });
+  }
+
+  #checkKey(spec: StartSpec, result: Extract<CommandResult, { type: 'start' }>): void {
+    if (!spec.dedupe) return;
+    const { key, untilMs } = spec.dedupe;
+    const { checks, engine, tracker } = this.#world;
+    const before = this.#keys.get(key);
+    if (before && before.untilMs > engine.kernel.now && tracker.get(before.run))
+      checks.that(
+        'acknowledged',
+        spec.alias !== undefined || result.run === before.run,
+        () => `key ${key} was answered with ${before.run}, now with ${result.run}`,
+      );
+    if (!result.deduplicated) this.#keys.set(key, { run: result.run, untilMs });
+  }
+
+  #ingest(): void {
+    const { rng } = this.#world;
+    const events = Array.from({ length: rng.int(1, 3) }, () => ({
+      ...eventOf(
+        rng.pick(EVENT_NAMES),
+        rng.int(0, 9),
+        `event-${this.#count++}`,
+        this.#world.clockMs() + rng.pick([0, 0, 0, 5_000]),
+      ),
+      ...(rng.chance(0.2) ? { dedupeId: `same-${rng.int(0, 9)}`, dedupeMs: 60_000 } : {}),
+      ...(rng.chance(0.2) ? { transient: true } : {}),
+    }));
+    this.#requests.insist(`ingest ${events.map(({ name }) => name).join()}`, [{ type: 'ingest', events }]);
+  }
+
+  /** An event or a token that somebody waits for. */
+  #feed(): void {
+    const { rng } = this.#world;
+    for (const tracked of this.#world.tracker.runs.values()) {
+      if (tracked.state.status !== 'running' || !rng.chance(0.3)) continue;
+      for (const { wait } of tracked.state.pending.values()) {
+        if (wait?.kind === 'token')
+          this.#requests.insist(`complete ${wait.token}`, [
+            {
+              type: 'complete-token',
+              token: wait.token,
+              data: `"${this.#count++}"`,
+              ...(rng.chance(0.5) ? { keep: 'latch' } : {}),
+            },
+          ]);
+        else if (wait?.kind === 'event')
+          this.#requests.insist(`ingest ${wait.name}`, [
+            {
+              type: 'ingest',
+              events: [eventOf(wait.name, rng.int(0, 9), `event-${this.#count++}`, this.#world.clockMs())],
+            },
+          ]);
+      }
+    }
+  }
+
+  #token(): void {
+    const { rng } = this.#world;
+    const token = rng.pick(SHARED_TOKENS);
+    // Completions that queue are counted: sent once only.
+    this.#requests.submit(`complete ${token}`, [
+      {
+        type: 'complete-token',
+        token,
+        data: rng.chance(0.1) ? null : `"${this.#count++}${'t'.repeat(rng.chance(0.2) ? 900 : 0)}"`,
+        ...(rng.chance(0.6) ? { keep: 'queue', keepUntilMs: this.#world.clockMs() + 60_000 } : {}),
+        ...(rng.chance(0.2) ? { error: true } : {}),
+      },
+    ]);
+  }
+
+  #cancel(): void {
+    const { rng, tracker } = this.#world;
+    const running = [...tracker.runs].filter(([, { state }]) => state.status === 'running');
+    const [run, tracked] = running.length > 0 ? rng.pick(running) : [];
+    if (run === undefined || !tracked) return;
+    this.#requests.insist(`cancel ${run}`, [
+      {
+        type: 'cancel',
+        run,
+        ...(rng.chance(0.5) ? { reason: 'asked' } : {}),
+        ...(rng.chance(0.5) ? { graceMs: rng.pick([1, 5_000]) } : {}),
+      },
+    ]);
+    tracked.disturbed = true;
+  }
+
+  #limit(): void {
+    const { rng } = this.#world;
+    const key = rng.pick([...SHARED_LIMITS, 'branches']);
+    const limit = { key, max: rng.int(1, 4), hold: key === 'runs' ? ('run' as const) : ('call' as const) };
+    const paused = rng.chance(0.2);
+    const set = (isPaused: boolean): void =>
+      this.#change(
+        `limit ${key}`,
+        `limit ${key} ${limit.max}${isPaused ? ' paused' : ''}`,
+        { type: 'set-limit', limit, paused: isPaused, pinned: true },
+        () => () => {
+          const now = this.#world.engine.kernel.limits.get(key);
+          const held = now?.max === limit.max && now.paused === isPaused;
+          return held ? null : `is ${JSON.stringify(now)}, was set to ${limit.max}${isPaused ? ', paused' : ''}`;
+        },
+      );
+    set(paused);
+    if (paused) this.#world.after(rng.delayMs(5_000), () => set(false));
+  }
+
+  #reregister(): void {
+    const { rng, tasks } = this.#world;
+    const group = rng.pick(GROUPS);
+    if (rng.chance(0.3)) {
+      this.#requests.insist(`unregister ${group}`, [{ type: 'unregister', group }]);
+      this.#world.after(rng.delayMs(3_000), () =>
+        this.#requests.insist(`register ${group}`, [this.#registration(group)]),
+      );
+      return;
+    }
+    for (const task of tasks.values())
+      if (task.spec.group === group && rng.chance(0.3)) {
+        const spec: TaskSpec = { ...task.spec, name: `${task.spec.id} ${this.#count++}` };
+        tasks.set(spec.id, { ...task, spec });
+      }
+    this.#requests.insist(`register ${group}`, [this.#registration(group)]);
+  }
+
+  #schedule(): void {
+    const { rng, tasks, db } = this.#world;
+    const id = `schedule-${rng.int(0, 3)}`;
+    switch (rng.weighted({ cron: 4, once: 3, pause: 3, remove: 2 })) {
+      case 'cron':
+      case 'once': {
+        const once = rng.chance(0.4);
+        const schedule = {
+          id,
+          task: rng.pick([...tasks.keys()]),
+          input: JSON.stringify({ n: 1, pad: 's'.repeat(rng.chance(0.2) ? 700 : 0) }),
+          ...(once
+            ? { atMs: this.#world.clockMs() + rng.pick([-1_000, 1, 30_000]) }
+            : { cron: rng.pick(['* * * * *', '*/10 * * * *', '30 3 * * *']) }),
+          ...(rng.chance(0.5) ? { overlap: 'skip' as const } : {}),
+          ...(rng.chance(0.2) ? { delayMs: 500 } : {}),
+          ...(rng.chance(0.3) ? { timezone: 'Europe/Berlin' } : {}),
+        };
+        this.#change(
+          id,
+          `schedule ${id}`,
+          { type: 'put-schedule', schedule },
+          () => () => (db.all(`SELECT 1 FROM schedules WHERE id = ?`, id).length === 1 ? null : 'is not there'),
+        );
+        return;
+      }
+      case 'pause':
+        this.#requests.insist(`pause ${id}`, [{ type: 'pause-schedule', id, paused: rng.chance(0.5) }]);
+        return;
+      case 'remove':
+        this.#change(
+          id,
+          `delete ${id}`,
+          { type: 'delete-schedule', id },
+          () => () => (db.all(`SELECT 1 FROM schedules WHERE id = ?`, id).length === 0 ? null : 'is still there'),
+        );
+    }
+  }
+
+  #deadLetter(): void {
+    const { rng, db } = this.#world;
+    const letters = db.all<{ id: string }>(`SELECT id FROM dead_letters`);
+    const id = letters.length > 0 ? rng.pick(letters).id : 'none';
+    this.#requests.insist(`dead letter ${id}`, [
+      rng.chance(0.7) ? { type: 'retry-dead-letter', id } : { type: 'delete-dead-letter', id },
+    ]);
+  }
+
+  /** Several commands that stand or fall together. */
+  #batch(): void {
+    const { rng, checks, tracker } = this.#world;
+    if (this.started >= this.#maxRuns) return;
+    const specs = Array.from({ length: rng.int(1, 4) }, () => ({ ...this.#spec(), id: `batch-${this.#count++}` })).map(
+      ({ alias: _a, dedupe: _d, ...spec }) => spec,
+    );
+    this.started += specs.length;
+    const bad = rng.chance(0.5);
+    const commands: Command[] = specs.map((spec) => ({ type: 'start', spec }));
+    if (bad) commands.splice(rng.int(0, commands.length), 0, { type: 'start', spec: { task: 'nothing', input: null } });
+    this.#requests.insist(`batch of ${commands.length}${bad ? ', one of them bad' : ''}`, commands, (answer) => {
+      checks.that('acknowledged', !(bad && answer.ok), () => 'a batch with a bad command was taken');
+      if (!answer.ok)
+        for (const { id } of specs)
+          checks.that('acknowledged', tracker.get(id) === undefined, () => `run ${id} of a refused batch was started`);
+    });
+  }
+
+  #record(): void {
+    const { rng } = this.#world;
+    const id = `record-${rng.int(0, 5)}`;
+    const data = JSON.stringify('r'.repeat(rng.pick([3, 1_000])));
+    const ifAbsent = rng.chance(0.3);
+    const expiresAt = rng.chance(0.5) ? this.#world.clockMs() + rng.pick([1_000, HOUR_MS]) : undefined;
+    const stored = (): string | undefined =>
+      this.#world.engine.query({ type: 'record', collection: 'notes', id })?.data;
+    if (stored() !== undefined && rng.chance(0.2)) {
+      this.#change(
+        id,
+        `forget ${id}`,
+        { type: 'delete-record', collection: 'notes', id },
+        () => () => (stored() === undefined ? null : 'is still there'),
+      );
+      return;
+    }
+    const command: Command = {
+      type: 'put-record',
+      collection: 'notes',
+      id,
+      data,
+      ifAbsent,
+      ...(expiresAt === undefined ? {} : { expiresAt }),
+    };
+    this.#change(id, `keep ${id}`, command, (result) => {
+      const written = result.type === 'put-record' && result.written;
+      return written && expiresAt === undefined ? () => (stored() === data ? null : 'is not what was kept') : null;
+    });
+  }
+
+  /** Reads never throw and change nothing. */
+  #read(): void {
+    const { rng, engine, tracker, checks } = this.#world;
+    const runs = [...tracker.runs.keys()];
+    const run = runs.length > 0 ? rng.pick(runs) : 'nobody';
+    const tracked = tracker.get(run);
+    const detail = engine.query({ type: 'run-detail', run });
+    if (tracked) {
+      checks.that(
+        'acknowledged',
+        detail?.status === tracked.state.status,
+        () => `run ${run} reads ${detail?.status}, is ${tracked.state.status}`,
+      );
+      checks.that(
+        'fold',
+        detail?.steps.length === tracked.state.steps.length,
+        () => `run ${run} reads ${detail?.steps.length} steps`,
+      );
+    }
+    engine.query({ type: 'runs', limit: 3, status: 'running' });
+    engine.query({ type: 'limits' });
+    engine.query({ type: 'dead-letters', limit: 2 });
+    engine.query({ type: 'stats' });
+  }
+}
