@@ -269,11 +269,14 @@ export class Kernel {
   waitsIn(bucket: string, item: BacklogItem): boolean {
     const handle = this.find(item.run);
     const pending = handle?.state.pending.get(item.key);
+    const row = handle?.rows.get(item.key)?.row;
+    // The call may have come back to the bucket since, at another place.
     return (
       handle?.state.status === 'running' &&
       pending?.kind === 'call' &&
       pending.lease === null &&
-      handle.rows.get(item.key)?.row.bucket === bucket &&
+      row?.bucket === bucket &&
+      row.due === item.due &&
       !this.leases.of(item.run, item.key)
     );
   }
@@ -300,7 +303,7 @@ export class Kernel {
       this.#letGo(handle, pending);
       this.runs.deletePending(run, key);
       rows.delete(key);
-      if (row.bucket !== '') this.backlogs.removed(row.bucket);
+      if (row.bucket !== '') this.#left(handle, pending, row.bucket);
     }
     for (const [key, pending] of state.pending) {
       const saved = rows.get(key);
@@ -316,7 +319,8 @@ export class Kernel {
       if (pending.lease !== null) row.due = Math.max(row.due, this.now + 1);
       if (saved) this.runs.updatePending(saved.row, row);
       else this.runs.insertPending(row);
-      if (saved && saved.row.bucket !== '' && saved.row.bucket !== bucket) this.backlogs.removed(saved.row.bucket);
+      if (saved && saved.row.bucket !== '' && saved.row.bucket !== bucket)
+        this.#left(handle, saved.pending, saved.row.bucket);
       rows.set(key, { row, pending });
       if (bucket !== '') {
         this.backlogs.added(bucket, { run, key, due: row.due });
@@ -378,8 +382,15 @@ export class Kernel {
     };
     this.runs.updatePending(saved.row, row);
     handle.rows.set(key, { row, pending: saved.pending });
-    if (saved.row.bucket !== '') this.backlogs.removed(saved.row.bucket);
+    if (saved.row.bucket !== '') this.#left(handle, saved.pending, saved.row.bucket);
     this.backlogs.added(bucket, { run: row.owner, key, due: row.due });
+  }
+
+  /** A row left its bucket. The room that was promised to a call in a pool's bucket is there for others now, unless it was leased: then there is none. */
+  #left(handle: RunHandle, pending: Pending, bucket: string): void {
+    this.backlogs.removed(bucket);
+    if (limitOfBucket(bucket) !== null) return;
+    for (const limit of pending.call?.limits ?? handle.state.head.limits) this.backlogs.opened(limit.key);
   }
 
   newLease(): string {

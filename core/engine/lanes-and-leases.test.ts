@@ -159,3 +159,45 @@ describe('retention', () => {
     expect(t.engine.kernel.nextDue).toBeGreaterThan(t.nowMs + 60_000);
   });
 });
+
+describe('a call of a group that reports another one as done', () => {
+  it('leaves a history that folds to the same state', () => {
+    const t = open();
+    t.register({ id: 'work' });
+    const run = t.start('work');
+    t.report(t.one(), { op: 'plan', calls: ['a', 'b'].map((key) => ({ key, again: 'last' as const })) });
+    t.report(t.take()[0] as LeasedCall, { op: 'step', key: 'b', data: '1', again: 'last' });
+    const warm = t.engine.query({ type: 'run-detail', run })?.pending.map(({ key }) => key);
+    t.restart();
+    expect(t.engine.query({ type: 'run-detail', run })?.pending.map(({ key }) => key)).toEqual(warm);
+  });
+});
+
+describe('room that was promised to a call in its pool', () => {
+  it('goes to the next one when that call is cancelled before a worker came', () => {
+    const t = open();
+    t.register({ id: 'work', mode: 'pull', pool: 'p', limits: [{ key: 'one', max: 1, hold: 'call' }] });
+    const [, second, third] = ['1', '2', '3'].map((input) => t.start('work', { input }));
+    const first = leasePull(t) as LeasedCall;
+    expect(leasePull(t)).toBeUndefined();
+    t.report(first, { op: 'complete', output: null });
+    t.readyPools = [];
+    t.apply({ type: 'cancel', run: second as string });
+    expect(t.readyPools).toEqual(['p']);
+    expect(leasePull(t)?.run).toBe(third);
+  });
+});
+
+describe('a call that comes back to the backlog of a limit', () => {
+  it('does not wait for its own former place', () => {
+    const t = open();
+    t.register({ id: 'work', limits: [{ key: 'one', max: 1, hold: 'call' }] });
+    const runs = ['1', '2', '3'].map((input) => t.start('work', { input }));
+    t.report(t.one(), { op: 'complete', output: null });
+    const second = t.one();
+    t.advance(5);
+    t.report(second, { op: 'step', key: 'a', data: null }, { op: 'sleep', key: 's', untilMs: t.nowMs });
+    t.report(t.one(), { op: 'complete', output: null });
+    expect(t.one()).toMatchObject({ run: runs[1], steps: [{ key: 'a' }, { key: 's' }] });
+  });
+});
