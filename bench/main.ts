@@ -24,7 +24,7 @@ generator are this process, on the same cores.
 
   --phases <list>   of ${PHASES.join(', ')}; default all
   --quick           a tenth of the work: shows that it runs, not how fast
-  --repeat <n>      every measurement n times, medians; default 1
+  --repeat <n>      every measurement n times, in turns with its floors, medians; default 3
   --sleepers <n>    default 10000
   --json <file>     write every line and the machine
   --markdown <file> write the tables into a page, between its bench markers
@@ -44,7 +44,7 @@ const { values } = parseArgs({
   options: {
     phases: { type: 'string', default: PHASES.join(',') },
     quick: { type: 'boolean', default: false },
-    repeat: { type: 'string', default: '1' },
+    repeat: { type: 'string', default: '3' },
     sleepers: { type: 'string', default: '10000' },
     json: { type: 'string' },
     markdown: { type: 'string' },
@@ -54,7 +54,7 @@ const { values } = parseArgs({
 
 const scale = values.quick ? 0.1 : 1;
 const amount = (n: number): number => Math.max(5, Math.round(n * scale));
-const repeat = Number(values.repeat);
+const repeat = values.quick ? 1 : Number(values.repeat);
 const lines: Line[] = [];
 
 function add(line: Line): void {
@@ -62,15 +62,49 @@ function add(line: Line): void {
   console.log(renderLine(line));
 }
 
-/** Measures `repeat` times. */
-async function measure(phase: string, target: Target, body: () => Promise<Sample>): Promise<void> {
-  const all: Line[] = [];
+interface Side {
+  target: Target;
+  body: () => Promise<Sample>;
+}
+
+/**
+ * Measures each side `repeat` times, in turns: what else the machine does then touches all of them, and the ratio between medians means
+ * something on a machine that is not quiet.
+ */
+async function measure(phase: string, sides: Side[]): Promise<void> {
+  const all = new Map<Side, Line[]>(sides.map((side) => [side, []]));
   for (let i = 0; i < repeat; i++) {
-    const { result, cost } = await costOf(target.pids, body);
-    all.push(lineOf(phase, target.name, result, cost));
-    await delay(200);
+    for (const side of sides) {
+      const { result, cost } = await costOf(side.target.pids, side.body);
+      all.get(side)!.push(lineOf(phase, side.target.name, result, cost));
+      await delay(200);
+    }
   }
-  add(medianLine(all));
+  for (const taken of all.values()) add(medianLine(taken));
+}
+
+/** Opens an app or worker against each target and closes all of it at the end. */
+async function withSides<App extends { close(): Promise<void> }>(
+  starts: Array<() => Promise<Target>>,
+  open: (url: string) => Promise<App>,
+  body: (sides: Array<{ target: Target; app: App }>) => Promise<void>,
+): Promise<void> {
+  const sides: Array<{ target: Target; app: App }> = [];
+  try {
+    for (const start of starts) {
+      const target = await start();
+      sides.push({
+        target,
+        app: await open(target.url).catch((error: unknown) => target.stop().then(() => Promise.reject(error))),
+      });
+    }
+    await body(sides);
+  } finally {
+    for (const { target, app } of sides) {
+      await app.close();
+      await target.stop();
+    }
+  }
 }
 
 async function withTarget(target: Target, body: (target: Target) => Promise<void>): Promise<void> {
@@ -82,7 +116,7 @@ async function withTarget(target: Target, body: (target: Target) => Promise<void
 }
 
 const NOTHING: Sample = { of: '', times: [], duplicates: 0, lost: 0 };
-const NO_COST: Cost = { serverCpuMs: 0, appCpuMs: 0, peakMiB: 0 };
+const NO_COST: Cost = { serverCpuMs: 0, appCpuMs: 0, peakMiB: 0, othersPercent: 0 };
 
 async function idlePhase(): Promise<void> {
   await withTarget(await startRepoint(), async (target) => {
@@ -102,88 +136,92 @@ const INNGEST_MODES = [
 
 async function inngestPhases(phases: ReadonlySet<Phase>): Promise<void> {
   for (const { mode, checkpointing } of INNGEST_MODES) {
-    for (const start of [() => startNull('inngest'), startRepoint]) {
-      await withTarget(await start(), async (target) => {
-        const app = await openInngest(target.url, checkpointing);
-        try {
-          await app.throughput(amount(200), 20);
-          if (phases.has('latency')) {
-            let gap: Sample | undefined;
-            await measure(`inngest latency, ${mode}`, target, async () => {
-              const { total, gap: gaps } = await app.latency(amount(100));
-              gap = gaps;
-              return total;
-            });
-            if (gap) add(lineOf(`inngest step gap, ${mode}`, target.name, gap, NO_COST));
-          }
-          if (!phases.has('throughput')) return;
-          for (const width of [50, 500]) {
-            await measure(`inngest throughput ${width}, ${mode}`, target, () => app.throughput(amount(1_500), width));
-          }
-        } finally {
-          await app.close();
+    const starts = [() => startNull('inngest'), startRepoint];
+    await withSides(
+      starts,
+      (url) => openInngest(url, checkpointing),
+      async (sides) => {
+        for (const { app } of sides) await app.throughput(amount(300), 20);
+        if (phases.has('latency')) {
+          await measure(
+            `inngest latency, ${mode}`,
+            sides.map(({ target, app }) => ({ target, body: () => app.latency(amount(100)) })),
+          );
         }
-      });
-    }
+        if (!phases.has('throughput')) return;
+        for (const width of [50, 500]) {
+          await measure(
+            `inngest throughput ${width}, ${mode}`,
+            sides.map(({ target, app }) => ({ target, body: () => app.throughput(amount(1_500), width) })),
+          );
+        }
+      },
+    );
   }
 }
 
 async function qstashPhase(): Promise<void> {
-  for (const start of [() => startNull('qstash'), startRepoint]) {
-    await withTarget(await start(), async (target) => {
-      const app = await openQstash(target.url);
-      try {
-        await app.throughput(amount(200), 20);
-        await measure('qstash latency', target, () => app.latency(amount(200)));
-        await measure('qstash throughput 50', target, () => app.throughput(amount(2_000), 50));
-      } finally {
-        await app.close();
-      }
-    });
-  }
+  await withSides([() => startNull('qstash'), startRepoint], openQstash, async (sides) => {
+    for (const { app } of sides) await app.throughput(amount(300), 20);
+    const each = (body: (app: (typeof sides)[number]['app']) => Promise<Sample>): Side[] =>
+      sides.map(({ target, app }) => ({ target, body: () => body(app) }));
+    await measure(
+      'qstash latency',
+      each((app) => app.latency(amount(200))),
+    );
+    await measure(
+      'qstash throughput 50',
+      each((app) => app.throughput(amount(2_000), 50)),
+    );
+  });
 }
 
 async function triggerPhase(): Promise<void> {
-  for (const start of [() => startNull('trigger'), startRepoint]) {
-    await withTarget(await start(), async (target) => {
-      const worker = await openTrigger(target.url);
-      try {
-        await worker.throughput(amount(100), 10);
-        await measure('trigger latency', target, () => worker.latency(amount(100)));
-        await measure('trigger throughput 50', target, () => worker.throughput(amount(1_000), 50));
-      } finally {
-        await worker.close();
-      }
-    });
-  }
+  await withSides([() => startNull('trigger'), startRepoint], openTrigger, async (sides) => {
+    for (const { app } of sides) await app.throughput(amount(200), 10);
+    const each = (body: (app: (typeof sides)[number]['app']) => Promise<Sample>): Side[] =>
+      sides.map(({ target, app }) => ({ target, body: () => body(app) }));
+    await measure(
+      'trigger latency',
+      each((app) => app.latency(amount(100))),
+    );
+    await measure(
+      'trigger throughput 50',
+      each((app) => app.throughput(amount(1_000), 50)),
+    );
+  });
 }
 
 async function triggerCliPhase(): Promise<void> {
+  // One after the other: two CLIs at work in one folder would share its build directory.
   for (const start of [() => startNull('trigger'), startRepoint]) {
-    await withTarget(await start(), async (target) => {
-      const worker = await openTriggerCli(target.url);
-      try {
-        await worker.latency(5);
-        await measure('trigger latency, CLI', target, () => worker.latency(amount(30)));
-      } finally {
-        await worker.close();
-      }
+    await withSides([start], openTriggerCli, async (sides) => {
+      for (const { app } of sides) await app.latency(5);
+      await measure(
+        'trigger latency, CLI',
+        sides.map(({ target, app }) => ({ target, body: () => app.latency(amount(30)) })),
+      );
     });
   }
 }
 
 async function ingestPhase(): Promise<void> {
-  const seconds = values.quick ? 1 : 5;
+  const seconds = values.quick ? 1 : 4;
   const single = { seconds, width: 50, batch: 1 };
-  await withTarget(await startRawObject(), async (target) => {
-    await ingest(target.url, 'raw', { ...single, seconds: 1 });
-    await measure('ingest, single', target, () => ingest(target.url, 'raw', single));
-  });
-  await withTarget(await startRepoint(), async (target) => {
-    await ingest(target.url, 'events', { ...single, seconds: 1 });
-    await measure('ingest, single', target, () => ingest(target.url, 'events', single));
-    await measure('ingest, batches of 100', target, () => ingest(target.url, 'events', { ...single, batch: 100 }));
-  });
+  await withTarget(await startRawObject(), (raw) =>
+    startRepoint().then((ours) =>
+      withTarget(ours, async () => {
+        const singles: Side[] = [
+          { target: raw, body: () => ingest(raw.url, 'raw', single) },
+          { target: ours, body: () => ingest(ours.url, 'events', single) },
+        ];
+        for (const { body } of singles) await body();
+        await measure('ingest, single', singles);
+        const batches = { ...single, batch: 100 };
+        await measure('ingest, batches of 100', [{ target: ours, body: () => ingest(ours.url, 'events', batches) }]);
+      }),
+    ),
+  );
 }
 
 /** Longer than it may take by the target, so that a miss is shown with its size. */
@@ -208,13 +246,13 @@ async function sleepersPhase(): Promise<void> {
     const app = await openInngest(target.url, true);
     try {
       await app.throughput(amount(200), 20);
-      await measure('inngest latency before sleepers', target, async () => (await app.latency(amount(50))).total);
+      await measure('inngest latency before sleepers', [{ target, body: () => app.latency(amount(50)) }]);
       await delay(2_000);
       const before = { rss: usageOf(target.pids).rssBytes, disk: diskOf(target.dataDir!) };
       const { result, cost } = await costOf(target.pids, () => app.sleepers(count, SLEEPERS_LIMIT_MS));
       await delay(3_000);
       const after = { rss: usageOf(target.pids).rssBytes, disk: diskOf(target.dataDir!) };
-      await measure('inngest latency beside sleepers', target, async () => (await app.latency(amount(50))).total);
+      await measure('inngest latency beside sleepers', [{ target, body: () => app.latency(amount(50)) }]);
       await target.restart?.();
       await delay(3_000);
       const more = {

@@ -41,17 +41,27 @@ export function usageOf(roots: number[]): Usage {
   return usage;
 }
 
+/** CPU time that the whole machine spent working since its start, in ms. */
+function machineBusyMs(): number {
+  // user nice system idle iowait irq softirq steal, proc_stat(5); stolen time is somebody else's work too.
+  const fields = readFileSync('/proc/stat', 'utf8').split('\n')[0]!.trim().split(/\s+/).slice(1, 9).map(Number);
+  return fields.reduce((sum, ticks, i) => (i === 3 || i === 4 ? sum : sum + ticks), 0) * MS_PER_TICK;
+}
+
 export interface Cost {
   serverCpuMs: number;
   /** This process: the app under the SDK, and the load generator. */
   appCpuMs: number;
   peakMiB: number;
+  /** Cores' worth of work of processes that are no part of the measurement, in percent of one core. */
+  othersPercent: number;
 }
 
 /** Runs the body and measures what it cost the processes and ourselves. */
 export async function costOf<T>(roots: number[], body: () => Promise<T>): Promise<{ result: T; cost: Cost }> {
   const before = usageOf(roots);
   const own = process.cpuUsage();
+  const [busy, startedAt] = [machineBusyMs(), performance.now()];
   let peak = before.rssBytes;
   const timer = setInterval(() => {
     peak = Math.max(peak, usageOf(roots).rssBytes);
@@ -61,10 +71,11 @@ export async function costOf<T>(roots: number[], body: () => Promise<T>): Promis
     const after = usageOf(roots);
     const mine = process.cpuUsage(own);
     const peakMiB = Math.max(peak, after.rssBytes) / 1_048_576;
-    return {
-      result,
-      cost: { serverCpuMs: after.cpuMs - before.cpuMs, appCpuMs: (mine.user + mine.system) / 1000, peakMiB },
-    };
+    const serverCpuMs = after.cpuMs - before.cpuMs;
+    const appCpuMs = (mine.user + mine.system) / 1000;
+    const othersMs = Math.max(0, machineBusyMs() - busy - serverCpuMs - appCpuMs);
+    const othersPercent = (othersMs / (performance.now() - startedAt)) * 100;
+    return { result, cost: { serverCpuMs, appCpuMs, peakMiB, othersPercent } };
   } finally {
     clearInterval(timer);
   }
@@ -91,6 +102,7 @@ export interface Line {
   serverCpuMs: number | null;
   appCpuMs: number | null;
   peakMiB: number | null;
+  othersPercent: number | null;
   duplicates: number;
   lost: number;
   /** Further figures of this phase, by name with the unit. */
@@ -122,6 +134,7 @@ export function lineOf(phase: string, target: string, sample: Sample, cost: Cost
     serverCpuMs: count > 0 ? cost.serverCpuMs / count : null,
     appCpuMs: count > 0 ? cost.appCpuMs / count : null,
     peakMiB: cost.peakMiB,
+    othersPercent: cost.othersPercent,
     duplicates: sample.duplicates,
     lost: sample.lost,
     more: sample.more,
@@ -130,7 +143,9 @@ export function lineOf(phase: string, target: string, sample: Sample, cost: Cost
 
 /** Of repeated lines: the median of each figure, the sum of duplicates and losses. */
 export function medianLine(lines: Line[]): Line {
-  const middle = (key: 'p50' | 'p95' | 'p99' | 'perSecond' | 'serverCpuMs' | 'appCpuMs' | 'peakMiB'): number | null =>
+  const middle = (
+    key: 'p50' | 'p95' | 'p99' | 'perSecond' | 'serverCpuMs' | 'appCpuMs' | 'peakMiB' | 'othersPercent',
+  ): number | null =>
     percentile(
       lines.flatMap((line) => line[key] ?? []),
       0.5,
@@ -156,6 +171,7 @@ export function medianLine(lines: Line[]): Line {
     serverCpuMs: middle('serverCpuMs'),
     appCpuMs: middle('appCpuMs'),
     peakMiB: middle('peakMiB'),
+    othersPercent: middle('othersPercent'),
     duplicates: lines.reduce((sum, line) => sum + line.duplicates, 0),
     lost: lines.reduce((sum, line) => sum + line.lost, 0),
     more,

@@ -11,12 +11,27 @@ export interface Machine {
   command: string;
 }
 
-const HEAD = ['phase', 'target', 'n', 'p50', 'p95', 'p99', 'per s', 'server CPU', 'app CPU', 'MiB', 'dup', 'lost', ''];
+const HEAD = [
+  'phase',
+  'target',
+  'n',
+  'p50',
+  'p95',
+  'p99',
+  'per s',
+  'server CPU',
+  'app CPU',
+  'MiB',
+  'others %',
+  'dup',
+  'lost',
+  '',
+];
 
 export function renderLine(line: Line): string {
   const cells = cellsOf(line);
-  const figures = HEAD.slice(2, 12).flatMap((name, i) => (cells[i + 2] === '' ? [] : [`${name} ${cells[i + 2]}`]));
-  return `${line.phase.padEnd(34)} ${line.target.padEnd(11)} ${figures.join('  ')}  ${cells[12] ?? ''}`.trimEnd();
+  const figures = HEAD.slice(2, 13).flatMap((name, i) => (cells[i + 2] === '' ? [] : [`${name} ${cells[i + 2]}`]));
+  return `${line.phase.padEnd(34)} ${line.target.padEnd(11)} ${figures.join('  ')}  ${cells[13] ?? ''}`.trimEnd();
 }
 
 /** Times in ms; CPU in ms for each unit of work; MiB is the peak of all the target's processes. */
@@ -56,6 +71,7 @@ function cellsOf(line: Line): string[] {
     line.peakMiB === 0 ? '' : round(line.serverCpuMs),
     line.peakMiB === 0 ? '' : round(line.appCpuMs),
     line.peakMiB === 0 ? '' : round(line.peakMiB),
+    line.peakMiB === 0 ? '' : round(line.othersPercent),
     String(line.duplicates),
     String(line.lost),
     more.join(', '),

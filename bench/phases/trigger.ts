@@ -47,7 +47,8 @@ export async function openTrigger(url: string): Promise<TriggerBench> {
       if (run) onEnded(run);
     },
   });
-  configure({ baseURL: url, accessToken: worker.key });
+  // The client's configuration is global: set again before each measurement, as another target's may be open beside this one.
+  const useThisTarget = (): void => configure({ baseURL: url, accessToken: worker.key });
 
   async function trigger(): Promise<{ id: string; run: Run }> {
     const key = `t${serial++}`;
@@ -64,6 +65,7 @@ export async function openTrigger(url: string): Promise<TriggerBench> {
 
   return {
     async latency(count) {
+      useThisTarget();
       byKey.clear();
       const times: number[] = [];
       for (let i = 0; i < count; i++) {
@@ -82,6 +84,7 @@ export async function openTrigger(url: string): Promise<TriggerBench> {
     },
 
     async throughput(count, width) {
+      useThisTarget();
       byKey.clear();
       const times: number[] = [];
       const waiting = new Map<Run, () => void>();
