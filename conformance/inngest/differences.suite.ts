@@ -150,11 +150,21 @@ suite({ vendor: 'inngest', name: 'differences', sdk: flavour.sdk }, (s) => {
     expect.equal((await form({ name, user: 'x', n: '1' })).status, 200);
     expect.equal((await form({ name, data: '{"n":2}' })).status, 200);
     expect.equal((await form({ name, data: '{' })).status, 400);
+    // What curl's -d says of a JSON body.
+    const asCurl = await post(
+      context,
+      `/e/${context.environment.inngestEventKey}`,
+      JSON.stringify({ name, data: { n: 3 } }),
+      {
+        'content-type': 'application/x-www-form-urlencoded',
+      },
+    );
+    expect.equal(asCurl.status, 200);
     const listed = await fetch(new URL(`/v1/events?name=${encodeURIComponent(name)}`, context.url));
     const { data } = (await listed.json()) as { data: Array<{ data: unknown }> };
     expect.deepEqual(
       data.map((event) => event.data),
-      [{ n: 2 }, { n: '1', user: 'x' }],
+      [{ n: 3 }, { n: 2 }, { n: '1', user: 'x' }],
     );
   });
 });

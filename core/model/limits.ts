@@ -11,7 +11,7 @@ export const NEVER_MS = 8_640_000_000_000_000;
 /** Ready calls kept in memory; the rest stay on disk until there is room. */
 export const READY_IN_MEMORY = 10_000;
 /** Calls on their way to an executor at once, per cell. */
-export const MAX_IN_FLIGHT = 1_000;
+export const MAX_IN_FLIGHT = 512;
 /** Timers fired in one transaction; the rest follow in the next. */
 export const TIMERS_PER_TICK = 500;
 /** An object with calls in flight wakes at least this often, so that a lost object is started again by its alarm. */

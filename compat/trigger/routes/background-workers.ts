@@ -42,7 +42,18 @@ export async function registerWorker(c: RouteContext): Promise<Response> {
     ...queueCommands(project, metadata),
     rememberProject(project),
   ]);
-  return c.json(worker);
+  const warnings = scheduleWarnings(metadata.tasks);
+  return c.json(warnings.length > 0 ? { ...worker, warnings } : worker);
+}
+
+/** The CLI prints these; its schema knows two codes only (@trigger.dev/core: BackgroundWorkerWarning). */
+function scheduleWarnings(tasks: readonly WorkerTask[]): Array<{ code: string; message: string }> {
+  return tasks
+    .filter((task) => task.schedule !== undefined && task.schedule !== null)
+    .map((task) => ({
+      code: 'schedule_default_window',
+      message: `Schedules are not served yet: task "${task.id}" is registered, but its schedule will not start it.`,
+    }));
 }
 
 function refuseDuplicates(tasks: readonly WorkerTask[]): void {
