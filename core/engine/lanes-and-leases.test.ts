@@ -39,6 +39,18 @@ describe('a pull lease', () => {
     expect(leasePull(t)).toMatchObject({ run: first?.run, attempt: 0 });
   });
 
+  it('stays live through the steps of a later attempt', () => {
+    const t = open();
+    t.register({ id: 'work', mode: 'pull', pool: 'p', retry: { kind: 'constant', delayMs: 0 } });
+    const run = t.start('work');
+    t.report(leasePull(t) as LeasedCall, { op: 'fail', error: '1', retry: 'policy' });
+    const held = leasePull(t) as LeasedCall;
+    expect(held.attempt).toBe(1);
+    t.progress(held, { op: 'step', key: 'a', data: null });
+    const outcome = { ops: [{ op: 'complete' as const, output: null }] };
+    expect(t.apply({ type: 'report', run, lease: held.lease, attempt: 1, outcome, final: true }).result).toBe('live');
+  });
+
   it('is not shortened by a wait that ends while it is held', () => {
     const t = open();
     t.register({ id: 'work', mode: 'pull', pool: 'p' });

@@ -109,7 +109,8 @@ function step(
       ...(op.meta === undefined ? {} : { meta: op.meta }),
       ...(op.again === undefined ? {} : { again: op.again }),
       ...(op.then === undefined ? {} : { then: op.then }),
-      ...(reporter && !final && (handle.state.pending.get(reporter.key)?.attempt ?? 0) > 0
+      // The attempt of a pull lease is part of what its holder reports with: it stays.
+      ...(reporter?.pullLease === null && !final && (handle.state.pending.get(reporter.key)?.attempt ?? 0) > 0
         ? { renews: reporter.key }
         : {}),
     },
