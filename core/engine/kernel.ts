@@ -6,7 +6,14 @@ import type { Pending, RunHead, RunState } from '../history/state.ts';
 import type { EventRecord } from '../model/event.ts';
 import type { HistoryBody, HistoryEntry } from '../model/history.ts';
 import { IdFactory, isId } from '../model/ids.ts';
-import { CACHED_RUNS, CACHED_STATE_CHARS, NEVER_MS, READY_IN_MEMORY, RETENTION_MS } from '../model/limits.ts';
+import {
+  CACHED_RUNS,
+  CACHED_STATE_CHARS,
+  MAX_IN_FLIGHT,
+  NEVER_MS,
+  READY_IN_MEMORY,
+  RETENTION_MS,
+} from '../model/limits.ts';
 import type { JsonText, Payload } from '../model/payload.ts';
 import type { LimitSpec, TaskRecord } from '../model/task.ts';
 import type { Clock, Effects, Random, Sql, Translator } from '../ports.ts';
@@ -30,6 +37,8 @@ export interface KernelOptions {
   /** Name of this cell for others (model/placement.ts). */
   address: string;
   retentionMs?: number;
+  /** Calls in the hands of push executors at once; default MAX_IN_FLIGHT. */
+  maxInFlight?: number;
 }
 
 /** A run in memory: its state, what of it is on disk, and what this transaction adds. */
@@ -72,6 +81,7 @@ export class Kernel {
   readonly leases = new LeaseBook();
   readonly effects: Effects;
   readonly retentionMs: number;
+  readonly maxInFlight: number;
   readonly cell: number;
   readonly address: string;
   readonly epoch: number;
@@ -117,6 +127,7 @@ export class Kernel {
     this.address = options.address;
     this.ids = new IdFactory(options.random, options.cell);
     this.retentionMs = options.retentionMs ?? RETENTION_MS;
+    this.maxInFlight = options.maxInFlight ?? MAX_IN_FLIGHT;
     this.#clock = options.clock;
     this.tick();
     this.#restoreHolds();

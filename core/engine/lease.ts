@@ -1,6 +1,6 @@
 import { limitBucket, poolBucket } from '../flow/backlogs.ts';
 import type { LeasedCall } from '../model/call.ts';
-import { MAX_IN_FLIGHT, PUSH_LEASE_MS } from '../model/limits.ts';
+import { PUSH_LEASE_MS } from '../model/limits.ts';
 import { endRun } from './end.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
 import { resolve } from './resolve.ts';
@@ -17,7 +17,7 @@ export function pump(k: Kernel): LeasedCall[] {
   }
   for (;;) {
     k.flush();
-    while (k.leases.size < MAX_IN_FLIGHT) {
+    while (k.leases.size < k.maxInFlight) {
       const item = k.ready.shift();
       if (!item) break;
       const call = takeReady(k, item.run, item.key);
@@ -25,16 +25,16 @@ export function pump(k: Kernel): LeasedCall[] {
     }
     k.flush();
     // All that is ready is looked at before those that wait for a limit: among it may be older ones.
-    if (k.ready.size === 0 && k.spilled && k.leases.size < MAX_IN_FLIGHT) {
+    if (k.ready.size === 0 && k.spilled && k.leases.size < k.maxInFlight) {
       k.refill();
       if (k.ready.size > 0) continue;
     }
-    while (k.leases.size < MAX_IN_FLIGHT) {
+    while (k.leases.size < k.maxInFlight) {
       const open = k.backlogs.takeOpen();
       if (open.length === 0) break;
       for (const limit of open) admitWaiting(k, limit, calls);
     }
-    if (k.ready.size === 0 || k.leases.size >= MAX_IN_FLIGHT) return calls;
+    if (k.ready.size === 0 || k.leases.size >= k.maxInFlight) return calls;
   }
 }
 
@@ -67,7 +67,7 @@ function admit(k: Kernel, handle: RunHandle, key: string): boolean {
 function admitWaiting(k: Kernel, limit: string, calls: LeasedCall[]): void {
   const bucket = limitBucket(limit);
   let sentToPools = 0;
-  while (k.leases.size < MAX_IN_FLIGHT) {
+  while (k.leases.size < k.maxInFlight) {
     const head = k.backlogs.head(bucket, (item) => k.waitsIn(bucket, item));
     const handle = head && k.find(head.run);
     if (!head || !handle) return;

@@ -73,6 +73,8 @@ export class Cell extends DurableObject<Bindings> implements CellApi {
       translators: TRANSLATORS,
       cell: cellNumberOf(ctx.id.name),
       address: ctx.id.name ?? 'default/0',
+      ...positive('maxInFlight', env.REPOINT_MAX_IN_FLIGHT),
+      ...positive('retentionMs', Number(env.REPOINT_RETENTION_DAYS) * 86_400_000),
     });
     courier.carry(this.#engine.destinations());
     this.#time = new TimeControl(this.#engine, this.#clock, () => this.#committer.busy);
@@ -159,4 +161,10 @@ export class Cell extends DurableObject<Bindings> implements CellApi {
 function cellNumberOf(name: string | undefined): number {
   const n = Number(name?.slice(name.lastIndexOf('/') + 1));
   return Number.isInteger(n) ? n : 0;
+}
+
+/** A setting that is not a positive number is not set. */
+function positive<Name extends string>(name: Name, value: unknown): { [N in Name]?: number } {
+  const n = Number(value);
+  return (n > 0 && Number.isFinite(n) ? { [name]: n } : {}) as { [N in Name]?: number };
 }
