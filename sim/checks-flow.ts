@@ -1,4 +1,5 @@
 import type { LeasedCall } from '../core/model/call.ts';
+import type { LimitSpec } from '../core/model/task.ts';
 import type { Held, Tracked } from './tracker.ts';
 import type { World } from './world.ts';
 
@@ -7,35 +8,64 @@ export type Places = Map<string, Set<string>>;
 
 /** A call that was just leased must have had room in each of its limits. Counted from what the world was handed, not from the engine's book. */
 export function checkLimitsTaken(world: World, held: Held): void {
-  const { checks, engine, tracker, places } = world;
-  const tracked = tracker.get(held.run) as Tracked;
+  const { tracker } = world;
+  (tracker.get(held.run) as Tracked).everLeased = true;
   for (const spec of held.limits) {
-    const { key } = spec;
-    const known = engine.kernel.limits.get(key);
-    const max = known?.max ?? spec.max;
-    const room = (count: number): boolean => count <= max && !known?.paused;
-    const bound = (): string => `at most ${max}${known?.paused ? ', paused' : ''}`;
-    if (spec.hold === 'call') {
-      let count = 0;
-      for (const other of tracker.runs.values())
-        for (const lease of other.held.values())
-          if (lease.standing === 'live' && lease.limits.some((limit) => limit.key === key)) count++;
-      checks.that('limit', room(count), () => `limit ${key}: ${count} calls under way, ${bound()}`);
-    } else {
-      let set = places.get(key);
-      if (!set) places.set(key, (set = new Set()));
-      if (set.has(held.run)) continue;
-      for (const run of set) if (tracker.get(run)?.state.status !== 'running') set.delete(run);
-      set.add(held.run);
-      const runs = set;
-      checks.that(
-        'limit',
-        room(runs.size),
-        () => `limit ${key}: ${runs.size} runs under way (${[...runs].join()}), ${bound()}`,
-      );
+    if (spec.hold === 'run') {
+      takePlace(world, held.run, spec);
+      continue;
     }
+    let count = 0;
+    for (const other of tracker.runs.values())
+      for (const lease of other.held.values())
+        if (lease.standing === 'live' && lease.limits.some(({ key }) => key === spec.key)) count++;
+    checkRoom(world, spec, count, 'calls');
   }
-  tracked.everLeased = true;
+}
+
+/** A run takes its place in a limit when its first call is leased, or while that waits for another limit. */
+function takePlace(world: World, run: string, spec: LimitSpec): void {
+  const { places, tracker } = world;
+  let set = places.get(spec.key);
+  if (!set) places.set(spec.key, (set = new Set()));
+  if (set.has(run)) return;
+  for (const other of set) if (tracker.get(other)?.state.status !== 'running') set.delete(other);
+  set.add(run);
+  checkRoom(world, spec, set.size, 'runs');
+}
+
+function checkRoom(world: World, spec: LimitSpec, count: number, what: string): void {
+  const known = world.engine.kernel.limits.get(spec.key);
+  const max = known?.max ?? spec.max;
+  world.checks.that(
+    'limit',
+    count <= max && !known?.paused,
+    () => `limit ${spec.key}: ${count} ${what} under way, at most ${max}${known?.paused ? ', paused' : ''}`,
+  );
+}
+
+/** Places that rows remember: each counts those that its run has, in order. */
+function rememberedPlaces(world: World, where: string, ...params: string[]): Array<{ run: string; spec: LimitSpec }> {
+  return world.db
+    .all<{ owner: string; held: number }>(`SELECT owner, held FROM pending WHERE held > 0 ${where}`, ...params)
+    .flatMap(({ owner, held }) => {
+      const limits = world.tracker.get(owner)?.state.head.limits.filter(({ hold }) => hold === 'run') ?? [];
+      return limits.slice(0, held % 1000).map((spec) => ({ run: owner, spec }));
+    });
+}
+
+export function checkPlaces(world: World, run: string): void {
+  for (const { spec } of rememberedPlaces(world, 'AND owner = ?', run)) takePlace(world, run, spec);
+}
+
+/** After a start: places that no row remembers are free until they are taken again. */
+export function recallPlaces(world: World): void {
+  world.places.clear();
+  for (const { run, spec } of rememberedPlaces(world, '')) {
+    const set = world.places.get(spec.key);
+    if (set) set.add(run);
+    else world.places.set(spec.key, new Set([run]));
+  }
 }
 
 /** In a lane of one run at a time nobody goes before an older one that has not ended. */
@@ -43,7 +73,7 @@ export function checkOrder(world: World, call: LeasedCall): void {
   const lane = world.tasks.get(call.task.id)?.fifo;
   if (!lane) return;
   const mine = world.tracker.get(call.run) as Tracked;
-  const { watermark } = world.engine.kernel;
+  const { watermark, now } = world.engine.kernel;
   for (const [run, other] of world.tracker.runs) {
     if (
       run === call.run ||
@@ -53,7 +83,8 @@ export function checkOrder(world: World, call: LeasedCall): void {
       continue;
     const { head } = other.state;
     const older = head.dueAt < mine.state.head.dueAt || (head.dueAt === mine.state.head.dueAt && run < call.run);
-    const visible = other.everLeased || head.dueAt <= head.createdAt || head.dueAt <= watermark;
+    // After the clock was set back, what was due may not be so yet.
+    const visible = head.dueAt <= now && (other.everLeased || head.dueAt <= head.createdAt || head.dueAt <= watermark);
     // Who has begun goes on, even if a clock that was set back made an older one since; a run with nothing pending has nowhere to keep its place.
     const yields = mine.everLeased && !other.everLeased;
     world.checks.that(
@@ -63,12 +94,4 @@ export function checkOrder(world: World, call: LeasedCall): void {
         `lane ${lane}: run ${call.run} (due ${mine.state.head.dueAt}) goes before ${run} (due ${head.dueAt}${other.everLeased ? ', begun' : ''}): ${JSON.stringify(world.db.all(`SELECT * FROM pending WHERE owner = ?`, run))}`,
     );
   }
-}
-
-/** After a start: places that no row remembers are free until they are taken again. */
-export function forgetPlaces(world: World): void {
-  const remembered = new Set(
-    world.db.all<{ owner: string }>(`SELECT DISTINCT owner FROM pending WHERE held % 1000 > 0`).map((row) => row.owner),
-  );
-  for (const set of world.places.values()) for (const run of set) if (!remembered.has(run)) set.delete(run);
 }

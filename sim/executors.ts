@@ -55,7 +55,13 @@ function executionOf(world: World, call: LeasedCall, more: Partial<Caller> = {})
     () => `run ${call.run} was started with ${before}, now it shows ${n}`,
   );
   world.numbers.set(call.run, n);
-  return execute(program, call, { n, execution: world.executions++, nowMs: world.clockMs(), ...more });
+  return execute(program, call, {
+    n,
+    execution: world.executions++,
+    nowMs: world.clockMs(),
+    quiet: world.calm,
+    ...more,
+  });
 }
 
 function reportOf(call: LeasedCall, held: Held, ops: Op[], final: boolean): Command {

@@ -57,6 +57,8 @@ export interface Caller {
   /** Number of this execution: results of two executions of the same step differ. */
   execution: number;
   nowMs: number;
+  /** Its events start nothing: else tasks that start each other would never come to rest. */
+  quiet: boolean;
   /** Holder keeps its lease through a retry until then. */
   keepLeaseUntilMs?: number;
 }
@@ -91,8 +93,10 @@ function executeMain(program: Program, call: LeasedCall, caller: Caller): Execut
         const final: Op[] = [{ op: 'step', key: step.key, data: resultOf(step, caller), again: 'each' }];
         if (stage.asksAgain)
           final.splice(0, 1, { ...(final[0] as Op & { op: 'step' }), again: 'none' }, { op: 'again' });
-        if (stage.emits)
-          final.push({ op: 'emit', events: [eventOf(stage.emits, caller.n, `${call.run}:${step.key}`, caller.nowMs)] });
+        if (stage.emits) {
+          const event = eventOf(stage.emits, caller.n, `${call.run}:${step.key}`, caller.nowMs);
+          final.push({ op: 'emit', events: [caller.quiet ? { ...event, onlyTask: 'nothing' } : event] });
+        }
         if (stage.spawns)
           final.push({ op: 'start', spec: childSpec(stage.spawns, call.run, step.key, caller.n, caller.nowMs) });
         return { progress, final };

@@ -116,7 +116,7 @@ function drain(world: World, requests: Requests): void {
         if (wait?.kind === 'token')
           requests.insist(`complete ${wait.token}`, [{ type: 'complete-token', token: wait.token, data: '"calm"' }]);
         if (wait?.kind === 'event' && tracked.state.status === 'running') {
-          const n = Number(/"value":(\d+)/.exec(wait.expression ?? '')?.[1] ?? events % 10);
+          const n = world.numbers.get(run) ?? 0;
           requests.insist(`ingest ${wait.name}`, [
             {
               type: 'ingest',
@@ -149,14 +149,12 @@ function running(world: World): string[] {
 }
 
 function openLimits(world: World): Command[] {
-  return world.engine.kernel.limits
-    .list()
-    .map((limit) => ({
-      type: 'set-limit',
-      limit: { key: limit.key, max: Math.max(limit.max, 1), hold: limit.hold },
-      paused: false,
-      pinned: false,
-    }));
+  return world.engine.kernel.limits.list().map((limit) => ({
+    type: 'set-limit',
+    limit: { key: limit.key, max: Math.max(limit.max, 1), hold: limit.hold },
+    paused: false,
+    pinned: false,
+  }));
 }
 
 /** Compares each run that went its own way with what its program says. */

@@ -96,7 +96,7 @@ export class Tracker {
       this.#checkEntry(run, tracked, entry, engine, heard);
       applyEntry(tracked.state, entry);
     }
-    this.#endLeases(tracked);
+    this.#endLeases(tracked, heard);
     this.#compare(run, tracked, row, engine, false);
   }
 
@@ -193,12 +193,13 @@ export class Tracker {
     }
   }
 
-  #endLeases(tracked: Tracked): void {
+  #endLeases(tracked: Tracked, heard: boolean): void {
     const { state } = tracked;
     for (const held of tracked.held.values()) {
       if (held.standing === 'over') continue;
       if (state.status !== 'running') held.standing = 'over';
       else if (!state.pending.has(held.key)) held.standing = 'moot';
+      else if (!heard && held.pull && state.pending.get(held.key)?.lease !== held.lease) held.standing = 'over';
     }
     if (tracked.awaiting.length > 0 && tracked.awaiting.every((key) => state.stepKeys.has(key))) tracked.awaiting = [];
   }

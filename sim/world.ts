@@ -6,7 +6,7 @@ import type { Effects } from '../core/ports.ts';
 import { NodeSql } from '../core/testing/node-sql.ts';
 import { Agenda } from './agenda.ts';
 import { type EndingData, makeTasks, POOLS, type SimTask } from './catalogue.ts';
-import { checkLimitsTaken, checkOrder, forgetPlaces, type Places } from './checks-flow.ts';
+import { checkLimitsTaken, checkOrder, checkPlaces, type Places, recallPlaces } from './checks-flow.ts';
 import { checkEverything, checkRows } from './checks-rows.ts';
 import type { CoreVariant } from './core-variant.ts';
 import { FaultSql } from './fault-sql.ts';
@@ -210,6 +210,7 @@ export class World implements Effects {
         this.checks.that('ready', changed.has(run), () => `run ${run} grew to ${state.seq}, and nobody was told`);
     }
     if (woke) this.#expirePush();
+    for (const run of touched) if (tracker.get(run)?.state.status === 'running') checkPlaces(this, run);
     const handedOut = this.#handedOut;
     this.#handedOut = [];
     for (const { call, until, taken } of handedOut) taken(this.#accept(call, true, until));
@@ -295,9 +296,9 @@ export class World implements Effects {
     }
     // Workers come back to a process that has just started.
     this.ready([...POOLS]);
-    forgetPlaces(this);
     for (const run of this.#sql.takeTouched()) touched.add(run);
     for (const run of touched) this.tracker.inspect(run, this.engine, false);
+    recallPlaces(this);
     this.tracker.inspectAll(this.engine);
     this.#settle(true);
   }
