@@ -213,3 +213,24 @@ describe('a call that comes back to the backlog of a limit', () => {
     expect(t.one()).toMatchObject({ run: runs[1], steps: [{ key: 'a' }, { key: 's' }] });
   });
 });
+
+describe('a call that follows a wait', () => {
+  it('does not take the place of a call that is there already', () => {
+    const t = open();
+    t.register({ id: 'work' });
+    const run = t.start('work');
+    const main = t.one();
+    t.report(main, { op: 'plan', calls: [{ key: 'k' }] });
+    const held = t.one();
+    t.apply({
+      type: 'report',
+      run,
+      outcome: { ops: [{ op: 'sleep', key: 's', untilMs: t.nowMs + 10, then: { key: 'k' } }] },
+      final: false,
+      anyLease: true,
+    });
+    t.advance(10);
+    expect(t.take().map((call) => call.key)).not.toContain('k');
+    expect(t.report(held, { op: 'step', key: 'k', data: '1' }).result).toBe('live');
+  });
+});
