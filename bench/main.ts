@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { costOf, lineOf, medianLine, usageOf, type Cost, type Line, type Sample } from './measure.ts';
+import { costOf, lineOf, medianLine, untilQuiet, usageOf, type Cost, type Line, type Sample } from './measure.ts';
 import { openInngest } from './phases/inngest.ts';
 import { ingest } from './phases/ingest.ts';
 import { openQstash } from './phases/qstash.ts';
@@ -25,6 +25,7 @@ generator are this process, on the same cores.
   --phases <list>   of ${PHASES.join(', ')}; default all
   --quick           a tenth of the work: shows that it runs, not how fast
   --repeat <n>      every measurement n times, in turns with its floors, medians; default 3
+  --quiet <s>       before each measurement, wait up to so long for the rest of the machine to be idle; default 0
   --sleepers <n>    default 10000
   --json <file>     write every line and the machine
   --markdown <file> write the tables into a page, between its bench markers
@@ -45,6 +46,7 @@ const { values } = parseArgs({
     phases: { type: 'string', default: PHASES.join(',') },
     quick: { type: 'boolean', default: false },
     repeat: { type: 'string', default: '3' },
+    quiet: { type: 'string', default: '0' },
     sleepers: { type: 'string', default: '10000' },
     json: { type: 'string' },
     markdown: { type: 'string' },
@@ -75,6 +77,7 @@ async function measure(phase: string, sides: Side[]): Promise<void> {
   const all = new Map<Side, Line[]>(sides.map((side) => [side, []]));
   for (let i = 0; i < repeat; i++) {
     for (const side of sides) {
+      await untilQuiet(side.target.pids, Number(values.quiet) * 1000);
       const { result, cost } = await costOf(side.target.pids, side.body);
       all.get(side)!.push(lineOf(phase, side.target.name, result, cost));
       await delay(200);

@@ -10,6 +10,9 @@ export interface Usage {
 const MS_PER_TICK = 10;
 const PAGE_BYTES = 4096;
 const SAMPLE_MS = 100;
+const QUIET_SAMPLE_MS = 500;
+/** Of one core. */
+const QUIET_PERCENT = 15;
 
 /** A process and all its descendants, from /proc. */
 export function processTree(pid: number): number[] {
@@ -46,6 +49,15 @@ function machineBusyMs(): number {
   // user nice system idle iowait irq softirq steal, proc_stat(5); stolen time is somebody else's work too.
   const fields = readFileSync('/proc/stat', 'utf8').split('\n')[0]!.trim().split(/\s+/).slice(1, 9).map(Number);
   return fields.reduce((sum, ticks, i) => (i === 3 || i === 4 ? sum : sum + ticks), 0) * MS_PER_TICK;
+}
+
+/** Resolves when the rest of the machine has been nearly idle for a moment, or after `limitMs`. */
+export async function untilQuiet(roots: number[], limitMs: number): Promise<void> {
+  const deadline = performance.now() + limitMs;
+  while (performance.now() < deadline) {
+    const { cost } = await costOf(roots, () => new Promise<void>((resolve) => setTimeout(resolve, QUIET_SAMPLE_MS)));
+    if (cost.othersPercent < QUIET_PERCENT) return;
+  }
 }
 
 export interface Cost {
