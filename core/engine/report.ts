@@ -239,14 +239,7 @@ function finish(k: Kernel, handle: RunHandle, reporter: Reporter, before: number
     return;
   }
   const last = handle.entries.length > before ? (handle.entries.at(-1)?.body as HistoryBody & { ends?: string }) : null;
-  // A step that was applied while this call still kept its group open must be read so again: the call's end is an entry of its own then.
-  const keptOpen = call.again === 'last' && last?.kind === 'step';
-  if (
-    last &&
-    (last.kind === 'step' || last.kind === 'plan' || last.kind === 'wait') &&
-    last.ends === undefined &&
-    !keptOpen
-  ) {
+  if (last && (last.kind === 'step' || last.kind === 'plan' || last.kind === 'wait') && last.ends === undefined) {
     last.ends = reporter.key;
     state.pending.delete(reporter.key);
   } else {

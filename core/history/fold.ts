@@ -47,22 +47,23 @@ export function applyEntry(state: RunState, entry: HistoryEntry): void {
       });
       state.stepKeys.add(body.key);
       if (body.key !== MAIN) state.pending.delete(body.key);
-      if (body.ends !== undefined) state.pending.delete(body.ends);
       if (body.renews !== undefined) renew(state, body.renews);
       const then = body.then ?? waited?.then;
       // The follower may bear this step's own key, but a step that was finished before is not called again.
-      if (then && (then.key === body.key || !state.stepKeys.has(then.key)))
+      // Nor does it take the place of a call or wait that is there already.
+      if (then && !state.pending.has(then.key) && (then.key === body.key || !state.stepKeys.has(then.key)))
         putCall(state, then, then.dueAt ?? atMs, seq);
       const again = body.again ?? waited?.again ?? 'none';
       if (again === 'each' || (again === 'last' && !hasLastGroup(state))) askMain(state, atMs, seq);
+      // Last, as in the transition: the reporting call goes after what it told has been applied.
+      if (body.ends !== undefined) state.pending.delete(body.ends);
       return;
     }
     case 'plan':
-      if (body.ends !== undefined) state.pending.delete(body.ends);
       for (const call of body.calls) putCall(state, call, call.dueAt ?? atMs, seq);
+      if (body.ends !== undefined) state.pending.delete(body.ends);
       return;
     case 'wait':
-      if (body.ends !== undefined) state.pending.delete(body.ends);
       state.pending.set(body.key, {
         key: body.key,
         kind: body.wait.kind,
@@ -78,6 +79,7 @@ export function applyEntry(state: RunState, entry: HistoryEntry): void {
         then: body.then ?? null,
         meta: body.meta ?? null,
       });
+      if (body.ends !== undefined) state.pending.delete(body.ends);
       return;
     case 'retry':
       change(state, body.key, {
