@@ -85,6 +85,7 @@ function afterEnd(k: Kernel, handle: RunHandle, ending: Ending, attempt: number)
     listens: (name) => k.listens(name),
   });
   if (effects.deadLetter) k.putDeadLetter(deadLetterId, head.id, effects.deadLetter.data);
-  for (const spec of effects.starts ?? []) start(k, spec);
+  // A task that was removed since is not started: a run's end never fails, or it would be tried for ever.
+  for (const spec of effects.starts ?? []) if (k.tasks.get(spec.task)) start(k, spec);
   if (effects.events && effects.events.length > 0) ingest(k, effects.events);
 }

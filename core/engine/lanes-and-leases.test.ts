@@ -234,3 +234,14 @@ describe('a call that follows a wait', () => {
     expect(t.report(held, { op: 'step', key: 'k', data: '1' }).result).toBe('live');
   });
 });
+
+describe('the end of a run', () => {
+  it('does not fail because what should follow it was removed', () => {
+    const translators = { test: { ended: () => ({ starts: [{ task: 'gone', input: null }] }) } };
+    const t = new TestEngine({ sql: new NodeSql(), translators });
+    t.register({ id: 'work', mode: 'pull', pool: 'p' });
+    const run = t.start('work', { expireAt: t.nowMs + 1000 });
+    t.advance(1000);
+    expect(t.status(run)).toBe('failed');
+  });
+});
