@@ -126,7 +126,7 @@ function makeProgram(rng: Rng, children: string[]): Program {
           kind: 'step',
           step: work(),
           emits: rng.chance(0.1) ? rng.pick(EVENT_NAMES) : null,
-          spawns: children.length > 0 && rng.chance(0.1) ? rng.pick(children) : null,
+          spawns: children.length > 0 && rng.chance(0.25) ? rng.pick(children) : null,
           asksAgain: rng.chance(0.15),
         });
         break;
@@ -136,6 +136,9 @@ function makeProgram(rng: Rng, children: string[]): Program {
       case 'group': {
         const size = rng.chance(0.4) ? 1 : rng.int(2, 4);
         const branches = Array.from({ length: size }, () => makeBranch(rng, key, work, children));
+        const spawner = stages.find((stage) => stage.kind === 'step' && stage.spawns !== null);
+        if (spawner?.kind === 'step' && rng.chance(0.6))
+          branches.push({ kind: 'join', key: key(), spawnedBy: spawner.step.key });
         stages.push({ kind: 'group', again: rng.pick(['each', 'last']), branches });
         break;
       }

@@ -82,14 +82,14 @@ export function checkOrder(world: World, call: LeasedCall): void {
     )
       continue;
     const { head } = other.state;
-    const older = head.dueAt < mine.state.head.dueAt || (head.dueAt === mine.state.head.dueAt && run < call.run);
+    const older = head.dueAt < mine.state.head.dueAt;
     // After the clock was set back, what was due may not be so yet.
     const visible = head.dueAt <= now && (other.everLeased || head.dueAt <= head.createdAt || head.dueAt <= watermark);
-    // Who has begun goes on, even if a clock that was set back made an older one since; a run with nothing pending has nowhere to keep its place.
-    const yields = mine.everLeased && !other.everLeased;
+    // Who has begun, or has the place, goes on, even if a clock that was set back made an older one since; a run with nothing pending has nowhere to keep its place.
+    const yields = (mine.everLeased && !other.everLeased) || world.places.get(lane)?.has(call.run) === true;
     world.checks.that(
       'order',
-      !(older && visible) || yields || other.state.pending.size === 0,
+      !(older && visible) || yields || other.displaced,
       () =>
         `lane ${lane}: run ${call.run} (due ${mine.state.head.dueAt}) goes before ${run} (due ${head.dueAt}${other.everLeased ? ', begun' : ''}): ${JSON.stringify(world.db.all(`SELECT * FROM pending WHERE owner = ?`, run))}`,
     );

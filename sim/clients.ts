@@ -2,7 +2,7 @@ import type { StartSpec } from '../core/model/call.ts';
 import type { Command, CommandResult } from '../core/model/command.ts';
 import type { TaskSpec } from '../core/model/task.ts';
 import { EVENT_NAMES, GROUPS, SHARED_LIMITS, SHARED_TOKENS } from './catalogue.ts';
-import { eventOf } from './program.ts';
+import { eventOf, idFor } from './program.ts';
 import type { Requests } from './requests.ts';
 import type { World } from './world.ts';
 
@@ -66,6 +66,10 @@ export class Clients {
       if (holds) this.#facts.set(name, holds);
       else this.#facts.delete(name);
     });
+  }
+
+  #eventId(): string {
+    return idFor(this.#world.clockMs(), `event ${this.#count++}`);
   }
 
   #registration(group: string): Command {
@@ -168,9 +172,9 @@ export class Clients {
   #checkKey(spec: StartSpec, result: Extract<CommandResult, { type: 'start' }>): void {
     if (!spec.dedupe) return;
     const { key, untilMs } = spec.dedupe;
-    const { checks, engine, tracker } = this.#world;
+    const { checks, tracker } = this.#world;
     const before = this.#keys.get(key);
-    if (before && before.untilMs > engine.kernel.now && tracker.get(before.run))
+    if (before && before.untilMs > tracker.latestMs && tracker.get(before.run))
       checks.that(
         'acknowledged',
         spec.alias !== undefined || result.run === before.run,
@@ -185,7 +189,7 @@ export class Clients {
       ...eventOf(
         rng.pick(EVENT_NAMES),
         rng.int(0, 9),
-        `event-${this.#count++}`,
+        this.#eventId(),
         this.#world.clockMs() + rng.pick([0, 0, 0, 5_000]),
       ),
       ...(rng.chance(0.2) ? { dedupeId: `same-${rng.int(0, 9)}`, dedupeMs: 60_000 } : {}),
@@ -213,7 +217,7 @@ export class Clients {
           this.#requests.insist(`ingest ${wait.name}`, [
             {
               type: 'ingest',
-              events: [eventOf(wait.name, rng.int(0, 9), `event-${this.#count++}`, this.#world.clockMs())],
+              events: [eventOf(wait.name, rng.int(0, 9), this.#eventId(), this.#world.clockMs())],
             },
           ]);
       }
@@ -341,9 +345,10 @@ export class Clients {
   #batch(): void {
     const { rng, checks, tracker } = this.#world;
     if (this.started >= this.#maxRuns) return;
-    const specs = Array.from({ length: rng.int(1, 4) }, () => ({ ...this.#spec(), id: `batch-${this.#count++}` })).map(
-      ({ alias: _a, dedupe: _d, ...spec }) => spec,
-    );
+    const specs = Array.from({ length: rng.int(1, 4) }, () => ({
+      ...this.#spec(),
+      id: idFor(this.#world.clockMs(), `batch ${this.#count++}`),
+    })).map(({ alias: _a, dedupe: _d, ...spec }) => spec);
     this.started += specs.length;
     const bad = rng.chance(0.5);
     const commands: Command[] = specs.map((spec) => ({ type: 'start', spec }));

@@ -113,13 +113,14 @@ function answer(
       [reportOf(call, held, ops, true)],
       (reply) => {
         // Refused whole: what a Dispatcher reports then is a failure.
-        if (reply.ok === false)
-          requests.submit(
-            `report ${call.run} "${call.key}" refused`,
-            [reportOf(call, held, [{ op: 'fail', error: '"refused"', retry: 'never' }], true)],
-            undefined,
-            held,
-          );
+        if (reply.ok !== false) return;
+        (world.tracker.get(call.run) as Tracked).disturbed = true;
+        requests.submit(
+          `report ${call.run} "${call.key}" refused`,
+          [reportOf(call, held, [{ op: 'fail', error: '"refused"', retry: 'never' }], true)],
+          undefined,
+          held,
+        );
       },
       held,
     );
@@ -146,8 +147,10 @@ function post(
     requests.insist(
       `post ${labelOf(call, final, false)}`,
       [{ type: 'report', run: call.run, outcome: { ops: final }, final: false, anyLease: true }],
-      () => {
+      (reply) => {
         tracked.owed--;
+        // What was refused does not come again: nobody goes on with this run.
+        if (!reply.ok) tracked.lied = true;
       },
     ),
   );

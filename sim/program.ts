@@ -3,6 +3,7 @@ import type { LimitSpec } from '../core/model/task.ts';
 
 /** How long a parent that asks again gets the same child. */
 const CHILD_KEY_MS = 2 * 86_400_000;
+const DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 
 /**
  * Simulated user code. Like real workflow code it is called again and again: given the memoised steps it asks for what comes next. It is
@@ -37,6 +38,8 @@ export type Branch =
   | { kind: 'sleep'; key: string; ms: number }
   | { kind: 'event'; key: string; name: string; matched: boolean; timeoutMs: number | null }
   | { kind: 'child'; key: string; task: string }
+  /** Waits for a run that an earlier step has started: it may have ended since. */
+  | { kind: 'join'; key: string; spawnedBy: string }
   | {
       kind: 'token';
       key: string;
@@ -70,8 +73,17 @@ export function numberOf(call: LeasedCall): number {
   return value.n ?? value.data?.n ?? 0;
 }
 
-export function childRunId(run: string, key: string): string {
-  return `${run}-${key}`;
+/** A run's id that follows from what it is for: the same however often it is asked for. */
+export function idFor(timeMs: number, purpose: string): string {
+  let text = '';
+  for (let rest = timeMs, i = 0; i < 10; i++, rest = Math.floor(rest / 32)) text = DIGITS[rest % 32] + text;
+  text += '00';
+  for (let i = 0; i < 14; i++) text += DIGITS[hash(`${i} ${purpose}`) % 32];
+  return text;
+}
+
+function childIdOf(call: LeasedCall, key: string): string {
+  return idFor(call.runCreatedAt, `${call.run} ${key}`);
 }
 
 export function execute(program: Program, call: LeasedCall, caller: Caller): Execution {
@@ -98,7 +110,7 @@ function executeMain(program: Program, call: LeasedCall, caller: Caller): Execut
           final.push({ op: 'emit', events: [caller.quiet ? { ...event, onlyTask: 'nothing' } : event] });
         }
         if (stage.spawns)
-          final.push({ op: 'start', spec: childSpec(stage.spawns, call.run, step.key, caller.n, caller.nowMs) });
+          final.push({ op: 'start', spec: { ...childSpec(stage.spawns, caller.n), id: childIdOf(call, step.key) } });
         return { progress, final };
       }
       case 'checkpoint':
@@ -171,8 +183,14 @@ function askFor(again: 'each' | 'last', branches: Branch[], call: LeasedCall, ca
           op: 'wait-run',
           key: branch.key,
           again,
-          start: childSpec(branch.task, call.run, branch.key, caller.n, caller.nowMs),
+          start: {
+            ...childSpec(branch.task, caller.n),
+            dedupe: { key: `${call.run} ${branch.key}`, untilMs: caller.nowMs + CHILD_KEY_MS },
+          },
         });
+        break;
+      case 'join':
+        ops.push({ op: 'wait-run', key: branch.key, again, run: childIdOf(call, branch.spawnedBy) });
         break;
       case 'token':
         ops.push({
@@ -188,15 +206,8 @@ function askFor(again: 'each' | 'last', branches: Branch[], call: LeasedCall, ca
   return calls.length > 0 ? [...ops, { op: 'plan', calls }] : ops;
 }
 
-/** The same child however often the parent asks. */
-function childSpec(
-  task: string,
-  run: string,
-  key: string,
-  n: number,
-  nowMs: number,
-): { task: string; input: string; dedupe: { key: string; untilMs: number } } {
-  return { task, input: JSON.stringify({ n }), dedupe: { key: childRunId(run, key), untilMs: nowMs + CHILD_KEY_MS } };
+function childSpec(task: string, n: number): { task: string; input: string } {
+  return { task, input: JSON.stringify({ n }) };
 }
 
 export function eventOf(
@@ -255,15 +266,15 @@ export function outputOf(program: Program, steps: readonly StepEntry[], n: numbe
       // A step on the way was done, whether or not its report arrived.
       if (!step) return `${key}/${n}`;
       if (step.source === 'call' && !step.error) return String(step.data).split('/').slice(0, 2).join('/');
-      return `${key}:${step.source}${step.error ? '!' : ''}:${hash(String(step.data))}`;
+      return `${key}:${step.source}${step.error ? '!' : ''}:${hash(String(step.data)).toString(36)}`;
     });
   return parts.join(';');
 }
 
-function hash(text: string): string {
+function hash(text: string): number {
   let value = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
-  return (value >>> 0).toString(36);
+  return value >>> 0;
 }
 
 /** The first piece of work whose attempts cannot suffice and that takes the run with it, or null: the run gets to its ending. */

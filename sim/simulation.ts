@@ -3,7 +3,7 @@ import { Clients } from './clients.ts';
 import { Violation, type Checks } from './invariants.ts';
 import { type CoreVariant, loadCore, type SourcePatch, TIGHT, TIGHT_IN_FLIGHT } from './core-variant.ts';
 import { Workers, performPush } from './executors.ts';
-import { eventOf, fatalWork, outputOf } from './program.ts';
+import { eventOf, fatalWork, idFor, outputOf } from './program.ts';
 import { Requests } from './requests.ts';
 import { World } from './world.ts';
 import { MAX_IN_FLIGHT } from '../core/model/limits.ts';
@@ -15,6 +15,9 @@ const DRAIN_MS = 40 * DAY_MS;
 const DRAIN_TRANSITIONS = 100_000;
 /** Runs whose executor lied may go on for ever: they are cancelled then. */
 const PATIENCE_MS = 8 * DAY_MS;
+
+/** Kinds of faults that can be left out of a world. */
+export const FAULTS = ['crashes', 'jumps', 'lies', 'losses'] as const;
 
 export interface SeedResult {
   seed: number;
@@ -87,11 +90,7 @@ function drain(world: World, requests: Requests): void {
   world.calm = true;
   requests.flush();
   world.kill();
-  const ids = world.db.all<{ id: string }>(`SELECT id FROM schedules`).map((row) => row.id);
-  requests.insist('open limits, stop schedules', [
-    ...openLimits(world),
-    ...ids.map((id): Command => ({ type: 'delete-schedule', id })),
-  ]);
+  requests.insist('open limits', openLimits(world));
   const from = world.timeMs;
   const limit = world.transitions + DRAIN_TRANSITIONS;
   let events = 0;
@@ -107,6 +106,9 @@ function drain(world: World, requests: Requests): void {
           .map((run) => `${run} with ${JSON.stringify([...(world.tracker.get(run)?.state.pending.values() ?? [])])}`)
           .join('; ')}`,
     );
+    // Registrations that were under way bring their crons back.
+    for (const { id } of world.db.all<{ id: string }>(`SELECT id FROM schedules`))
+      requests.insist(`delete ${id}`, [{ type: 'delete-schedule', id }]);
     for (const run of running(world)) {
       const tracked = world.tracker.get(run);
       if (!tracked) continue;
@@ -120,10 +122,12 @@ function drain(world: World, requests: Requests): void {
           requests.insist(`ingest ${wait.name}`, [
             {
               type: 'ingest',
-              events: [eventOf(wait.name, n, `calm-${events++}`, world.clockMs())].map((event) => ({
-                ...event,
-                onlyTask: 'nothing',
-              })),
+              events: [eventOf(wait.name, n, idFor(world.clockMs(), `calm event ${events++}`), world.clockMs())].map(
+                (event) => ({
+                  ...event,
+                  onlyTask: 'nothing',
+                }),
+              ),
             },
           ]);
         }

@@ -36,6 +36,8 @@ export interface Tracked {
   lied: boolean;
   /** A client or the world wanted it to end before its time. */
   disturbed: boolean;
+  /** It had nothing pending for a while, and so nothing to keep its place in a lane. */
+  displaced: boolean;
   /** Reports on their way that go on with the run by themselves. */
   owed: number;
   /** Keys that the main call has to wait for: it ended after it had asked for them as one group. */
@@ -54,7 +56,7 @@ export class Tracker {
   readonly #retentionMs: number;
   deleted = 0;
   /** The latest time that an engine has known. */
-  #latestMs = 0;
+  latestMs = 0;
 
   constructor(sql: Sql, checks: Checks, retentionMs: number) {
     this.#sql = sql;
@@ -74,7 +76,7 @@ export class Tracker {
   inspect(run: string, engine: Engine, heard = true): void {
     const row = this.#sql.all<RunRow>(`SELECT * FROM runs WHERE id = ?`, run)[0];
     let tracked = this.runs.get(run);
-    this.#latestMs = Math.max(this.#latestMs, engine.kernel.now);
+    this.latestMs = Math.max(this.latestMs, engine.kernel.now);
     if (!row) {
       if (tracked) this.#gone(run, tracked, engine);
       return;
@@ -87,6 +89,7 @@ export class Tracker {
         everLeased: false,
         lied: false,
         disturbed: false,
+        displaced: false,
         owed: 0,
         awaiting: [],
       };
@@ -96,6 +99,7 @@ export class Tracker {
       this.#checkEntry(run, tracked, entry, engine, heard);
       applyEntry(tracked.state, entry);
     }
+    if (tracked.state.pending.size === 0) tracked.displaced = true;
     this.#endLeases(tracked, heard);
     this.#compare(run, tracked, row, engine, false);
   }
@@ -108,6 +112,21 @@ export class Tracker {
       if (row && (tracked.state.status === 'running' || row.seq % 4 === 0))
         this.#compare(run, tracked, row, engine, true);
     }
+  }
+
+  /** What a crash left of the leases of workers: how long they run, the rows say. */
+  recallLeases(): void {
+    for (const { state, held } of this.runs.values())
+      for (const lease of held.values()) {
+        if (!lease.pull || lease.standing !== 'live' || state.status !== 'running') continue;
+        const row = this.#sql.all<PendingRow>(
+          `SELECT * FROM pending WHERE owner = ? AND key = ? AND lease = ?`,
+          lease.run,
+          lease.key,
+          lease.lease,
+        )[0];
+        if (row) lease.until = row.due;
+      }
   }
 
   #gone(run: string, tracked: Tracked, engine: Engine): void {
@@ -144,7 +163,7 @@ export class Tracker {
         const call = state.pending.get(body.key);
         this.#checks.that(
           'timer',
-          call !== undefined && (call.dueAt <= entry.atMs || call.dueAt <= this.#latestMs),
+          call !== undefined && (call.dueAt <= entry.atMs || call.dueAt <= this.latestMs),
           () => `${where()} at ${entry.atMs} is due at ${call?.dueAt}`,
         );
         break;
@@ -277,10 +296,10 @@ export class Tracker {
         `${name()} shows ${call.steps.map((step) => step.key).join()}, memoised are ${state.steps.map((step) => step.key).join()}`,
     );
     // A call that was due once stays so when the clock is set back.
-    this.#latestMs = Math.max(this.#latestMs, engine.kernel.now);
+    this.latestMs = Math.max(this.latestMs, engine.kernel.now);
     if (!pull) {
       const due = Math.max(call.dueAt, pending?.dueAt ?? 0);
-      this.#checks.that('timer', due <= this.#latestMs, () => `${name()} is due at ${due}, now ${engine.kernel.now}`);
+      this.#checks.that('timer', due <= this.latestMs, () => `${name()} is due at ${due}, now ${engine.kernel.now}`);
     }
     if (call.key === '' && !tracked.lied)
       this.#checks.that(

@@ -299,6 +299,7 @@ export class World implements Effects {
     for (const run of this.#sql.takeTouched()) touched.add(run);
     for (const run of touched) this.tracker.inspect(run, this.engine, false);
     recallPlaces(this);
+    this.tracker.recallLeases();
     this.tracker.inspectAll(this.engine);
     this.#settle(true);
   }
