@@ -336,8 +336,9 @@ function resolveIfEnded(k: Kernel, handle: RunHandle, key: string, run: string):
   });
 }
 
+/** The main call's key is no wait's and no planned call's. */
 function isNew(state: RunState, key: string): boolean {
-  return !state.stepKeys.has(key) && !state.pending.has(key);
+  return key !== MAIN && !state.stepKeys.has(key) && !state.pending.has(key);
 }
 
 function metaOf(meta: JsonText | undefined): { meta?: JsonText } {

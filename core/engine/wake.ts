@@ -46,7 +46,7 @@ function fire(k: Kernel, row: { owner: string; key: string; kind: string; lease:
     case 'expire': {
       k.dropTimer(row.owner, row.key);
       const handle = k.find(row.owner.slice(EXPIRY_OWNER.length));
-      if (handle && handle.state.startedAt === null)
+      if (handle && handle.state.startedAt === null && handle.state.steps.length === 0)
         endRun(k, handle, { status: 'failed', data: null, reason: 'expired' });
       return;
     }
