@@ -26,6 +26,11 @@ const LANES: readonly Lane[] = [
   { name: 'workerd', what: 'the objects inside the runtime', run: { vitest: 'vitest.workerd.config.ts' } },
   { name: 'launcher', what: 'the server as a process', run: { vitest: 'vitest.launcher.config.ts' } },
   {
+    name: 'sim',
+    what: 'the engine under seeded faults, and planted bugs found',
+    run: { command: ['node', 'sim/main.ts', '--transitions', '200000'] },
+  },
+  {
     name: 'conformance',
     what: "the vendors' own packages against a running server",
     run: { command: ['node', 'conformance/main.ts'] },

@@ -54,6 +54,8 @@ export interface RunHandle {
   chars: number;
 }
 
+/** Calls and waits of a run that are looked at to see whether it rests. */
+const FEW = 4;
 /** In a pending row's `held`: the unit of what the call holds by itself, beside what its run holds. */
 const OWN_HELD = 1000;
 
@@ -679,12 +681,22 @@ export class Kernel {
 
   #remember(run: string, handle: RunHandle): void {
     this.#cache.delete(run);
-    if (handle.chars > CACHED_STATE_CHARS || handle.state.status !== 'running') return;
+    if (handle.chars > CACHED_STATE_CHARS || handle.state.status !== 'running' || this.#rests(handle)) return;
     this.#cache.set(run, handle);
     if (this.#cache.size > CACHED_RUNS) {
       const oldest = this.#cache.keys().next().value as string;
       this.#cache.delete(oldest);
     }
+  }
+
+  /** A run that only waits for time or others is read again when it goes on: thousands of sleepers take no memory. */
+  #rests(handle: RunHandle): boolean {
+    const { pending, head } = handle.state;
+    if (pending.size === 0 || pending.size > FEW) return false;
+    for (const one of pending.values()) {
+      if (one.lease !== null || one.dueAt <= this.now || this.leases.of(head.id, one.key)) return false;
+    }
+    return true;
   }
 
   forget(run: string): void {
