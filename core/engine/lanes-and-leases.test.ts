@@ -235,6 +235,21 @@ describe('a call that follows a wait', () => {
   });
 });
 
+describe('a call that is planned anew under its own key while it is leased', () => {
+  it('is made after that lease', () => {
+    const t = open();
+    t.register({ id: 'work' });
+    const run = t.start('work');
+    t.report(t.one(), { op: 'plan', calls: [{ key: 'a' }] });
+    const held = t.one();
+    const outcome = { ops: [{ op: 'step' as const, key: 'a', data: '1', then: { key: 'a' } }] };
+    t.apply({ type: 'report', run, lease: held.lease, outcome, final: false });
+    t.report(held);
+    t.advance(60_000);
+    expect([...t.calls].map((call) => call.key)).toContain('a');
+  });
+});
+
 describe('the end of a run', () => {
   it('does not fail because what should follow it was removed', () => {
     const translators = { test: { ended: () => ({ starts: [{ task: 'gone', input: null }] }) } };

@@ -231,7 +231,9 @@ function applyOps(
 function finish(k: Kernel, handle: RunHandle, reporter: Reporter, before: number, meta: JsonText | undefined): void {
   const { state } = handle;
   const call = state.pending.get(reporter.key);
-  if (call?.kind !== 'call' || call.seq > reporter.seenSeq) return;
+  if (call?.kind !== 'call') return;
+  // Planned anew under its own key meanwhile: it could not be taken while this lease stood.
+  if (call.seq > reporter.seenSeq) return k.recheck(handle, reporter.key);
   if (reporter.key === MAIN && state.againSeq > reporter.seenSeq) {
     // The same row goes on: nothing is written for it.
     if (call.lease !== null) k.append(handle, { kind: 'lapse', key: MAIN, dueAt: k.now });
