@@ -218,7 +218,9 @@ export class Kernel {
   }
 
   append(handle: RunHandle, body: HistoryBody, data: Payload | null = null): HistoryEntry {
-    const entry: HistoryEntry = { seq: handle.state.seq + 1, atMs: this.now, body, data };
+    const { seq, startedAt } = handle.state;
+    const begun = seq === 0 && startedAt !== null ? { ...body, begunAt: startedAt } : body;
+    const entry: HistoryEntry = { seq: seq + 1, atMs: this.now, body: begun, data };
     this.touched.set(handle.state.head.id, handle);
     handle.entries.push(entry);
     handle.chars += data?.length ?? 0;

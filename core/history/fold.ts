@@ -30,6 +30,7 @@ export function openRun(head: RunHead, input: Payload | null): RunState {
 export function applyEntry(state: RunState, entry: HistoryEntry): void {
   const { body, atMs, seq } = entry;
   state.seq = seq;
+  if (body.begunAt !== undefined) state.startedAt ??= body.begunAt;
   switch (body.kind) {
     case 'start':
       return;

@@ -5,7 +5,10 @@ import type { JsonText, Payload } from './payload.ts';
 export interface HistoryEntry {
   seq: number;
   atMs: number;
-  body: HistoryBody;
+  body: HistoryBody & {
+    /** On a run's first entry, once a push executor has had it in hand: since when. */
+    begunAt?: number;
+  };
   /** The entry's user payload: memo, output, error, note. */
   data: Payload | null;
 }

@@ -428,6 +428,20 @@ export function engineSuite(open: (body: (sql: Sql) => void) => void | Promise<v
       expect(t.status(run)).toBe('running');
     });
 
+    test('it is known since when a run goes on, also after a restart', (t) => {
+      t.register({ id: 'work' });
+      const run = t.start('work');
+      const startedAt = t.nowMs;
+      const call = t.one();
+      t.nowMs += 5;
+      t.report(call, { op: 'sleep', key: 's', untilMs: t.nowMs + 60 });
+      t.restart();
+      expect(t.engine.query({ type: 'run', run })?.startedAt).toBe(startedAt);
+      t.advance(60);
+      t.report(t.one(), { op: 'complete', output: null });
+      expect(t.engine.query({ type: 'run', run })?.startedAt).toBe(startedAt);
+    });
+
     test('a wait for a token is not ended by a longer one', (t) => {
       t.register({ id: 'work' });
       t.apply({ type: 'complete-token', token: 'a\nb', data: '1', keep: 'latch' });
