@@ -1,4 +1,3 @@
-import { limitOfBucket } from '../core/flow/backlogs.ts';
 import type { LimitSpec } from '../core/model/task.ts';
 import { NEVER_MS } from '../core/model/limits.ts';
 import type { Tracked } from './tracker.ts';

@@ -47,7 +47,9 @@ async function main(): Promise<number> {
   let failed = 0;
   if (!values.mutants) {
     const broken = await simulateAll(seed, total);
-    for (const name of Object.keys(INVARIANTS) as Invariant[]) broken.has(name) ? failed++ : passed++;
+    for (const name of Object.keys(INVARIANTS) as Invariant[])
+      if (broken.has(name)) failed++;
+      else passed++;
   }
   if (values.mutants || !(values['no-mutants'] || values.quick || replay)) {
     const missed = await findMutants(seed);

@@ -63,6 +63,7 @@ function runThread(next: () => SeedOptions | null, done: (report: SeedReport) =>
         done({ options, transitions: 0, runs: 0, crashes: 0, counts: {}, failure });
         begin();
       }, HANG_MS);
+      // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread has no origin
       busy.postMessage(options);
     };
     const open = (): Worker => {

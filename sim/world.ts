@@ -15,7 +15,7 @@ import { Rng } from './rng.ts';
 import { type Held, Tracker } from './tracker.ts';
 
 const START_MS = Date.UTC(2026, 0, 1, 12);
-const LAST_ACTIONS = Number(process.env.LAST ?? 20);
+const LAST_ACTIONS = 20;
 /** Between two looks at things that take long to look at. */
 const EVERYTHING_EVERY = 16;
 
