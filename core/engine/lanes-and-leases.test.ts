@@ -159,6 +159,20 @@ describe('a run that expires unless it is started in time', () => {
 });
 
 describe('retention', () => {
+  it('keeps the events of a run that was started anew from a dead letter', () => {
+    const translators = { test: { ended: () => ({ deadLetter: { data: '{}' } }) } };
+    const t = new TestEngine({ sql: new NodeSql(), translators });
+    t.register({ id: 'work', maxAttempts: 1, triggers: [{ kind: 'event', pattern: 'go' }] });
+    t.apply({ type: 'ingest', events: [{ name: 'go', ts: t.nowMs, body: '{"name":"go"}' }] });
+    t.report(t.one(), { op: 'fail', error: '1', retry: 'policy' });
+    const letter = t.engine.query({ type: 'dead-letters' }).items[0];
+    t.apply({ type: 'retry-dead-letter', id: letter?.id ?? '' });
+    t.report(t.one(), { op: 'sleep', key: 's', untilMs: t.nowMs + 90 * 86_400_000 });
+    t.advance(60 * 86_400_000);
+    t.advance(30 * 86_400_000);
+    expect(t.one().events.map((event) => event.body)).toEqual(['{"name":"go"}']);
+  });
+
   it('is done when it has passed over all that has to stay', () => {
     const t = open();
     t.register({ id: 'work', triggers: [{ kind: 'event', pattern: 'go' }] });

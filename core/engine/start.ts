@@ -42,6 +42,7 @@ export function start(k: Kernel, spec: StartSpec, events: EventRecord[] | null =
   };
   const handle = k.create(head, spec.input);
   if (events) handle.events = events;
+  else for (const event of head.eventIds) k.events.addRun(event, id);
   if (spec.alias !== undefined) k.putName(`alias:${spec.alias}`, id, NEVER_MS);
   if (spec.dedupe) k.putName(`key:${spec.dedupe.key}`, id, spec.dedupe.untilMs);
   if (spec.expireAt !== undefined) k.putExpiry(id, spec.expireAt);

@@ -38,6 +38,11 @@ export class EventStore {
     );
   }
 
+  /** A stored event starts one more run: it is kept as long as that is. */
+  addRun(id: string, run: string): void {
+    this.#sql.run(`UPDATE events SET runs = coalesce(runs || ',', '') || ? WHERE id = ?`, run, id);
+  }
+
   get(id: string): EventRecord | null {
     const row = this.#sql.all<EventRow>(`SELECT * FROM events WHERE id = ?`, id)[0];
     return row ? this.recordOf(row) : null;
