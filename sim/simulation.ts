@@ -11,8 +11,8 @@ import { MAX_IN_FLIGHT } from '../core/model/limits.ts';
 const DAY_MS = 86_400_000;
 const RETENTION_MS = 2 * DAY_MS;
 /** Longer than the longest sleep, push lease and backoff of a program one after another. */
-const DRAIN_MS = 40 * DAY_MS;
-const DRAIN_TRANSITIONS = 100_000;
+const DRAIN_MS = 2_000 * DAY_MS;
+const DRAIN_TRANSITIONS = 600_000;
 /** Runs whose executor lied may go on for ever: they are cancelled then. */
 const PATIENCE_MS = 8 * DAY_MS;
 
