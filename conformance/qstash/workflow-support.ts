@@ -82,3 +82,19 @@ export async function serveWorkflowHandler(
       ),
   };
 }
+
+/** Names of the steps whose results the server has taken so far. */
+export async function stepsTaken(context: CaseContext, workflowRunId: string): Promise<string[]> {
+  const answer = await fetch(`${context.url}/v2/workflows/runs/${workflowRunId}`, {
+    headers: { authorization: `Bearer ${context.environment.qstashToken}` },
+  });
+  const raw = (await answer.json()) as Array<{ body: string; callType: string }>;
+  return raw
+    .slice(1)
+    .map(
+      ({ body }) =>
+        JSON.parse(Buffer.from(body, 'base64').toString()) as { stepName: string; out?: unknown; targetStep?: number },
+    )
+    .filter((step) => step.out !== undefined)
+    .map((step) => step.stepName);
+}

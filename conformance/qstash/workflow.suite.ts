@@ -2,7 +2,7 @@ import { WorkflowNonRetryableError } from '@upstash/workflow';
 import { createWorkflow, serveMany } from '@upstash/workflow/cloudflare';
 import { expect, suite } from '../harness/index.ts';
 import { call, clientOf, destination } from './support.ts';
-import { serveWorkflow, serveWorkflowHandler, workflowOptions } from './workflow-support.ts';
+import { serveWorkflow, serveWorkflowHandler, workflowOptions, stepsTaken } from './workflow-support.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -386,7 +386,11 @@ suite({ vendor: 'qstash', name: 'workflow', sdk: '@upstash/workflow 1.3.3' }, (s
         const [a, b, event] = await Promise.all([
           w.run('good', () => (ran.push('good'), 2)),
           w.run('bad', async () => {
-            await new Promise((resolve) => setTimeout(resolve, 100));
+            // The other branch's result must have been taken before this one fails the run.
+            if (!healthy)
+              await context.until(async () => (await stepsTaken(context, w.workflowRunId)).includes('good'), {
+                what: 'the result of the other branch',
+              });
             ran.push('bad');
             if (!healthy) throw new WorkflowNonRetryableError('down');
             return 3;
