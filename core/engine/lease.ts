@@ -180,7 +180,7 @@ export function lapse(k: Kernel, handle: RunHandle, key: string): void {
   k.releaseCall(handle, key);
   k.append(handle, { kind: 'lapse', key, dueAt: k.now, ...(begun ? {} : { unbegun: true as const }) });
   const { expireAt } = state.head;
-  if (state.startedAt !== null || expireAt === null) return;
+  if (state.startedAt !== null || state.steps.length > 0 || expireAt === null) return;
   if (expireAt > k.now) k.putExpiry(state.head.id, expireAt);
   else endRun(k, handle, { status: 'failed', data: null, reason: 'expired' });
 }
