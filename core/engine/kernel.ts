@@ -318,7 +318,11 @@ export class Kernel {
       this.#letGo(handle, pending);
       this.runs.deletePending(run, key);
       rows.delete(key);
-      if (row.bucket !== '') this.#left(handle, pending, row.bucket);
+      if (row.bucket === '') continue;
+      this.#left(handle, pending, row.bucket);
+      // Who stood behind it in a limit's backlog may be one that can go.
+      const limit = limitOfBucket(row.bucket);
+      if (limit !== null) this.backlogs.opened(limit);
     }
     for (const [key, pending] of state.pending) {
       const saved = rows.get(key);

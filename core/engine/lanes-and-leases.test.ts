@@ -142,6 +142,19 @@ describe('a follower', () => {
 });
 
 describe('a run that expires unless it is started in time', () => {
+  it('has started when a step of it is finished, whoever was lost since', () => {
+    const t = open();
+    t.register({ id: 'work', mode: 'pull', pool: 'p' });
+    const run = t.start('work', { expireAt: t.nowMs + 1000 });
+    const lost = leasePull(t, 100) as LeasedCall;
+    t.advance(100);
+    expect(t.progress(lost, { op: 'step', key: 'a', data: null }).result).toBe('stale');
+    const held = leasePull(t) as LeasedCall;
+    t.advance(1500);
+    t.apply({ type: 'extend', run, lease: held.lease, untilMs: t.nowMs });
+    expect(t.status(run)).toBe('running');
+  });
+
   it('may have a step of any name', () => {
     const t = open();
     t.register({ id: 'work', mode: 'pull', pool: 'p' });
@@ -200,6 +213,21 @@ describe('a call of a group that reports another one as done', () => {
 });
 
 describe('room that was promised to a call in its pool', () => {
+  it('is there for a push call when the pull calls before it are cancelled', () => {
+    const t = open();
+    const limits = [{ key: 'one', max: 1, hold: 'call' as const }];
+    t.register({ id: 'work', mode: 'pull', pool: 'p', limits }, { id: 'pushed', limits });
+    const [, second] = ['1', '2'].map((input) => t.start('work', { input }));
+    const first = leasePull(t) as LeasedCall;
+    const third = t.start('work');
+    expect(leasePull(t)).toBeUndefined();
+    t.start('pushed');
+    t.report(first, { op: 'complete', output: null });
+    t.apply({ type: 'cancel', run: third });
+    expect(t.one().task.id).toBe('pushed');
+    expect(t.status(second as string)).toBe('running');
+  });
+
   it('goes to the next one when that call is cancelled before a worker came', () => {
     const t = open();
     t.register({ id: 'work', mode: 'pull', pool: 'p', limits: [{ key: 'one', max: 1, hold: 'call' }] });
