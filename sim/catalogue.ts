@@ -160,7 +160,7 @@ function makeBranch(rng: Rng, key: () => string, work: () => Work, children: str
       };
     }
     case 'sleep':
-      return { kind: 'sleep', key: key(), ms: rng.pick([0, -5, 1, 500, 5_000, 60_000, 86_400_000]) };
+      return { kind: 'sleep', key: key(), ms: rng.pick([0, -5, 1, 500, 5_000, 60_000, 3_600_000]) };
     case 'event':
       return { kind: 'event', key: key(), name: rng.pick(EVENT_NAMES), matched: rng.chance(0.6), timeoutMs };
     case 'child':
