@@ -27,8 +27,13 @@ const LANES: readonly Lane[] = [
   { name: 'launcher', what: 'the server as a process', run: { vitest: 'vitest.launcher.config.ts' } },
   {
     name: 'sim',
-    what: 'the engine under seeded faults, and planted bugs found',
-    run: { command: ['node', 'sim/main.ts', '--transitions', '200000'] },
+    what: 'the engine under crashes, losses and clock jumps, fresh seeds',
+    run: { command: ['node', 'sim/main.ts', '--transitions', '200000', '--no-mutants', '--without', 'lies'] },
+  },
+  {
+    name: 'mutants',
+    what: 'bugs planted in the engine are found, executors that lie included; one seed',
+    run: { command: ['node', 'sim/main.ts', '--transitions', '30000', '--seed', '742908607'] },
   },
   {
     name: 'conformance',
