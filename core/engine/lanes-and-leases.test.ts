@@ -302,3 +302,15 @@ describe('the end of a run', () => {
     expect(t.status(run)).toBe('failed');
   });
 });
+
+describe('a limit that is given more room', () => {
+  it('lets the next one go, also after a request that was refused', () => {
+    const t = open();
+    t.register({ id: 'work', limits: [{ key: 'one', max: 1, hold: 'run' }] });
+    const [, second] = ['1', '2'].map((input) => t.start('work', { input }));
+    t.take();
+    expect(() => t.start('nothing')).toThrow();
+    t.apply({ type: 'set-limit', limit: { key: 'one', max: 2, hold: 'run' } });
+    expect(t.one().run).toBe(second);
+  });
+});

@@ -47,7 +47,7 @@ export class LimitBook {
     if (before?.max === spec.max) return false;
     if (this.held(spec.key) === 0 && !before) return false;
     this.#limits.set(spec.key, { ...spec, paused: false, pinned: false, stored: false });
-    return before !== undefined && spec.max > before.max;
+    return before === undefined || spec.max > before.max;
   }
 
   /** Stores a bound; a pinned one is changed by `force` alone. Returns true when more may now be taken. */
@@ -78,7 +78,8 @@ export class LimitBook {
       after.paused ? 1 : 0,
       after.pinned ? 1 : 0,
     );
-    return before !== undefined && (after.max > before.max || (before.paused && !after.paused));
+    // Of one that is not known here, runs may wait under a bound of their own.
+    return before === undefined || after.max > before.max || (before.paused && !after.paused);
   }
 
   forget(key: string): void {
