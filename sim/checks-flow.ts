@@ -83,13 +83,21 @@ export function checkOrder(world: World, call: LeasedCall): void {
       continue;
     const { head } = other.state;
     const older = head.dueAt < mine.state.head.dueAt;
-    // After the clock was set back, what was due may not be so yet.
-    const visible = head.dueAt <= now && (other.everLeased || head.dueAt <= head.createdAt || head.dueAt <= watermark);
+    if (!(older && (other.everLeased || head.dueAt <= head.createdAt || head.dueAt <= watermark))) continue;
+    // After the clock was set back and on again, what was due before may be a timer still.
+    const asleep = (): boolean =>
+      world.db.all(
+        `SELECT 1 FROM pending WHERE owner = ? AND key = '' AND bucket = '' AND (due > ? OR due BETWEEN ? AND ?)`,
+        run,
+        now,
+        watermark + 1,
+        now - 1,
+      ).length > 0 && !world.engine.kernel.leases.of(run, '');
     // Who has begun, or has the place, goes on, even if a clock that was set back made an older one since; a run with nothing pending has nowhere to keep its place.
     const yields = (mine.everLeased && !other.everLeased) || world.places.get(lane)?.has(call.run) === true;
     world.checks.that(
       'order',
-      !(older && visible) || yields || other.displaced,
+      yields || other.displaced || asleep(),
       () =>
         `lane ${lane}: run ${call.run} (due ${mine.state.head.dueAt}) goes before ${run} (due ${head.dueAt}${other.everLeased ? ', begun' : ''}): ${JSON.stringify(world.db.all(`SELECT * FROM pending WHERE owner = ?`, run))}`,
     );
