@@ -309,7 +309,7 @@ describe('a limit that is given more room', () => {
     t.register({ id: 'work', limits: [{ key: 'one', max: 1, hold: 'run' }] });
     const [, second] = ['1', '2'].map((input) => t.start('work', { input }));
     t.take();
-    expect(() => t.start('nothing')).toThrow();
+    expect(() => t.start('nothing')).toThrow('unknown-task');
     t.apply({ type: 'set-limit', limit: { key: 'one', max: 2, hold: 'run' } });
     expect(t.one().run).toBe(second);
   });
