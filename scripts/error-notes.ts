@@ -20,6 +20,10 @@ export const ERROR_NOTES: Record<ErrorCode, ErrorNote> = {
     meaning: 'No run has this id or name. Ended runs are deleted after 30 days.',
     mend: 'Check the id, and that it came from this server and this data directory.',
   },
+  'unknown-step': {
+    meaning: 'The run has no step of this key, so it cannot be started anew from there.',
+    mend: 'Read the run: its steps are listed with their keys.',
+  },
   'unknown-schedule': {
     meaning: 'No schedule has this id.',
     mend: 'List the schedules; one-off schedules and those of a removed task are gone.',

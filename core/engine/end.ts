@@ -81,6 +81,8 @@ function afterEnd(k: Kernel, handle: RunHandle, ending: Ending, attempt: number)
     outcomeMeta: ending.meta ?? null,
     parent: head.parent,
     scheduledAt: head.scheduledAt,
+    labels: head.labels,
+    steps: state.steps,
     deadLetterId,
     listens: (name) => k.listens(name),
   });

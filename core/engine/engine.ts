@@ -9,12 +9,14 @@ import { Kernel, type KernelOptions } from './kernel.ts';
 import { lapse, leasePull, pump } from './lease.ts';
 import { acknowledged, destinations, incoming, type MailBatch, outgoing, post } from './mail.ts';
 import { answer } from './queries.ts';
+import { rerun } from './rerun.ts';
 import { register, unregister } from './register.ts';
 import { report } from './report.ts';
 import { armRetention } from './retention.ts';
 import { retryDeadLetter } from './dead-letters.ts';
 import { deleteSchedule, pauseSchedule, putSchedule } from './schedules.ts';
 import { start } from './start.ts';
+import { startSweep, stopSweep } from './sweep.ts';
 import { completeToken } from './token.ts';
 import { wake } from './wake.ts';
 
@@ -183,6 +185,12 @@ export class Engine {
       }
       case 'delete-record':
         return { type: 'delete-record', found: k.deleteRecord(command.collection, command.id) };
+      case 'rerun':
+        return { type: 'rerun', ...rerun(k, command) };
+      case 'sweep':
+        return { type: 'sweep', ...startSweep(k, command.sweep) };
+      case 'stop-sweep':
+        return { type: 'stop-sweep', result: stopSweep(k, command.id, command.forget ?? false) };
       case 'retry-dead-letter':
         return { type: 'retry-dead-letter', ...retryDeadLetter(k, command.id, command.overrides) };
       case 'delete-dead-letter':

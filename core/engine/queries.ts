@@ -13,12 +13,14 @@ import type {
   RunDetail,
   RunRecord,
 } from '../model/query.ts';
+import type { SweepRecord } from '../model/sweep.ts';
 import type { SqlRow, SqlValue } from '../ports.ts';
 import type { EventRow } from '../store/event-store.ts';
 import type { RunRow } from '../store/run-store.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
 import { tokenMatch } from './matching.ts';
 import { scheduleOf, schedules } from './schedules.ts';
+import { shown, sweepOf, SWEEPS } from './sweep.ts';
 
 const DEFAULT_PAGE = 50;
 
@@ -80,6 +82,20 @@ function dispatch(k: Kernel, query: Query): unknown {
       const record = k.record(query.collection, query.id);
       return record && { id: query.id, ...record };
     }
+    case 'sweep':
+      return sweepOf(k, query.id);
+    case 'sweeps':
+      return page(
+        k,
+        query,
+        `SELECT id, data FROM records`,
+        [
+          ['collection = ?', SWEEPS],
+          ['instr(id, ?) = 1', query.prefix ?? ''],
+        ],
+        (row) =>
+          shown(JSON.parse(k.payloads.get(`k:${SWEEPS}:${row.id}`, row.data as SqlValue) as string) as SweepRecord),
+      );
     case 'dead-letters':
       return page(k, query, `SELECT id, run, at, data FROM dead_letters`, [], (row) => deadLetter(k, row));
     case 'dead-letter': {
@@ -135,6 +151,7 @@ function runRecord(k: Kernel, row: RunRow): RunRecord {
     labels: head.labels,
     parent: head.parent,
     scheduledAt: head.scheduledAt,
+    from: head.from ?? null,
   };
 }
 

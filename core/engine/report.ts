@@ -322,7 +322,8 @@ function wait(
   });
 }
 
-function resolveIfEnded(k: Kernel, handle: RunHandle, key: string, run: string): void {
+/** A wait for a run that has ended already, or that is not there, ends at once. */
+export function resolveIfEnded(k: Kernel, handle: RunHandle, key: string, run: string): void {
   const child = k.find(run)?.state;
   if (child?.status === 'running') return;
   resolve(k, handle.state.head.id, key, {

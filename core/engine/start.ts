@@ -7,10 +7,15 @@ import { EngineError } from '../model/errors.ts';
 import type { EventRecord } from '../model/event.ts';
 import { NEVER_MS } from '../model/limits.ts';
 import type { LimitSpec, TaskRecord } from '../model/task.ts';
-import { inOrder, type Kernel } from './kernel.ts';
+import { inOrder, type Kernel, type RunHandle } from './kernel.ts';
 
 /** Starts a run, or answers the one that its id, alias or idempotency key names. */
-export function start(k: Kernel, spec: StartSpec, events: EventRecord[] | null = null): StartResult {
+export function start(
+  k: Kernel,
+  spec: StartSpec,
+  events: EventRecord[] | null = null,
+  from?: { run: string; seq: number },
+): StartResult {
   const known = findKnown(k, spec);
   if (known) return known;
   const task = k.tasks.get(spec.task);
@@ -39,6 +44,7 @@ export function start(k: Kernel, spec: StartSpec, events: EventRecord[] | null =
     expireAt: spec.expireAt ?? null,
     executor: task.executor,
     pool: task.mode === 'pull' ? (task.pool ?? '') : null,
+    ...(from ? { from } : {}),
   };
   const handle = k.create(head, spec.input);
   if (events) handle.events = events;
@@ -46,7 +52,21 @@ export function start(k: Kernel, spec: StartSpec, events: EventRecord[] | null =
   if (spec.alias !== undefined) k.putName(`alias:${spec.alias}`, id, NEVER_MS);
   if (spec.dedupe) k.putName(`key:${spec.dedupe.key}`, id, spec.dedupe.untilMs);
   if (spec.expireAt !== undefined) k.putExpiry(id, spec.expireAt);
-  return { run: id, deduplicated: false, createdAt: k.now };
+  const lease = spec.leased ? takeAtOnce(k, handle, call.key, spec.leased) : null;
+  return { run: id, deduplicated: false, createdAt: k.now, ...(lease === null ? {} : { lease }) };
+}
+
+/** The lease is on disk, as a worker's is, for nobody here would notice that its holder is gone. */
+function takeAtOnce(
+  k: Kernel,
+  handle: RunHandle,
+  key: string,
+  { holder, untilMs }: NonNullable<StartSpec['leased']>,
+): string {
+  const lease = k.newLease();
+  k.append(handle, { kind: 'lease', key, lease, untilMs, holder });
+  k.holdCall(handle, key);
+  return lease;
 }
 
 function findKnown(k: Kernel, spec: StartSpec): StartResult | null {

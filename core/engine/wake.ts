@@ -4,6 +4,7 @@ import { EXPIRY_OWNER, type Kernel } from './kernel.ts';
 import { lapse } from './lease.ts';
 import { collectGarbage, RETENTION_OWNER } from './retention.ts';
 import { fireSchedule, SCHEDULE_OWNER } from './schedules.ts';
+import { sweepOn, SWEEP_OWNER } from './sweep.ts';
 
 /** Looks at everything that has become due since the last time. True: there is more. */
 export function wake(k: Kernel): boolean {
@@ -43,6 +44,8 @@ function fire(k: Kernel, row: { owner: string; key: string; kind: string; lease:
       return fireSchedule(k, row.owner.slice(SCHEDULE_OWNER.length));
     case 'retention':
       return collectGarbage(k, row.owner === RETENTION_OWNER);
+    case 'sweep':
+      return sweepOn(k, row.owner.slice(SWEEP_OWNER.length));
     case 'expire': {
       k.dropTimer(row.owner, row.key);
       const handle = k.find(row.owner.slice(EXPIRY_OWNER.length));

@@ -77,6 +77,8 @@ export interface StartSpec {
   scheduledAt?: number;
   /** Ends unstarted as failed with code 'expired' if its first lease has not happened by then. */
   expireAt?: number;
+  /** Its app has begun it already: the first call is in this holder's hands until then, and goes the ordinary way when that lapses. Limits do not hold it up. */
+  leased?: { holder: string; untilMs: number };
 }
 
 interface WaitBase {
@@ -181,6 +183,9 @@ export interface EndedRun {
   outcomeMeta: JsonText | null;
   parent: { run: string; key: string } | null;
   scheduledAt: number | null;
+  labels: string[];
+  /** In order of completion. */
+  steps: readonly StepEntry[];
   /** Id of the dead letter that is written if the effects ask for one. */
   deadLetterId: string;
   /** True when some task or wait listens to this event name. */

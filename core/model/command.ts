@@ -1,6 +1,7 @@
 import type { Outcome, RunStatus, StartSpec } from './call.ts';
 import type { EventInput } from './event.ts';
 import type { JsonText, Payload } from './payload.ts';
+import type { SweepSpec } from './sweep.ts';
 import type { LimitSpec, ScheduleSpec, TaskSpec } from './task.ts';
 
 /** Everything that changes a cell's state from outside. Several are applied in one transaction. */
@@ -49,6 +50,21 @@ export type Command =
   | { type: 'set-limit'; limit: LimitSpec; paused?: boolean; pinned?: boolean }
   | { type: 'put-record'; collection: string; id: string; data: JsonText; expiresAt?: number; ifAbsent?: boolean }
   | { type: 'delete-record'; collection: string; id: string }
+  /**
+   * Starts a run anew, from its start, or from its own prefix: with the steps it had at a position of its history, or before a step was finished
+   * (`key`; it and all that came after it are done again). What was pending then is pending again. `reopen`: further steps that are not taken over.
+   */
+  | {
+      type: 'rerun';
+      run: string;
+      from: 'start' | { seq: number } | { key: string };
+      reopen?: string[];
+      overrides?: Partial<StartSpec>;
+    }
+  /** Does one thing to every run of a filter, a batch at a time (model/sweep.ts). An id that is known changes nothing. */
+  | { type: 'sweep'; sweep: SweepSpec }
+  /** Ends a sweep where it stands; `forget` removes its record too. */
+  | { type: 'stop-sweep'; id: string; forget?: boolean }
   /** Starts the dead letter's run anew (a new run with the same task, input, meta) and removes the letter. */
   | { type: 'retry-dead-letter'; id: string; overrides?: Partial<StartSpec> }
   | { type: 'delete-dead-letter'; id: string }
@@ -59,6 +75,8 @@ export interface StartResult {
   run: string;
   deduplicated: boolean;
   createdAt: number;
+  /** With `leased`: the fencing token of its first call. */
+  lease?: string;
 }
 
 export type CommandResult =
@@ -83,6 +101,9 @@ export type CommandResult =
   | { type: 'set-limit' }
   | { type: 'put-record'; written: boolean; data: JsonText }
   | { type: 'delete-record'; found: boolean }
+  | ({ type: 'rerun' } & StartResult)
+  | { type: 'sweep'; id: string; known: boolean }
+  | { type: 'stop-sweep'; result: 'stopped' | 'done' | 'unknown' }
   | ({ type: 'retry-dead-letter' } & StartResult)
   | { type: 'delete-dead-letter'; found: boolean }
   | { type: 'post' };

@@ -3,6 +3,7 @@ export const ERROR_CODES = {
   'bad-request': { status: 400, retryable: false },
   'unknown-task': { status: 404, retryable: false },
   'unknown-run': { status: 404, retryable: false },
+  'unknown-step': { status: 404, retryable: false },
   'unknown-schedule': { status: 404, retryable: false },
   'unknown-dead-letter': { status: 404, retryable: false },
   'run-ended': { status: 400, retryable: false },

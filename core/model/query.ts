@@ -2,6 +2,7 @@ import type { RunStatus, StepEntry } from './call.ts';
 import type { EventRecord } from './event.ts';
 import type { HistoryEntry } from './history.ts';
 import type { JsonText, Payload } from './payload.ts';
+import type { SweepRecord } from './sweep.ts';
 import type { LimitSpec, ScheduleRecord, TaskRecord } from './task.ts';
 
 export interface RunRecord {
@@ -28,6 +29,8 @@ export interface RunRecord {
   labels: string[];
   parent: { run: string; key: string } | null;
   scheduledAt: number | null;
+  /** It was started anew from this run, with what that had at `seq`; 0: from the start. */
+  from: { run: string; seq: number } | null;
 }
 
 /** A call or wait of a run that is not resolved. */
@@ -114,6 +117,9 @@ interface Queries {
   schedule: { request: { id: string }; result: ScheduleRecord | null };
   records: { request: PageRequest & { collection: string }; result: Page<StoredRecord> };
   record: { request: { collection: string; id: string }; result: StoredRecord | null };
+  sweep: { request: { id: string }; result: SweepRecord | null };
+  /** By id: ids that sort by time list by time. */
+  sweeps: { request: PageRequest & { prefix?: string }; result: Page<SweepRecord> };
   'dead-letters': { request: PageRequest; result: Page<DeadLetterRecord & { record: RunRecord | null }> };
   'dead-letter': { request: { id: string }; result: (DeadLetterRecord & { record: RunRecord | null }) | null };
   limits: { request: { prefix?: string }; result: LimitRecord[] };

@@ -50,6 +50,7 @@ type HeadJson = Pick<
   | 'pool'
 > & {
   parent?: RunHead['parent'];
+  from?: RunHead['from'];
   call?: RunHead['call'];
 };
 
@@ -76,6 +77,7 @@ export class RunStore {
       executor: head.executor,
       pool: head.pool,
       ...(head.parent ? { parent: head.parent } : {}),
+      ...(head.from ? { from: head.from } : {}),
       ...(Object.keys(head.call).length > 1 || head.call.key !== '' ? { call: withoutData(head.call) } : {}),
     };
     this.#sql.run(
