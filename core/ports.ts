@@ -1,6 +1,8 @@
 import type { Command, CommandResult } from './model/command.ts';
 import type { EndEffects, EndedRun, LeasedCall, Outcome } from './model/call.ts';
+import type { JsonText } from './model/payload.ts';
 import type { Query, QueryResult } from './model/query.ts';
+import type { ScheduleRecord } from './model/task.ts';
 
 /** Milliseconds since the epoch. In dev mode a test moves it. */
 export interface Clock {
@@ -42,7 +44,25 @@ export interface Effects {
 /** What one vendor's translation adds inside a transition. Pure and synchronous. */
 export interface Translator {
   /** Called once when a run of this executor ends, whatever ended it: completion events, callbacks, onFailure runs. */
-  ended?(run: EndedRun): EndEffects;
+  ended?(run: EndedRun, read: RecordReader): EndEffects;
+  /** What a tick of a schedule starts, when it starts a task of this executor. Default: `[schedule.start]`. An empty list: nothing. */
+  scheduled?(tick: ScheduleTick, read: RecordReader): Array<ScheduleRecord['start']>;
+}
+
+export interface ScheduleTick {
+  schedule: ScheduleRecord;
+  scheduledAt: number;
+  /** The times that follow, as many as anyone shows. */
+  upcoming: number[];
+  /** Of a pull task: whether a worker is asking for its pool's work (KernelOptions.present). */
+  workerPresent: boolean;
+}
+
+/** Records as they stand within the transition. */
+export interface RecordReader {
+  get(collection: string, id: string): JsonText | null;
+  /** By id from a prefix on, in order; bounded. */
+  list(collection: string, prefix: string): Array<{ id: string; data: JsonText }>;
 }
 
 /** The engine as routes and the Dispatcher see it: over RPC in a Worker, directly in a test. */

@@ -302,8 +302,10 @@ export class Clients {
         const once = rng.chance(0.4);
         const schedule = {
           id,
-          task: rng.pick([...tasks.keys()]),
-          input: JSON.stringify({ n: 1, pad: 's'.repeat(rng.chance(0.2) ? 700 : 0) }),
+          start: {
+            task: rng.pick([...tasks.keys()]),
+            input: JSON.stringify({ n: 1, pad: 's'.repeat(rng.chance(0.2) ? 700 : 0) }),
+          },
           ...(once
             ? { atMs: this.#world.clockMs() + rng.pick([-1_000, 1, 30_000]) }
             : { cron: rng.pick(['* * * * *', '*/10 * * * *', '30 3 * * *']) }),

@@ -37,12 +37,14 @@ export async function planSchedule(route: Route, item: PublishItem): Promise<Ite
       id: schedulePrefix + scheduleId,
       cron: parsed.cron.fields,
       timezone: parsed.cron.timezone,
-      task: meta.fanOut ? TASK_FAN_OUT : TASK_MESSAGE,
-      input: payloadOf(item.body),
-      meta: JSON.stringify(meta),
-      limits: meta.fanOut ? [] : limitsOf(meta),
-      maxAttempts: meta.retries + 1,
-      retry: retryPolicy(meta.retryDelay),
+      start: {
+        task: meta.fanOut ? TASK_FAN_OUT : TASK_MESSAGE,
+        input: payloadOf(item.body),
+        meta: JSON.stringify(meta),
+        limits: meta.fanOut ? [] : limitsOf(meta),
+        maxAttempts: meta.retries + 1,
+        retry: retryPolicy(meta.retryDelay),
+      },
       delayMs: options.delayMs,
       data: JSON.stringify({ cron: options.cron } satisfies ScheduleData),
     },
@@ -67,23 +69,24 @@ async function knownEndpoints(route: Route, group: string): Promise<NonNullable<
 export async function refreshSchedules(route: Route, group: string): Promise<void> {
   const schedules = await route.ask({ type: 'schedules', prefix: schedulePrefix });
   const affected = schedules.filter(
-    ({ task, meta }) => task === TASK_FAN_OUT && parseMeta(meta ?? null).topic === group,
+    ({ start }) => start.task === TASK_FAN_OUT && parseMeta(start.meta ?? null).topic === group,
   );
   if (affected.length === 0) return;
   const fanOut = await endpointsOf(route, group);
   await route.apply(
-    affected.map(({ createdAt: _c, lastAt: _l, nextAt: _n, lastRun: _r, ...schedule }): Command => {
-      const meta: RunMeta = { ...parseMeta(schedule.meta ?? null), fanOut };
-      return { type: 'put-schedule', schedule: { ...schedule, meta: JSON.stringify(meta) } };
+    affected.map(({ createdAt: _c, lastAt: _l, nextAt: _n, lastRuns: _r, ...schedule }): Command => {
+      const meta: RunMeta = { ...parseMeta(schedule.start.meta ?? null), fanOut };
+      const start = { ...schedule.start, meta: JSON.stringify(meta) };
+      return { type: 'put-schedule', schedule: { ...schedule, start } };
     }),
   );
 }
 
 /** The schedule object of the API. */
 export async function scheduleView(route: Route, record: ScheduleRecord): Promise<Record<string, unknown>> {
-  const meta = parseMeta(record.meta ?? null);
+  const meta = parseMeta(record.start.meta ?? null);
   const data = JSON.parse(record.data ?? '{}') as Partial<ScheduleData>;
-  const { url, maxRetries, ...fields } = await deliveryFields(meta, record.input);
+  const { url, maxRetries, ...fields } = await deliveryFields(meta, record.start.input);
   return {
     scheduleId: record.id.slice(schedulePrefix.length),
     cron: data.cron ?? record.cron ?? '',
@@ -100,9 +103,10 @@ export async function scheduleView(route: Route, record: ScheduleRecord): Promis
 }
 
 async function lastStates(route: Route, record: ScheduleRecord): Promise<Record<string, unknown>> {
-  if (record.lastRun === null || record.task === TASK_FAN_OUT) return {};
-  const run = await route.ask({ type: 'run', run: record.lastRun });
+  const [last] = record.lastRuns;
+  if (last === undefined || record.start.task === TASK_FAN_OUT) return {};
+  const run = await route.ask({ type: 'run', run: last });
   if (!run) return {};
   const state = run.status === 'completed' ? 'SUCCESS' : run.status === 'running' ? 'IN_PROGRESS' : 'FAIL';
-  return { lastScheduleStates: { [`msg_${record.lastRun}`]: state } };
+  return { lastScheduleStates: { [`msg_${last}`]: state } };
 }

@@ -64,28 +64,31 @@ function afterEnd(k: Kernel, handle: RunHandle, ending: Ending, attempt: number)
   if (!translator?.ended) return;
   const task = k.tasks.at(head.task, head.version);
   const deadLetterId = k.ids.next(k.now);
-  const effects = translator.ended({
-    run: head.id,
-    alias: head.alias,
-    task: { id: head.task, executor: head.executor, data: task?.data ?? '{}' },
-    status: ending.status,
-    output: ending.status === 'completed' ? ending.data : null,
-    error: ending.status === 'completed' ? null : ending.data,
-    reason: ending.reason ?? null,
-    input: state.input,
-    meta: head.meta,
-    events: k.eventsOf(handle),
-    createdAt: head.createdAt,
-    endedAt: k.now,
-    attempt,
-    outcomeMeta: ending.meta ?? null,
-    parent: head.parent,
-    scheduledAt: head.scheduledAt,
-    labels: head.labels,
-    steps: state.steps,
-    deadLetterId,
-    listens: (name) => k.listens(name),
-  });
+  const effects = translator.ended(
+    {
+      run: head.id,
+      alias: head.alias,
+      task: { id: head.task, executor: head.executor, data: task?.data ?? '{}' },
+      status: ending.status,
+      output: ending.status === 'completed' ? ending.data : null,
+      error: ending.status === 'completed' ? null : ending.data,
+      reason: ending.reason ?? null,
+      input: state.input,
+      meta: head.meta,
+      events: k.eventsOf(handle),
+      createdAt: head.createdAt,
+      endedAt: k.now,
+      attempt,
+      outcomeMeta: ending.meta ?? null,
+      parent: head.parent,
+      scheduledAt: head.scheduledAt,
+      labels: head.labels,
+      steps: state.steps,
+      deadLetterId,
+      listens: (name) => k.listens(name),
+    },
+    k.reader,
+  );
   if (effects.deadLetter) k.putDeadLetter(deadLetterId, head.id, effects.deadLetter.data);
   // A task that was removed since is not started: a run's end never fails, or it would be tried for ever.
   for (const spec of effects.starts ?? []) if (k.tasks.get(spec.task)) start(k, spec);

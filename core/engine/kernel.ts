@@ -10,13 +10,14 @@ import {
   CACHED_RUNS,
   CACHED_STATE_CHARS,
   MAX_IN_FLIGHT,
+  MAX_PAGE,
   NEVER_MS,
   READY_IN_MEMORY,
   RETENTION_MS,
 } from '../model/limits.ts';
 import type { JsonText, Payload } from '../model/payload.ts';
 import type { LimitSpec, TaskRecord } from '../model/task.ts';
-import type { Clock, Effects, Random, Sql, Translator } from '../ports.ts';
+import type { Clock, Effects, Random, RecordReader, Sql, Translator } from '../ports.ts';
 import { PayloadStore } from '../store/payloads.ts';
 import { type PendingRow, pendingRowOf, RunStore } from '../store/run-store.ts';
 import { migrate } from '../store/schema.ts';
@@ -39,6 +40,8 @@ export interface KernelOptions {
   retentionMs?: number;
   /** Calls in the hands of push executors at once; default MAX_IN_FLIGHT. */
   maxInFlight?: number;
+  /** Whether a worker asks for this pool's work now. Default: as if one did. */
+  present?: (pool: string) => boolean;
 }
 
 /** A run in memory: its state, what of it is on disk, and what this transaction adds. */
@@ -90,6 +93,7 @@ export class Kernel {
   readonly ids: IdFactory;
   readonly translators: Readonly<Record<string, Translator>>;
   readonly random: Random;
+  readonly present: (pool: string) => boolean;
   readonly #clock: Clock;
 
   /** Time of the transition under way: never runs backwards within this start. */
@@ -125,6 +129,7 @@ export class Kernel {
     this.effects = options.effects;
     this.translators = options.translators;
     this.random = options.random;
+    this.present = options.present ?? (() => true);
     this.cell = options.cell;
     this.address = options.address;
     this.ids = new IdFactory(options.random, options.cell);
@@ -638,13 +643,29 @@ export class Kernel {
       : null;
   }
 
-  recordsFrom(collection: string, prefix: string): Array<{ id: string; data: JsonText; expiresAt: number | null }> {
+  /** For translators: what they may look at within a transition. */
+  get reader(): RecordReader {
+    return {
+      get: (collection, id) => this.record(collection, id)?.data ?? null,
+      list: (collection, prefix) =>
+        this.recordsFrom(collection, prefix, MAX_PAGE).filter(
+          ({ expiresAt }) => expiresAt === null || expiresAt > this.now,
+        ),
+    };
+  }
+
+  recordsFrom(
+    collection: string,
+    prefix: string,
+    limit = -1,
+  ): Array<{ id: string; data: JsonText; expiresAt: number | null }> {
     return this.sql
       .all<{ id: string; data: string | number; expires_at: number | null }>(
-        `SELECT id, data, expires_at FROM records WHERE collection = ? AND id >= ? AND id < ? ORDER BY id`,
+        `SELECT id, data, expires_at FROM records WHERE collection = ? AND id >= ? AND id < ? ORDER BY id LIMIT ?`,
         collection,
         prefix,
         `${prefix}\uffff`,
+        limit,
       )
       .map((row) => ({
         id: row.id,

@@ -52,10 +52,8 @@ function armCrons(k: Kernel, task: TaskSpec): void {
     putSchedule(k, {
       id,
       cron: trigger.cron,
-      task: task.id,
-      input: null,
+      start: { task: task.id, input: null },
       ...(trigger.timezone === undefined ? {} : { timezone: trigger.timezone }),
       ...(trigger.jitterMs === undefined ? {} : { jitterMs: trigger.jitterMs }),
-      ...(trigger.event === undefined ? {} : { event: trigger.event }),
     });
 }

@@ -1,16 +1,14 @@
-import type { StartSpec } from '../model/call.ts';
 import type { Command, ResultOf } from '../model/command.ts';
-import type { EventRecord } from '../model/event.ts';
 import { EngineError } from '../model/errors.ts';
-import type { Payload } from '../model/payload.ts';
 import type { ScheduleRecord, ScheduleSpec } from '../model/task.ts';
 import type { SqlRow, SqlValue } from '../ports.ts';
-import { nextOccurrence, parseCron } from '../schedule/cron.ts';
+import { nextOccurrence, occurrencesBetween, parseCron } from '../schedule/cron.ts';
 import type { Kernel } from './kernel.ts';
 import { start } from './start.ts';
 
 export const SCHEDULE_OWNER = 'schedule:';
-const SCHEDULED_AT = '{{scheduledAt}}';
+/** Times to come that a tick is told. */
+const UPCOMING = 10;
 
 interface ScheduleRow extends SqlRow {
   id: string;
@@ -24,14 +22,15 @@ interface ScheduleRow extends SqlRow {
 
 export function putSchedule(k: Kernel, schedule: ScheduleSpec): ResultOf<'put-schedule'> {
   const nextAt = schedule.paused ? null : nextTime(schedule, k.now);
-  if (!k.tasks.get(schedule.task)) throw new EngineError('unknown-task', `no task "${schedule.task}" is registered`);
+  const { task } = schedule.start;
+  if (!k.tasks.get(task)) throw new EngineError('unknown-task', `no task "${task}" is registered`);
   const before = rowOf(k, schedule.id);
-  const { input, ...spec } = schedule;
+  const { input, ...start } = schedule.start;
   k.payloads.drop(`s:${schedule.id}`, before?.input ?? null);
   k.sql.run(
     `INSERT OR REPLACE INTO schedules (id, spec, input, created_at, last_at, next_at, last_run) VALUES (?, ?, ?, ?, ?, ?, ?)`,
     schedule.id,
-    JSON.stringify(spec),
+    JSON.stringify({ ...schedule, start }),
     k.payloads.put(`s:${schedule.id}`, input),
     before?.created_at ?? k.now,
     before?.last_at ?? null,
@@ -48,7 +47,7 @@ export function pauseSchedule(
 ): ResultOf<'pause-schedule'> {
   const record = scheduleOf(k, command.id);
   if (!record) return { type: 'pause-schedule', found: false };
-  const { createdAt: _c, lastAt: _l, nextAt: _n, lastRun: _r, ...spec } = record;
+  const { createdAt: _c, lastAt: _l, nextAt: _n, lastRuns: _r, ...spec } = record;
   putSchedule(k, { ...spec, paused: command.paused });
   return { type: 'pause-schedule', found: true };
 }
@@ -68,52 +67,48 @@ export function fireSchedule(k: Kernel, id: string): void {
   if (!schedule || schedule.paused || schedule.nextAt === null) return arm(k, id, null);
   const scheduledAt = lastMissed(schedule, schedule.nextAt, k.now);
   const overlaps =
-    schedule.overlap === 'skip' && schedule.lastRun !== null && k.find(schedule.lastRun)?.state.status === 'running';
-  let run: string | null = null;
-  if (!overlaps) run = begin(k, schedule, scheduledAt);
+    schedule.overlap === 'skip' && schedule.lastRuns.some((run) => k.find(run)?.state.status === 'running');
+  const runs = overlaps ? [] : begin(k, schedule, scheduledAt);
   const nextAt = schedule.cron === undefined ? null : nextTime(schedule, Math.max(k.now, scheduledAt));
   k.sql.run(
     `UPDATE schedules SET last_at = ?, next_at = ?, last_run = ? WHERE id = ?`,
     scheduledAt,
     nextAt,
-    run ?? schedule.lastRun,
+    runs.length > 0 ? runs.join(',') : schedule.lastRuns.join(','),
     id,
   );
   arm(k, id, nextAt);
 }
 
-function begin(k: Kernel, schedule: ScheduleRecord, scheduledAt: number): string | null {
+function begin(k: Kernel, schedule: ScheduleRecord, scheduledAt: number): string[] {
   const dueAt = k.now + (schedule.delayMs ?? 0) + jitter(schedule, scheduledAt);
-  if (!k.tasks.get(schedule.task)) return null;
-  const event = schedule.event && eventFor(k, schedule.event, scheduledAt);
-  const spec: StartSpec = {
-    task: schedule.task,
-    input: schedule.input,
-    dueAt,
-    scheduledAt,
+  const task = k.tasks.get(schedule.start.task);
+  if (!task) return [];
+  const scheduled = k.translators[task.executor]?.scheduled;
+  const starts = scheduled
+    ? scheduled(
+        {
+          schedule,
+          scheduledAt,
+          upcoming: upcoming(schedule, scheduledAt),
+          workerPresent: task.mode === 'push' || k.present(task.pool ?? ''),
+        },
+        k.reader,
+      )
+    : [schedule.start];
+  return starts.flatMap((spec, i) => {
+    if (!k.tasks.get(spec.task)) return [];
     // The same tick never starts twice, whatever happens in between.
-    dedupe: { key: `schedule:${schedule.id}:${scheduledAt}`, untilMs: k.now + 86_400_000 },
-    ...(schedule.meta === undefined ? {} : { meta: schedule.meta }),
-    ...(schedule.limits === undefined ? {} : { limits: schedule.limits }),
-    ...(schedule.maxAttempts === undefined ? {} : { maxAttempts: schedule.maxAttempts }),
-    ...(schedule.retry === undefined ? {} : { retry: schedule.retry }),
-  };
-  const { run, deduplicated } = start(k, spec, event ? [event] : null);
-  if (event && !deduplicated) k.events.insert({ ...event, runs: [run] });
-  return run;
+    const key = `schedule:${schedule.id}:${scheduledAt}${i === 0 ? '' : `:${i}`}`;
+    const dedupe = spec.dedupe ?? { key, untilMs: k.now + 86_400_000 };
+    return [start(k, { ...spec, dueAt, scheduledAt, dedupe }).run];
+  });
 }
 
-function eventFor(k: Kernel, event: { name: string; body: string }, scheduledAt: number): EventRecord {
-  const body = event.body.replaceAll(SCHEDULED_AT, new Date(scheduledAt).toISOString());
-  return {
-    id: k.ids.next(k.now),
-    dedupeId: null,
-    name: event.name,
-    ts: scheduledAt,
-    receivedAt: k.now,
-    body,
-    runs: [],
-  };
+/** The next times after this one; none of a one-off. */
+export function upcoming(schedule: ScheduleSpec, afterMs: number, count = UPCOMING): number[] {
+  if (schedule.cron === undefined) return [];
+  return occurrencesBetween(cronOf(schedule), afterMs, Number.MAX_SAFE_INTEGER, count);
 }
 
 export function scheduleOf(k: Kernel, id: string): ScheduleRecord | null {
@@ -133,8 +128,14 @@ function rowOf(k: Kernel, id: string): ScheduleRow | undefined {
 
 function recordOf(k: Kernel, row: ScheduleRow): ScheduleRecord {
   const spec = JSON.parse(row.spec) as ScheduleSpec;
-  const input: Payload | null = k.payloads.get(`s:${row.id}`, row.input);
-  return { ...spec, input, createdAt: row.created_at, lastAt: row.last_at, nextAt: row.next_at, lastRun: row.last_run };
+  return {
+    ...spec,
+    start: { ...spec.start, input: k.payloads.get(`s:${row.id}`, row.input) },
+    createdAt: row.created_at,
+    lastAt: row.last_at,
+    nextAt: row.next_at,
+    lastRuns: row.last_run ? row.last_run.split(',') : [],
+  };
 }
 
 function arm(k: Kernel, id: string, atMs: number | null): void {

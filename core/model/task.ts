@@ -1,4 +1,5 @@
 import type { RetryPolicy } from '../schedule/backoff.ts';
+import type { StartSpec } from './call.ts';
 import type { JsonText } from './payload.ts';
 
 export type Trigger =
@@ -9,7 +10,6 @@ export type Trigger =
       cron: string;
       timezone?: string;
       jitterMs?: number;
-      /** As in ScheduleSpec. */ event?: { name: string; body: JsonText };
     };
 
 /**
@@ -70,15 +70,11 @@ export interface ScheduleSpec {
   paused?: boolean;
   /** 'skip': does not fire while a run it started is unfinished. */
   overlap?: 'allow' | 'skip';
-  /** What firing starts; the run knows its `scheduledAt`. */
-  task: string;
-  /** The run's event, where the task receives events: `{{scheduledAt}}` in the body becomes the ISO time. It starts no other task. */
-  event?: { name: string; body: JsonText };
-  input: import('./payload.ts').Payload | null;
-  meta?: JsonText;
-  limits?: LimitSpec[];
-  maxAttempts?: number;
-  retry?: RetryPolicy;
+  /**
+   * What firing starts; the run knows its `scheduledAt`. The executor of its task may turn it into other runs at each tick
+   * (`Translator.scheduled`).
+   */
+  start: Omit<StartSpec, 'id' | 'alias' | 'dueAt' | 'scheduledAt'>;
   delayMs?: number;
   /** Opaque to the engine; listed back. */
   data?: JsonText;
@@ -88,5 +84,6 @@ export interface ScheduleRecord extends ScheduleSpec {
   createdAt: number;
   lastAt: number | null;
   nextAt: number | null;
-  lastRun: string | null;
+  /** Of the last tick that started something; newest tick only. */
+  lastRuns: string[];
 }

@@ -35,12 +35,20 @@ const MIGRATIONS: string[][] = [
     `CREATE TABLE outbox (destination TEXT, seq INTEGER, body TEXT NOT NULL, PRIMARY KEY (destination, seq)) WITHOUT ROWID`,
     `CREATE TABLE inbox (source TEXT PRIMARY KEY, epoch TEXT NOT NULL, seq INTEGER NOT NULL) WITHOUT ROWID`,
   ],
+  // What a schedule starts is a start's specification as a whole; `last_run` holds several ids, joined with commas.
+  [
+    `UPDATE schedules SET spec = json_patch(
+       json_remove(spec, '$.task', '$.meta', '$.limits', '$.maxAttempts', '$.retry', '$.event'),
+       json_object('start', json_object('task', json_extract(spec, '$.task'), 'meta', json_extract(spec, '$.meta'),
+         'limits', json_extract(spec, '$.limits'), 'maxAttempts', json_extract(spec, '$.maxAttempts'), 'retry', json_extract(spec, '$.retry'))))
+     WHERE json_extract(spec, '$.start') IS NULL`,
+  ],
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
-/** Brings the database to the newest schema in one transaction; refuses one made by a newer version. Returns this start's epoch. */
-export function migrate(sql: Sql): number {
+/** Brings the database to the newest schema (a test: to an older one) in one transaction; refuses one made by a newer version. Returns this start's epoch. */
+export function migrate(sql: Sql, upTo = SCHEMA_VERSION): number {
   return sql.transaction(() => {
     const known =
       sql.all<{ n: number }>(`SELECT count(*) AS n FROM sqlite_master WHERE type = 'table' AND name = 'meta'`)[0]?.n ===
@@ -52,10 +60,9 @@ export function migrate(sql: Sql): number {
       throw new Error(
         `The data was written by a newer version (schema ${version}, this one knows ${SCHEMA_VERSION}). Start the newer version, or another data directory.`,
       );
-    for (const statements of MIGRATIONS.slice(version)) for (const statement of statements) sql.run(statement);
+    for (const statements of MIGRATIONS.slice(version, upTo)) for (const statement of statements) sql.run(statement);
     const epoch = read('epoch') + 1;
-    if (version !== SCHEMA_VERSION)
-      sql.run(`INSERT OR REPLACE INTO meta (key, value) VALUES ('schema', ?)`, SCHEMA_VERSION);
+    if (version !== upTo) sql.run(`INSERT OR REPLACE INTO meta (key, value) VALUES ('schema', ?)`, upTo);
     sql.run(`INSERT OR REPLACE INTO meta (key, value) VALUES ('epoch', ?)`, epoch);
     return epoch;
   });

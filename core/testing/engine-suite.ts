@@ -266,7 +266,10 @@ export function engineSuite(open: (body: (sql: Sql) => void) => void | Promise<v
   describe('schedules', () => {
     test('fires on the minute, once for what was missed', (t) => {
       t.register({ id: 'work' });
-      t.apply({ type: 'put-schedule', schedule: { id: 's', cron: '*/5 * * * *', task: 'work', input: '1' } });
+      t.apply({
+        type: 'put-schedule',
+        schedule: { id: 's', cron: '*/5 * * * *', start: { task: 'work', input: '1' } },
+      });
       t.advance(300_000);
       expect(t.one().scheduledAt).toBe(t.nowMs);
       t.nowMs += 3_600_000;

@@ -71,6 +71,7 @@ export class Cell extends DurableObject<Bindings> implements CellApi {
       random: { next: () => Math.random() },
       effects,
       translators: TRANSLATORS,
+      present: (pool) => this.#held.present(pool),
       cell: cellNumberOf(ctx.id.name),
       address: ctx.id.name ?? 'default/0',
       ...positive('maxInFlight', env.REPOINT_MAX_IN_FLIGHT),
