@@ -1,5 +1,5 @@
 import type { Command, CommandResult } from './model/command.ts';
-import type { EndEffects, EndedRun, LeasedCall, Outcome } from './model/call.ts';
+import type { EndEffects, EndedRun, LapsedCall, LeasedCall, Outcome } from './model/call.ts';
 import type { JsonText } from './model/payload.ts';
 import type { Query, QueryResult } from './model/query.ts';
 import type { ScheduleRecord } from './model/task.ts';
@@ -45,6 +45,8 @@ export interface Effects {
 export interface Translator {
   /** Called once when a run of this executor ends, whatever ended it: completion events, callbacks, onFailure runs. */
   ended?(run: EndedRun, read: RecordReader): EndEffects;
+  /** What becomes of a pull call whose worker let the lease run out. Null, the default: the same attempt again. */
+  lapsed?(call: LapsedCall): Outcome | null;
   /** What a tick of a schedule starts, when it starts a task of this executor. Default: `[schedule.start]`. An empty list: nothing. */
   scheduled?(tick: ScheduleTick, read: RecordReader): Array<ScheduleRecord['start']>;
 }

@@ -310,6 +310,8 @@ export class Workers {
         rng.chance(0.3) ? { keepLeaseUntilMs: world.clockMs() + rng.pick([0, 3_000, 20_000]) } : {},
       );
     const took = rng.delayMs(Math.max(20, holdMs / 3));
+    if (rng.chance(0.3))
+      sendProgress(world, this.#requests, call, held, { progress: [[{ op: 'begin' }]], final: [] }, took);
     switch (manner) {
       case 'vanishes':
         return;

@@ -181,7 +181,11 @@ export class Tracker {
       }
       case 'retry': {
         const held = tracked.held.get(body.key);
-        if (body.lease === undefined || held?.lease !== body.lease) break;
+        if (body.lease === undefined || held?.lease !== body.lease) {
+          // Its worker had vanished: that counted as a failure.
+          if (held?.standing === 'live' && held.until <= engine.kernel.now) held.standing = 'over';
+          break;
+        }
         held.standing = 'live';
         held.attempt = body.attempt;
         held.until = body.dueAt;

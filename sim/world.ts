@@ -1,5 +1,5 @@
 import type { Engine } from '../core/engine/engine.ts';
-import type { EndedRun, EndEffects, LeasedCall } from '../core/model/call.ts';
+import type { EndedRun, EndEffects, LapsedCall, LeasedCall, Outcome } from '../core/model/call.ts';
 import { errorCodeOf } from '../core/model/errors.ts';
 import { PUSH_LEASE_MS, RECOVERY_ALARM_MS } from '../core/model/limits.ts';
 import type { Effects } from '../core/ports.ts';
@@ -280,7 +280,17 @@ export class World implements Effects {
           clock: { now: () => this.clockMs() },
           random: this.rng.fork(),
           effects: this,
-          translators: { simulated: { ended: (run) => effectsOfEnd(run) } },
+          translators: {
+            simulated: {
+              ended: (run) => effectsOfEnd(run),
+              lapsed: (call) => {
+                const outcome = outcomeOfLapse(call);
+                const tracked = this.tracker.get(call.run);
+                if (outcome && tracked) tracked.disturbed = true;
+                return outcome;
+              },
+            },
+          },
           cell: 0,
           address: 'simulated/0',
           retentionMs: this.options.retentionMs,
@@ -309,6 +319,16 @@ export class World implements Effects {
     const recovery = this.engine.kernel.leases.size > 0 ? this.engine.kernel.now + RECOVERY_ALARM_MS : Infinity;
     return Math.min(firstDue, recovery);
   }
+}
+
+/** Vendors' rules for a worker that vanishes: each task has one, by its name. */
+function outcomeOfLapse({ begun, lapses, task, nowMs }: LapsedCall): Outcome | null {
+  const rule = task.id.charCodeAt(task.id.length - 1) % 4;
+  if (!begun)
+    return rule !== 0 || lapses < 3 ? null : { ops: [{ op: 'fail', error: '"nobody began"', retry: 'never' }] };
+  if (rule === 1) return { ops: [{ op: 'cancel', reason: 'lapsed' }] };
+  if (rule === 2) return { ops: [{ op: 'fail', error: '"vanished"', retry: { at: nowMs + 250 } }] };
+  return null;
 }
 
 function effectsOfEnd(run: EndedRun): EndEffects {

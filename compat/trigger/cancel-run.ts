@@ -1,7 +1,7 @@
 import type { ResultOf } from '../../core/model/command.ts';
 import type { CellApi } from '../../core/ports.ts';
-import { hasBegun } from './begun.ts';
 import { labelOf } from './names.ts';
+import { mainCallOf } from './waitpoints.ts';
 
 /** Time for a worker to run its onCancel hooks (30 s) and answer (trigger.dev: PENDING_CANCEL stall). */
 export const CANCEL_GRACE_MS = 60_000;
@@ -33,7 +33,7 @@ export async function cancelRun(
 
 async function cancelOne(cell: CellApi, run: string, reason: string | undefined, graceMs: number): Promise<Cancelled> {
   const detail = graceMs > 0 ? await cell.query({ type: 'run-detail', run }) : null;
-  const grace = detail && (await hasBegun(cell, detail)) ? graceMs : 0;
+  const grace = detail && mainCallOf(detail)?.begun ? graceMs : 0;
   const [result] = await cell.apply([
     { type: 'cancel', run, ...(reason === undefined ? {} : { reason }), ...(grace > 0 ? { graceMs: grace } : {}) },
   ]);

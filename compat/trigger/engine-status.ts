@@ -73,11 +73,12 @@ export function engineRun(run: string, status: EngineRunStatus, attemptNumber: n
 }
 
 /**
- * What a worker sees of a run now. `begun`: the attempt that the main call is at has been started by a worker; until then the number of the
- * attempt before is shown, because a worker drops a run whose number changes under it.
+ * What a worker sees of a run now. Until a worker has started the attempt that the main call is at, the number of the attempt before is
+ * shown, because a worker drops a run whose number changes under it.
  */
-export function executionData(detail: RunDetail, begun: boolean, nowMs: number): ExecutionData {
+export function executionData(detail: RunDetail, nowMs: number): ExecutionData {
   const main = mainCallOf(detail);
+  const begun = main?.begun ?? false;
   const attempt = main?.attempt ?? 0;
   const ref = { seq: detail.seq, attempt, lease: main?.lease ?? null };
   const number = begun ? attempt + 1 : attempt === 0 ? null : attempt;

@@ -45,11 +45,12 @@ import {
 } from './routes/wait-tokens.ts';
 import { whoami } from './routes/whoami.ts';
 import { devSocket } from './socket/dev-socket.ts';
+import { stalled } from './stall.ts';
 
 export { EXECUTOR } from './names.ts';
 
 /** Nothing follows from the end of a run beyond what the engine does: waiting parents and batches are waits. */
-export const triggerTranslator: Translator = {};
+export const triggerTranslator: Translator = { lapsed: stalled };
 
 type Handler = (c: RouteContext) => Promise<Response> | Response;
 

@@ -72,7 +72,11 @@ export interface TaskData {
   hasRetry: boolean;
   workerId: string;
   version: string;
+  environmentType: EnvironmentType;
 }
+
+/** @trigger.dev/core: v3/schemas/common.ts RuntimeEnvironmentType */
+export type EnvironmentType = 'DEVELOPMENT' | 'STAGING' | 'PREVIEW' | 'PRODUCTION';
 
 export function readTaskData(text: JsonText): TaskData {
   const value = parseJson(text);
@@ -83,6 +87,7 @@ export function readTaskData(text: JsonText): TaskData {
     hasRetry: false,
     workerId: '',
     version: '',
+    environmentType: 'DEVELOPMENT',
     ...(isRecord(value) ? value : {}),
   };
 }

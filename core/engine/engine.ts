@@ -6,7 +6,8 @@ import type { Query, QueryResult } from '../model/query.ts';
 import { cancel } from './cancel.ts';
 import { ingest } from './ingest.ts';
 import { Kernel, type KernelOptions } from './kernel.ts';
-import { lapse, leasePull, pump } from './lease.ts';
+import { lapse } from './lapse.ts';
+import { leasePull, pump } from './lease.ts';
 import { acknowledged, destinations, incoming, type MailBatch, outgoing, post } from './mail.ts';
 import { answer } from './queries.ts';
 import { rerun } from './rerun.ts';
@@ -149,7 +150,7 @@ export class Engine {
         const handle = k.find(command.run);
         const held = handle && [...handle.state.pending.values()].find((pending) => pending.lease === command.lease);
         if (!handle || !held) return { type: 'extend', result: 'stale', status: handle?.state.status ?? null };
-        if (command.untilMs <= k.now) lapse(k, handle, held.key);
+        if (command.untilMs <= k.now) lapse(k, handle, held.key, true);
         else if (!handle.state.cancelling) k.moveLease(handle, held.key, command.untilMs);
         return { type: 'extend', result: 'live', status: handle.state.status };
       }

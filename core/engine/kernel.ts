@@ -223,8 +223,8 @@ export class Kernel {
   }
 
   append(handle: RunHandle, body: HistoryBody, data: Payload | null = null): HistoryEntry {
-    const { seq, startedAt } = handle.state;
-    const begun = seq === 0 && startedAt !== null ? { ...body, begunAt: startedAt } : body;
+    const { seq, startedAt, startKept } = handle.state;
+    const begun = !startKept && startedAt !== null ? { ...body, begunAt: startedAt } : body;
     const entry: HistoryEntry = { seq: seq + 1, atMs: this.now, body: begun, data };
     this.touched.set(handle.state.head.id, handle);
     handle.entries.push(entry);

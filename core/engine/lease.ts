@@ -1,7 +1,6 @@
 import { limitBucket, poolBucket } from '../flow/backlogs.ts';
 import type { LeasedCall } from '../model/call.ts';
 import { PUSH_LEASE_MS } from '../model/limits.ts';
-import { endRun } from './end.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
 import { resolve } from './resolve.ts';
 
@@ -165,22 +164,4 @@ function leasedCall(k: Kernel, handle: RunHandle, key: string, lease: string): L
     pending: [...state.pending.keys()].filter((other) => other !== key),
     labels: head.labels,
   };
-}
-
-/** A pull lease ran out: the same attempt again, or, where the task says so or a cancellation is under way, the end. */
-export function lapse(k: Kernel, handle: RunHandle, key: string): void {
-  const { state } = handle;
-  const task = k.tasks.at(state.head.task, state.head.version);
-  // A holder that never reported may not even have received the call: that is no attempt.
-  const begun = state.seq > (state.pending.get(key)?.leaseSeq ?? state.seq);
-  if (state.cancelling || (begun && task?.onLapse === 'cancel')) {
-    endRun(k, handle, { status: 'cancelled', data: null, reason: state.reason ?? 'lapsed' });
-    return;
-  }
-  k.releaseCall(handle, key);
-  k.append(handle, { kind: 'lapse', key, dueAt: k.now, ...(begun ? {} : { unbegun: true as const }) });
-  const { expireAt } = state.head;
-  if (state.startedAt !== null || state.steps.length > 0 || expireAt === null) return;
-  if (expireAt > k.now) k.putExpiry(state.head.id, expireAt);
-  else endRun(k, handle, { status: 'failed', data: null, reason: 'expired' });
 }

@@ -1,17 +1,22 @@
 import { describe, expect, it } from 'vitest';
-import type { LeasedCall } from '../model/call.ts';
+import type { LapsedCall, LeasedCall, Outcome } from '../model/call.ts';
 import { TestEngine } from '../testing/harness.ts';
 import { NodeSql } from '../testing/node-sql.ts';
 
 const HOLD_MS = 60_000;
 
-function open(onLapse: 'again' | 'cancel' = 'cancel'): {
+/** A vendor whose vanished workers take what they had begun with them. */
+function cancelsBegun({ begun }: LapsedCall): Outcome | null {
+  return begun ? { ops: [{ op: 'cancel', reason: 'gone' }] } : null;
+}
+
+function open(lapsed: (call: LapsedCall) => Outcome | null = cancelsBegun): {
   t: TestEngine;
   run: string;
   lease(): LeasedCall | undefined;
 } {
-  const t = new TestEngine({ sql: new NodeSql() });
-  t.register({ id: 'work', mode: 'pull', pool: 'p', onLapse });
+  const t = new TestEngine({ sql: new NodeSql(), translators: { test: { lapsed } } });
+  t.register({ id: 'work', mode: 'pull', pool: 'p' });
   const run = t.start('work');
   return {
     t,
@@ -49,11 +54,52 @@ describe('the end of a pull lease', () => {
     expect(t.status(late)).toBe('failed');
   });
 
-  it('cancels the run of a task that says so once the holder has reported', () => {
+  it('is what its vendor says once the holder has begun, by word or by a report on its way', () => {
     const { t, run, lease } = open();
-    t.progress(lease() as LeasedCall, { op: 'note', name: 'begun', data: null });
+    t.progress(lease() as LeasedCall, { op: 'begin' });
+    const second = t.start('work');
+    t.progress(lease() as LeasedCall, { op: 'note', name: 'log', data: null });
     t.advance(HOLD_MS);
-    expect(t.status(run)).toBe('cancelled');
+    for (const one of [run, second])
+      expect(t.engine.query({ type: 'run', run: one })).toMatchObject({ status: 'cancelled', reason: 'gone' });
+    const kinds = t.engine.query({ type: 'history', run }).map(({ body }) => body.kind);
+    expect(kinds).toEqual(['lease', 'begin', 'end']);
+  });
+
+  it('does not take a call for begun that only others have told about', () => {
+    const { t, run, lease } = open();
+    lease();
+    t.apply({ type: 'report', run, outcome: { ops: [{ op: 'label', labels: ['x'] }] }, final: false, anyLease: true });
+    t.advance(HOLD_MS);
+    expect(t.status(run)).toBe('running');
+    expect(t.engine.query({ type: 'run', run })?.startedAt).toBeNull();
+  });
+
+  it('is counted for each attempt, until its vendor has enough; a call that is given back is not', () => {
+    const seen: Array<Pick<LapsedCall, 'attempt' | 'begun' | 'lapses'>> = [];
+    const { t, run, lease } = open(({ attempt, begun, lapses, nowMs }) => {
+      seen.push({ attempt, begun, lapses });
+      return lapses < 2 ? null : { ops: [{ op: 'fail', error: '"stalled"', retry: { at: nowMs + 250 } }] };
+    });
+    const returned = lease();
+    t.apply({ type: 'extend', run, lease: returned?.lease ?? '', untilMs: 0 });
+    for (let i = 0; i < 2; i++) {
+      lease();
+      t.advance(HOLD_MS);
+      t.restart();
+    }
+    expect(lease()).toBeUndefined();
+    t.advance(250);
+    expect(lease()).toMatchObject({ attempt: 1 });
+    t.advance(HOLD_MS);
+    expect(seen).toEqual([
+      { attempt: 0, begun: false, lapses: 1 },
+      { attempt: 0, begun: false, lapses: 2 },
+      { attempt: 1, begun: false, lapses: 1 },
+    ]);
+    expect(t.engine.query({ type: 'run-detail', run })?.pending).toMatchObject([
+      { attempt: 1, lapses: 1, begun: false },
+    ]);
   });
 
   it('is now when the holder gives the call back, at whatever moment it names that is not ahead', () => {

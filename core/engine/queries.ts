@@ -176,6 +176,8 @@ function pendingOf(k: Kernel, handle: RunHandle): PendingRecord[] {
       dueAt: pending.dueAt,
       attempt: pending.attempt,
       leased: push !== undefined || pending.lease !== null,
+      begun: pending.begun,
+      lapses: pending.lapses,
       lease: push?.token ?? pending.lease,
       lane: handle.rows.get(pending.key)?.row.bucket ?? '',
       data: pending.call?.data ?? null,

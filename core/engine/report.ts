@@ -24,7 +24,7 @@ export interface Report {
 }
 
 /** The call that reports, while its lease is live. */
-interface Reporter {
+export interface Reporter {
   key: string;
   /** Sequence of the run that the executor was shown. */
   seenSeq: number;
@@ -58,6 +58,12 @@ export function report(k: Kernel, command: Report): ResultOf<'report'> {
     });
   else applyOps(k, handle, reporter, command, started);
   return answer(reporter ? 'live' : 'stale', started);
+}
+
+/** A pull lease is over without a report of its holder: this is what becomes of its call. */
+export function endLease(k: Kernel, handle: RunHandle, reporter: Reporter, outcome: Outcome): void {
+  k.releaseCall(handle, reporter.key);
+  applyOps(k, handle, reporter, { run: handle.state.head.id, outcome, final: true }, []);
 }
 
 function findReporter(
@@ -129,6 +135,8 @@ function applyOps(
   const before = handle.entries.length;
   let kept = false;
   let known = false;
+  // Who tells of its work executes it. Of a push call that is plain from its answer: it costs no entry.
+  if (reporter?.pullLease && !command.final && command.outcome.ops.length > 0) begin(k, handle, reporter);
   for (const op of command.outcome.ops) {
     if (state.status !== 'running') return;
     switch (op.op) {
@@ -208,6 +216,9 @@ function applyOps(
         known = known || (op.memoKey !== undefined && state.stepKeys.has(op.memoKey));
         kept = fail(k, handle, reporter, op, command.outcome.meta) || kept;
         break;
+      case 'begin':
+        if (reporter) begin(k, handle, reporter);
+        break;
       case 'label': {
         const labels = op.labels.filter((label) => !state.head.labels.includes(label));
         if (labels.length > 0) k.append(handle, { kind: 'label', labels });
@@ -227,6 +238,11 @@ function applyOps(
   finish(k, handle, reporter, before, command.outcome.meta);
 }
 
+function begin(k: Kernel, handle: RunHandle, { key }: Reporter): void {
+  const call = handle.state.pending.get(key);
+  if (call && !call.begun) k.append(handle, { kind: 'begin', key, attempt: call.attempt });
+}
+
 /** Takes the reporting call away, unless the run has asked for it again since the executor last saw the run. */
 function finish(k: Kernel, handle: RunHandle, reporter: Reporter, before: number, meta: JsonText | undefined): void {
   const { state } = handle;
@@ -236,7 +252,7 @@ function finish(k: Kernel, handle: RunHandle, reporter: Reporter, before: number
   if (call.seq > reporter.seenSeq) return k.recheck(handle, reporter.key);
   if (reporter.key === MAIN && state.againSeq > reporter.seenSeq) {
     // The same row goes on: nothing is written for it.
-    if (call.lease !== null) k.append(handle, { kind: 'lapse', key: MAIN, dueAt: k.now });
+    if (call.lease !== null) k.append(handle, { kind: 'lapse', key: MAIN, dueAt: k.now, why: 'reported' });
     else k.recheck(handle, MAIN);
     return;
   }

@@ -1,7 +1,7 @@
 import { TIMERS_PER_TICK } from '../model/limits.ts';
 import { endRun } from './end.ts';
 import { EXPIRY_OWNER, type Kernel } from './kernel.ts';
-import { lapse } from './lease.ts';
+import { lapse } from './lapse.ts';
 import { collectGarbage, RETENTION_OWNER } from './retention.ts';
 import { fireSchedule, SCHEDULE_OWNER } from './schedules.ts';
 import { sweepOn, SWEEP_OWNER } from './sweep.ts';

@@ -33,6 +33,7 @@ const op: fc.Arbitrary<Op> = fc.oneof(
   }),
   fc.record({ op: fc.constant('label' as const), labels: fc.array(fc.constantFrom('x', 'y'), { maxLength: 2 }) }),
   fc.constant({ op: 'again' as const }),
+  fc.constant({ op: 'begin' as const }),
   fc.constant({ op: 'note' as const, name: 'n', data: '1' }),
 );
 
@@ -53,7 +54,13 @@ const move = fc.oneof(
 /** A state without what only the process knows that leased its calls. */
 function comparable(state: RunState | undefined | null): unknown {
   return (
-    state && { ...state, startedAt: null, stepKeys: [...state.stepKeys].sort(), pending: [...state.pending].sort() }
+    state && {
+      ...state,
+      startedAt: null,
+      startKept: false,
+      stepKeys: [...state.stepKeys].sort(),
+      pending: [...state.pending].sort(),
+    }
   );
 }
 

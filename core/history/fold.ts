@@ -14,6 +14,7 @@ export function openRun(head: RunHead, input: Payload | null): RunState {
     output: null,
     outcomeMeta: null,
     startedAt: null,
+    startKept: false,
     endedAt: null,
     cancelling: false,
     seq: 0,
@@ -30,7 +31,10 @@ export function openRun(head: RunHead, input: Payload | null): RunState {
 export function applyEntry(state: RunState, entry: HistoryEntry): void {
   const { body, atMs, seq } = entry;
   state.seq = seq;
-  if (body.begunAt !== undefined) state.startedAt ??= body.begunAt;
+  if (body.begunAt !== undefined) {
+    state.startedAt ??= body.begunAt;
+    state.startKept = true;
+  }
   switch (body.kind) {
     case 'start':
       return;
@@ -73,6 +77,8 @@ export function applyEntry(state: RunState, entry: HistoryEntry): void {
         lease: null,
         leaseSeq: seq,
         opening: false,
+        begun: false,
+        lapses: 0,
         seq,
         again: body.again ?? 'each',
         call: null,
@@ -89,6 +95,8 @@ export function applyEntry(state: RunState, entry: HistoryEntry): void {
         lease: body.lease ?? null,
         leaseSeq: seq,
         opening: false,
+        begun: false,
+        lapses: 0,
       });
       return;
     case 'again':
@@ -104,13 +112,29 @@ export function applyEntry(state: RunState, entry: HistoryEntry): void {
         dueAt: body.untilMs,
         leaseSeq: seq,
         opening: state.startedAt === null,
+        begun: false,
       });
       state.startedAt ??= atMs;
+      state.startKept = true;
       return;
-    case 'lapse':
-      if (body.unbegun && state.pending.get(body.key)?.opening) state.startedAt = null;
-      change(state, body.key, { lease: null, dueAt: body.dueAt });
+    case 'begin':
+      change(state, body.key, { begun: true });
       return;
+    case 'lapse': {
+      const call = state.pending.get(body.key);
+      if (call?.opening && !call.begun && body.why !== 'reported') {
+        state.startedAt = null;
+        state.startKept = false;
+      }
+      change(state, body.key, {
+        lease: null,
+        dueAt: body.dueAt,
+        opening: false,
+        begun: false,
+        lapses: (call?.lapses ?? 0) + (body.why === undefined ? 1 : 0),
+      });
+      return;
+    }
     case 'cancelling':
       state.cancelling = true;
       state.reason = body.reason ?? null;
@@ -148,6 +172,8 @@ function putCall(state: RunState, call: CallSpec, dueAt: number, seq: number): v
     lease: null,
     leaseSeq: seq,
     opening: false,
+    begun: false,
+    lapses: 0,
     seq,
     again: call.again ?? 'none',
     call,

@@ -41,6 +41,10 @@ export interface Pending {
   leaseSeq: number;
   /** That lease was the run's first start. */
   opening: boolean;
+  /** The holder of this lease executes the attempt. */
+  begun: boolean;
+  /** Leases of this attempt that ran out. */
+  lapses: number;
   /** History position of the entry that made it. */
   seq: number;
   again: Again;
@@ -59,6 +63,8 @@ export interface RunState {
   output: Payload | null;
   outcomeMeta: JsonText | null;
   startedAt: number | null;
+  /** The history says when it started; memory alone knows it of a push call that nobody has reported on yet. */
+  startKept: boolean;
   endedAt: number | null;
   cancelling: boolean;
   seq: number;

@@ -120,6 +120,8 @@ export type Op =
       keepLeaseUntilMs?: number;
     }
   | { op: 'cancel'; reason?: string }
+  /** The holder of a lease executes the attempt. A report on the way says so too. */
+  | { op: 'begin' }
   /** Adds labels to the run. */
   | { op: 'label'; labels: string[] }
   /** An entry of the history that changes no state: log lines, metadata. */
@@ -162,6 +164,22 @@ export interface LeasedCall {
   pending: string[];
   /** Labels and priority etc. as at start. */
   labels: string[];
+}
+
+/** A pull call whose lease ran out, for its vendor to decide about. */
+export interface LapsedCall {
+  run: string;
+  key: string;
+  /** From 0. */
+  attempt: number;
+  /** The holder had said that it executes the attempt. */
+  begun: boolean;
+  /** Leases of this attempt that ran out, this one included. */
+  lapses: number;
+  task: { id: string; version: number; executor: string; data: JsonText };
+  meta: JsonText | null;
+  callMeta: JsonText | null;
+  nowMs: number;
 }
 
 export interface EndedRun {

@@ -6,7 +6,7 @@ export interface HistoryEntry {
   seq: number;
   atMs: number;
   body: HistoryBody & {
-    /** On a run's first entry, once a push executor has had it in hand: since when. */
+    /** On the first entry after a push executor has had the run in hand: since when. */
     begunAt?: number;
   };
   /** The entry's user payload: memo, output, error, note. */
@@ -43,8 +43,13 @@ export type HistoryBody =
   /** A call's lease ended and nothing of it remains. */
   | { kind: 'done'; ends: string; meta?: JsonText }
   | { kind: 'lease'; key: string; lease: string; untilMs: number; holder: string }
-  /** The lease ran out: the same attempt again. `unbegun`: its holder never reported, so it does not count as a start. */
-  | { kind: 'lapse'; key: string; dueAt: number; unbegun?: true }
+  /** The holder says that it executes the attempt: until then it may never have received it. */
+  | { kind: 'begin'; key: string; attempt: number }
+  /**
+   * The lease is over and the same attempt comes again. It ran out, unless `why` says that its holder gave it back, or reported while the run
+   * asked for the call anew. One that had not begun does not count as a start.
+   */
+  | { kind: 'lapse'; key: string; dueAt: number; why?: 'returned' | 'reported' }
   | { kind: 'cancelling'; reason?: string; untilMs: number }
   | { kind: 'label'; labels: string[] }
   | { kind: 'note'; name: string }

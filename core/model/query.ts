@@ -41,6 +41,10 @@ export interface PendingRecord {
   dueAt: number;
   attempt: number;
   leased: boolean;
+  /** Whoever has it in hand executes the attempt. */
+  begun: boolean;
+  /** Leases of this attempt that ran out. */
+  lapses: number;
   lease: string | null;
   lane: string;
   data: Payload | null;

@@ -44,7 +44,7 @@ export interface TaskSpec {
   limits: LimitTemplate[];
   /** Which version a run's calls are made with: the one it started with (default), or the one that is current at each call. */
   binding?: 'start' | 'current';
-  /** Pull: what happens when a lease runs out. Default: the same attempt again. */
+  /** Pull: what happens when the lease of an attempt that has begun runs out and the translator has no rule of its own. Default: the same attempt again. */
   onLapse?: 'again' | 'cancel';
   /** Push: a lease that is not answered in this time is given up and the same attempt made again. Default PUSH_LEASE_MS. */
   leaseMs?: number;

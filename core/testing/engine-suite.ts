@@ -445,6 +445,20 @@ export function engineSuite(open: (body: (sql: Sql) => void) => void | Promise<v
       expect(t.engine.query({ type: 'run', run })?.startedAt).toBe(startedAt);
     });
 
+    test('it is known since when, though somebody else had something to tell first', (t) => {
+      t.register({ id: 'work' });
+      const run = t.start('work', { dueAt: t.nowMs + 10 });
+      const label = { op: 'label' as const, labels: ['early'] };
+      t.apply({ type: 'report', run, outcome: { ops: [label] }, final: false, anyLease: true });
+      t.advance(10);
+      const startedAt = t.nowMs;
+      const call = t.one();
+      t.nowMs += 5;
+      t.report(call, { op: 'sleep', key: 's', untilMs: t.nowMs + 60 });
+      t.restart();
+      expect(t.engine.query({ type: 'run', run })?.startedAt).toBe(startedAt);
+    });
+
     test('a wait for a token is not ended by a longer one', (t) => {
       t.register({ id: 'work' });
       t.apply({ type: 'complete-token', token: 'a\nb', data: '1', keep: 'latch' });

@@ -1,5 +1,4 @@
 import type { RunDetail } from '../../../core/model/query.ts';
-import { ATTEMPT_NOTE } from '../begun.ts';
 import { seedMetadata } from '../api-status.ts';
 import { engineRun, snapshot } from '../engine-status.ts';
 import { ApiError, staleSnapshot } from '../errors.ts';
@@ -38,9 +37,7 @@ export async function startAttempt(c: RouteContext): Promise<Response> {
         lease: ref.lease,
         attempt: ref.attempt,
         final: false,
-        outcome: {
-          ops: [{ op: 'note', name: ATTEMPT_NOTE, data: JSON.stringify({ attempt: ref.attempt, startedAt: nowMs }) }],
-        },
+        outcome: { ops: [{ op: 'begin' }] },
       },
     ]),
     cell.query({ type: 'task', id: detail.task }),

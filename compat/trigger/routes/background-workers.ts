@@ -121,6 +121,7 @@ export function taskSpecOf(
     hasRetry: retry !== undefined,
     workerId: worker.id,
     version: worker.version,
+    environmentType: 'DEVELOPMENT',
     ...(task.exportName === undefined ? {} : { exportName: task.exportName }),
     ...(queueLimit === undefined ? {} : { queueLimit }),
     ...(task.maxDuration === undefined ? {} : { maxDuration: task.maxDuration }),
@@ -145,8 +146,6 @@ export function taskSpecOf(
     },
     // Limits depend on the queue and key of each trigger: they come with the run.
     limits: [],
-    // A development worker that vanishes takes its attempts with it (trigger.dev: run-engine handleStalledSnapshot).
-    onLapse: 'cancel',
     data: JSON.stringify(data),
   };
 }

@@ -1,4 +1,3 @@
-import { hasBegun } from '../begun.ts';
 import { executionData } from '../engine-status.ts';
 import { ApiError } from '../errors.ts';
 import { open, runParam, type RouteContext } from '../request.ts';
@@ -8,7 +7,5 @@ export async function latestSnapshot(c: RouteContext): Promise<Response> {
   const { cell } = await open(c);
   const detail = await cell.query({ type: 'run-detail', run: runParam(c) });
   if (!detail) throw new ApiError('not_found', 'Run not found');
-  return c.json({
-    execution: executionData(detail, await hasBegun(cell, detail), c.get('host').context.wallClockMs()),
-  });
+  return c.json({ execution: executionData(detail, c.get('host').context.wallClockMs()) });
 }
