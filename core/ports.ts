@@ -1,5 +1,6 @@
-import type { Command, CommandResult } from './model/command.ts';
 import type { EndEffects, EndedRun, LapsedCall, LeasedCall, Outcome } from './model/call.ts';
+import type { AppendRequest, LabelChanges, LabelPosition, RunChange, StreamInfo, StreamPage } from './model/channel.ts';
+import type { Command, CommandResult } from './model/command.ts';
 import type { JsonText } from './model/payload.ts';
 import type { Query, QueryResult } from './model/query.ts';
 import type { ScheduleRecord } from './model/task.ts';
@@ -34,7 +35,7 @@ export interface Effects {
   /** Pull calls became ready in these pools: held leases may look again. */
   ready(pools: string[]): void;
   /** Runs whose history grew, for held reads and channels. */
-  changed(runs: Array<{ run: string; seq: number }>): void;
+  changed(runs: Array<RunChange & { labels: readonly string[] }>): void;
   /** There are messages for these cells (Engine.outgoing). */
   mail(cells: string[]): void;
   /** `wake` has work at this time, or earlier than was said before. */
@@ -74,8 +75,126 @@ export interface CellApi {
   query<Q extends Query>(query: Q): Promise<QueryResult<Q>>;
   /** Leases calls of pull tasks; held open up to waitMs until one is ready. */
   lease(request: { pool: string; max: number; holdMs: number; waitMs: number; holder: string }): Promise<LeasedCall[]>;
-  /** Resolves when the run's history has grown beyond `afterSeq`, or after waitMs. Returns the newest sequence, or null for an unknown run. */
-  watch(request: { run: string; afterSeq: number; waitMs: number }): Promise<number | null>;
+  /** Resolves when there is news after `afterSeq`, or after waitMs. Returns the newest sequence; null for an unknown run. */
+  watch(request: WatchRequest): Promise<number | null>;
+}
+
+/**
+ * Of a run: `afterSeq` is a position in its history. Of a label: a number that an earlier watch of that label returned, or 0, which is answered at
+ * once. Labels' numbers only grow, over restarts too; after a restart, or a long time without a watch, news may be said where there is none.
+ */
+export type WatchRequest = ({ run: string } | { label: string }) & { afterSeq: number; waitMs: number };
+
+/**
+ * An object for everybody who listens to one thing: WebSockets that hibernate, streams that are kept, held reads. However many listen, the cell is
+ * asked once.
+ */
+export interface ChannelApi {
+  /** Accepts the WebSocket of an upgrade request. What it sends goes to the protocol (SocketProtocol) of that name, inside the channel. */
+  connect(request: Request, options: ConnectOptions): Promise<Response>;
+  /** To all sockets that follow the topic; how many there were. Nothing is kept. */
+  publish(topic: string, message: string): Promise<number>;
+  /** Adds to a stream. @throws EngineError payload-too-large, too-many, run-ended (the stream is closed) */
+  append(stream: string, request: AppendRequest): Promise<{ last: number; writerIndex: number }>;
+  /** Chunks after a position; with none, held until there is one, the stream is closed, or waitMs are over. */
+  read(stream: string, request: { after: number; waitMs: number; max?: number }): Promise<StreamPage>;
+  /** Null for a stream that nobody wrote to. */
+  info(stream: string, writer?: string): Promise<StreamInfo | null>;
+  /** A run as `view` (RunView) shows it, made once for all who ask; held until its history is beyond `afterSeq`. Null for an unknown run. */
+  watchRun(request: {
+    run: string;
+    view: string;
+    afterSeq: number;
+    waitMs: number;
+  }): Promise<{ seq: number; view: JsonText } | null>;
+  /** What changed among the runs with a label; held until something did. */
+  watchLabel(request: {
+    label: string;
+    view: string;
+    after: LabelPosition | null;
+    waitMs: number;
+  }): Promise<LabelChanges>;
+}
+
+export interface ConnectOptions {
+  protocol: string;
+  /** Followed from the start. */
+  topics?: string[];
+  /** For the protocol, at most 8,000 characters: what the route knows of the subscriber. */
+  data?: JsonText;
+  /** Answered as `sec-websocket-protocol`. */
+  subprotocol?: string;
+}
+
+/** One vendor's reading of a run, made in the channel, once for each change and all who listen. */
+export type RunView = (run: string, cell: CellApi, context: EnvironmentContext) => Promise<JsonText | null>;
+
+/** A subscriber, as its protocol sees it. */
+export interface ChannelSocket {
+  readonly id: string;
+  /** ConnectOptions.data. */
+  readonly data: JsonText;
+  /** The protocol's own note, at most 4,000 characters; kept over hibernation. */
+  state: JsonText;
+  /** A socket that is gone takes nothing, and does not complain. */
+  send(frame: string | Uint8Array): void;
+  close(code?: number, reason?: string): void;
+  topics(): string[];
+  /** Of a topic that the cell feeds (runTopic, labelTopic) it hears what happens from now on. */
+  follow(topics: string[]): void;
+  unfollow(topics: string[]): void;
+}
+
+/** What a protocol gets from the channel that runs it. */
+export interface SocketHost {
+  context: EnvironmentContext;
+  environment: string;
+  cell: CellApi;
+  /** The open sockets of this protocol, also those from before a hibernation. */
+  sockets(): ChannelSocket[];
+  /** Keeps the channel awake; an error is logged. */
+  waitUntil(work: Promise<unknown>): void;
+}
+
+/**
+ * One vendor's language over WebSockets, run inside a channel. Its memory lasts while the channel is awake: what must last longer goes into a
+ * socket's `state`. Sockets themselves do not survive the loss of the process.
+ */
+export interface SocketProtocol {
+  /** A longer frame closes its sender's socket (1009). */
+  readonly maxFrameBytes: number;
+  opened(socket: ChannelSocket): void | Promise<void>;
+  received(socket: ChannelSocket, frame: string | Uint8Array): void | Promise<void>;
+  closed?(socket: ChannelSocket, code: number): void | Promise<void>;
+  /** Something was published to a topic that the socket follows. Absent: the message is sent as it is. */
+  published?(socket: ChannelSocket, topic: string, message: string): void;
+  /** A run that the socket follows, by itself or by label, has changed. */
+  changed?(socket: ChannelSocket, topic: string, change: RunChange): void;
+  /** About every `everyMs` of the wall clock while a socket is open. */
+  readonly tick?: { everyMs: number; run(): void | Promise<void> };
+}
+
+/** Made when the first socket of the protocol is met after a start or a hibernation. */
+export type SocketProtocolFactory = (host: SocketHost) => SocketProtocol;
+
+/** Files by key, outside of the cell: a bucket where one is bound, else an object's own database. */
+export interface Blobs {
+  /** Replaces what was there. @throws EngineError payload-too-large beyond `maxBytes` */
+  put(
+    key: string,
+    body: ReadableStream<Uint8Array> | Uint8Array | string,
+    options?: { contentType?: string; maxBytes?: number },
+  ): Promise<{ sizeBytes: number }>;
+  get(key: string): Promise<BlobBody | null>;
+  delete(key: string): Promise<void>;
+  /** An address on this server that reads or writes this one key, without any other credential, until it runs out. */
+  presign(method: 'GET' | 'PUT', key: string, options: { ttlMs: number; maxBytes?: number }): Promise<string>;
+}
+
+export interface BlobBody {
+  body: ReadableStream<Uint8Array>;
+  sizeBytes: number;
+  contentType: string | null;
 }
 
 /** One HTTP request for a call, as the Dispatcher sends it. Redirects are never followed. */
@@ -128,6 +247,9 @@ export interface RouteHost {
   context: EnvironmentContext;
   /** The engine of an environment; 'default' is the one that the vendors' own environment variables configure. */
   cell(environment: string): CellApi;
+  /** The object for what is listened to under this name (vendor first: `<vendor>/<what>`); it springs into being. */
+  channel(environment: string, name: string): ChannelApi;
+  blobs(environment: string): Blobs;
   /** Keeps the Worker alive for work that goes on after the answer. */
   waitUntil(work: Promise<unknown>): void;
   callerIp: string;

@@ -1,12 +1,17 @@
 import { Hono } from 'hono';
 import { cellName } from '../core/model/placement.ts';
 import type { RouteEnv, RouteHost } from '../core/ports.ts';
+import { BLOB_SECRET, blobRoutes } from './api/blobs.ts';
 import { executionRoutes } from './api/executions.ts';
 import { internalRoutes } from './api/internal.ts';
 import { timeRoutes } from './api/time.ts';
 import type { Bindings } from './bindings.ts';
+import { BlobClient } from './blobs/blobs.ts';
+import { BLOB_PATH } from './blobs/presign.ts';
+import { secretOf } from './blobs/secret.ts';
 import { CellClient } from './cell/cell-client.ts';
 import type { Cell } from './cell/cell.ts';
+import { ChannelClient } from './channel/channel-client.ts';
 import { contextOf } from './context.ts';
 import { VENDOR_ROUTES } from './vendors.ts';
 
@@ -23,9 +28,16 @@ export function createApp(env: Bindings): App {
   const context = contextOf(env);
   const app: App = new Hono<RouteEnv & { Bindings: Bindings }>();
   app.use(async (c, next) => {
+    const here = context.serverUrl === '' ? { ...context, serverUrl: new URL(c.req.url).origin } : context;
+    const cell = (environment: string): CellClient =>
+      new CellClient(cellStub(env, environment), cellName(environment, 0), env.INGEST);
     const host: RouteHost = {
-      context: context.serverUrl === '' ? { ...context, serverUrl: new URL(c.req.url).origin } : context,
-      cell: (environment) => new CellClient(cellStub(env, environment), cellName(environment, 0), env.INGEST),
+      context: here,
+      cell,
+      channel: (environment, name) =>
+        new ChannelClient(env.CHANNEL.get(env.CHANNEL.idFromName(`${environment}/${name}`))),
+      blobs: (environment) =>
+        new BlobClient(env, environment, here.serverUrl, () => secretOf(environment, cell(environment), BLOB_SECRET)),
       waitUntil: (work) => c.executionCtx.waitUntil(work),
       callerIp: c.req.header('cf-connecting-ip') ?? '127.0.0.1',
     };
@@ -55,7 +67,8 @@ export function createApp(env: Bindings): App {
     app.all('/api/test/*', (c) =>
       c.json({ error: 'time control and test routes exist in dev mode only: start with --mode dev' }, 403),
     );
-  app.route('/api/executions', executionRoutes(env));
+  app.route('/api/executions', executionRoutes());
+  app.route(BLOB_PATH, blobRoutes());
   for (const routes of VENDOR_ROUTES) app.route('/', routes());
   app.notFound((c) => c.json({ error: `nothing is served at ${c.req.method} ${c.req.path}` }, 404));
   app.onError((error, c) => {

@@ -1,4 +1,5 @@
 import type { Cell } from './cell/cell.ts';
+import type { Shelf } from './blobs/shelf.ts';
 import type { Channel } from './channel/channel.ts';
 import type { Dispatcher } from './dispatcher/dispatcher.ts';
 
@@ -6,6 +7,9 @@ import type { Dispatcher } from './dispatcher/dispatcher.ts';
 export interface Bindings {
   CELL: DurableObjectNamespace<Cell>;
   CHANNEL: DurableObjectNamespace<Channel>;
+  SHELF: DurableObjectNamespace<Shelf>;
+  /** Files go there instead of to the shelves, where it is bound. */
+  BLOBS?: R2Bucket;
   DISPATCHER: Service<typeof Dispatcher>;
   INGEST: Queue<IngestMessage>;
   DISPATCH: Queue<unknown>;

@@ -2,7 +2,8 @@ import type { Hono } from 'hono';
 import { inngestExecutor, inngestRoutes, inngestTranslator } from '../compat/inngest/index.ts';
 import { qstashExecutor, qstashRoutes, qstashTranslator } from '../compat/qstash/index.ts';
 import { EXECUTOR as TRIGGER, triggerRoutes, triggerTranslator } from '../compat/trigger/index.ts';
-import type { PushExecutor, RouteEnv, Translator } from '../core/ports.ts';
+import { NATIVE_PROTOCOL, nativeProtocol } from './channel/native-protocol.ts';
+import type { PushExecutor, RouteEnv, RunView, SocketProtocolFactory, Translator } from '../core/ports.ts';
 
 /** The one list of what is compatible with what; the order is that of route matching. */
 export const VENDOR_ROUTES: Array<() => Hono<RouteEnv>> = [inngestRoutes, qstashRoutes, triggerRoutes];
@@ -14,3 +15,8 @@ export const TRANSLATORS: Readonly<Record<string, Translator>> = {
   qstash: qstashTranslator,
   [TRIGGER]: triggerTranslator,
 };
+
+/** By the name in ConnectOptions. */
+export const SOCKET_PROTOCOLS: Readonly<Record<string, SocketProtocolFactory>> = { [NATIVE_PROTOCOL]: nativeProtocol };
+/** By the name in ChannelApi.watchRun and watchLabel. */
+export const RUN_VIEWS: Readonly<Record<string, RunView>> = {};

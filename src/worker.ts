@@ -1,6 +1,7 @@
 import type { Bindings, IngestMessage } from './bindings.ts';
 import { type App, cellStub, createApp } from './app.ts';
 
+export { Shelf } from './blobs/shelf.ts';
 export { Cell } from './cell/cell.ts';
 export { Channel } from './channel/channel.ts';
 export { Dispatcher } from './dispatcher/dispatcher.ts';

@@ -8,6 +8,7 @@ import { describe, expect, test } from 'vitest';
 import { Engine } from '../../core/engine/engine.ts';
 import type { LeasedCall } from '../../core/model/call.ts';
 import type { CellApi, EnvironmentContext, RouteEnv } from '../../core/ports.ts';
+import { TestBlobs, TestChannels } from '../../core/testing/channels.ts';
 import { NodeSql } from '../../core/testing/node-sql.ts';
 import { EXECUTOR, inngestExecutor, inngestRoutes, inngestTranslator } from './index.ts';
 
@@ -35,6 +36,7 @@ class LocalServer {
   alarmAt: number | null = null;
   app: Handler = () => Promise.resolve(new Response('no app', { status: 404 }));
   readonly sql = new NodeSql();
+  readonly channels = new TestChannels(() => new NodeSql());
   readonly engine: Engine;
   readonly context: EnvironmentContext;
   readonly routes: Hono<RouteEnv>;
@@ -69,7 +71,14 @@ class LocalServer {
     };
     this.routes = new Hono<RouteEnv>();
     this.routes.use(async (c, next) => {
-      c.set('host', { context: this.context, cell: () => cell, waitUntil: () => {}, callerIp: '127.0.0.1' });
+      c.set('host', {
+        context: this.context,
+        cell: () => cell,
+        channel: this.channels.of,
+        blobs: () => new TestBlobs(),
+        waitUntil: () => {},
+        callerIp: '127.0.0.1',
+      });
       await next();
     });
     this.routes.route('/', inngestRoutes());

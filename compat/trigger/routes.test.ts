@@ -3,6 +3,7 @@ import { pathToFileURL } from 'node:url';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Hono } from 'hono';
 import type { CellApi, RouteEnv, RouteHost } from '../../core/ports.ts';
+import { TestBlobs, TestChannels } from '../../core/testing/channels.ts';
 import { TestEngine } from '../../core/testing/harness.ts';
 import { NodeSql } from '../../core/testing/node-sql.ts';
 import { triggerRoutes, triggerTranslator } from './index.ts';
@@ -22,6 +23,8 @@ let t: TestEngine;
 let app: Hono<RouteEnv>;
 let mode: 'dev' | 'production';
 let vars: Record<string, string>;
+let channels: TestChannels;
+let blobs: TestBlobs;
 
 const cell: CellApi = {
   apply: async (commands) => t.engine.apply(commands),
@@ -34,11 +37,15 @@ beforeEach(() => {
   t = new TestEngine({ sql: new NodeSql(), translators: { trigger: triggerTranslator } });
   mode = 'dev';
   vars = {};
+  channels = new TestChannels(() => new NodeSql());
+  blobs = new TestBlobs();
   app = new Hono<RouteEnv>();
   app.use(async (c, next) => {
     const host: RouteHost = {
       context: { mode, serverUrl: 'http://server', wallClockMs: () => Date.now(), vars },
       cell: () => cell,
+      channel: channels.of,
+      blobs: () => blobs,
       waitUntil: () => {},
       callerIp: '127.0.0.1',
     };

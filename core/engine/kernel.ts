@@ -110,7 +110,7 @@ export class Kernel {
   #leaseCount = 0;
   #cache = new Map<string, RunHandle>();
   readonly touched = new Map<string, RunHandle>();
-  readonly changed = new Map<string, number>();
+  readonly changed = new Map<string, RunState>();
   readonly readyPools = new Set<string>();
   /** Cells for which this transaction keeps messages. */
   readonly mailFor = new Set<string>();
@@ -313,7 +313,7 @@ export class Kernel {
       handle.isNew = false;
     }
     for (const entry of handle.entries) this.runs.insertEntry(run, entry);
-    if (handle.entries.length > 0) this.changed.set(run, state.seq);
+    if (handle.entries.length > 0) this.changed.set(run, state);
     if (handle.entries.some((entry) => entry.body.kind === 'label')) this.runs.putLabels(state.head);
     const ended = state.status !== 'running';
     if (ended && handle.entries.some((entry) => entry.body.kind === 'end')) this.runs.endRun(state);
@@ -451,7 +451,12 @@ export class Kernel {
     this.touched.clear();
     this.#undo = [];
     if (this.changed.size > 0) {
-      const changed = [...this.changed].map(([run, seq]) => ({ run, seq }));
+      const changed = [...this.changed.values()].map(({ head, seq, status }) => ({
+        run: head.id,
+        seq,
+        status,
+        labels: head.labels,
+      }));
       this.changed.clear();
       this.effects.changed(changed);
     }

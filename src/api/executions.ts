@@ -2,9 +2,9 @@ import { Hono } from 'hono';
 import * as z from 'zod';
 import type { Payload } from '../../core/model/payload.ts';
 import type { RunRecord } from '../../core/model/query.ts';
-import { cellName } from '../../core/model/placement.ts';
 import type { RouteEnv } from '../../core/ports.ts';
-import type { Bindings } from '../bindings.ts';
+import { runTopic } from '../../core/model/channel.ts';
+import { changeFrame, NATIVE_PROTOCOL } from '../channel/native-protocol.ts';
 import { sameText } from './same-text.ts';
 
 const ENVIRONMENT = 'default';
@@ -23,7 +23,7 @@ const HistorySchema = z.strictObject({
 });
 
 /** The native read API of runs, whatever vendor's code they are: list, one, its history (held open for news), and a WebSocket of its changes. */
-export function executionRoutes(env: Bindings): Hono<RouteEnv> {
+export function executionRoutes(): Hono<RouteEnv> {
   const app = new Hono<RouteEnv>();
   app.use(async (c, next) => {
     const { mode, vars } = c.get('host').context;
@@ -75,11 +75,14 @@ export function executionRoutes(env: Bindings): Hono<RouteEnv> {
   app.get('/:id/live', async (c) => {
     if (c.req.header('upgrade')?.toLowerCase() !== 'websocket')
       return c.json({ error: 'a WebSocket upgrade is expected here' }, 426);
-    const run = c.req.param('id');
-    const channel = env.CHANNEL.get(env.CHANNEL.idFromName(`${ENVIRONMENT}/run:${run}`));
-    const url = new URL(c.req.url);
-    url.search = new URLSearchParams({ cell: cellName(ENVIRONMENT, 0), run }).toString();
-    return channel.fetch(new Request(url, c.req.raw));
+    const host = c.get('host');
+    const run = await host.cell(ENVIRONMENT).query({ type: 'run', run: c.req.param('id') });
+    if (!run) return c.json({ error: `no execution "${c.req.param('id')}"` }, 404);
+    return host.channel(ENVIRONMENT, `run:${run.id}`).connect(c.req.raw, {
+      protocol: NATIVE_PROTOCOL,
+      topics: [runTopic(run.id)],
+      data: changeFrame({ run: run.id, seq: run.seq, status: run.status }),
+    });
   });
   return app;
 }

@@ -1,7 +1,7 @@
 import type { LeasedCall } from '../../core/model/call.ts';
 import type { Command, CommandResult } from '../../core/model/command.ts';
 import type { Query, QueryResult } from '../../core/model/query.ts';
-import type { CellApi } from '../../core/ports.ts';
+import type { CellApi, WatchRequest } from '../../core/ports.ts';
 import type { IngestMessage } from '../bindings.ts';
 import { acceptedWithoutAnswer, isUnreachable } from './accept-later.ts';
 import type { Cell } from './cell.ts';
@@ -39,7 +39,7 @@ export class CellClient implements CellApi {
     return this.#cell.lease(request);
   }
 
-  watch(request: { run: string; afterSeq: number; waitMs: number }): Promise<number | null> {
+  watch(request: WatchRequest): Promise<number | null> {
     return this.#cell.watch(request);
   }
 }

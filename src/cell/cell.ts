@@ -3,10 +3,11 @@ import { Engine, type MailBatch } from '../../core/index.ts';
 import type { LeasedCall } from '../../core/model/call.ts';
 import type { Command, CommandResult } from '../../core/model/command.ts';
 import type { Query, QueryResult } from '../../core/model/query.ts';
-import type { CellApi, Effects } from '../../core/ports.ts';
+import { feedOf } from '../../core/model/channel.ts';
+import type { CellApi, Effects, WatchRequest } from '../../core/ports.ts';
 import type { Bindings } from '../bindings.ts';
 import { Followers } from '../channel/followers.ts';
-import type { RunChange } from '../channel/frames.ts';
+import type { Followed } from '../channel/feeds.ts';
 import { TRANSLATORS } from '../vendors.ts';
 import { Committer } from './committer.ts';
 import { Dispatches } from './dispatches.ts';
@@ -27,7 +28,9 @@ export class Cell extends DurableObject<Bindings> implements CellApi {
   #engine: Engine;
   #clock: MovableClock;
   #committer: Committer;
-  #watchers = new Watchers();
+  #watchers = new Watchers(Date.now());
+  /** Of this start: what an earlier one would have told nobody was told. */
+  readonly #instance = crypto.randomUUID();
   #followers: Followers;
   #held: HeldLeases;
   #time: TimeControl;
@@ -47,10 +50,8 @@ export class Cell extends DurableObject<Bindings> implements CellApi {
     const effects: Effects = {
       dispatch: (calls) => dispatches.send(calls),
       changed: (runs) => {
-        for (const { run, seq } of runs) {
-          this.#watchers.changed(run, seq);
-          if (this.#followers.has(run)) this.#tellFollowers(run);
-        }
+        for (const { run, seq, labels } of runs) this.#watchers.changed(run, seq, labels);
+        this.#followers.changed(runs);
       },
       mail: (cells) => courier.carry(cells),
       // A lease is a transaction of its own: after the one that is under way.
@@ -93,24 +94,29 @@ export class Cell extends DurableObject<Bindings> implements CellApi {
     return this.#held.take({ ...request, waitMs: Math.min(request.waitMs, MAX_HOLD_MS) });
   }
 
-  async watch(request: { run: string; afterSeq: number; waitMs: number }): Promise<number | null> {
+  async watch(request: WatchRequest): Promise<number | null> {
+    const waitMs = Math.min(request.waitMs, MAX_HOLD_MS);
+    if ('label' in request) return this.#watchers.waitLabel(request.label, request.afterSeq, waitMs);
     const run = this.#engine.query({ type: 'run', run: request.run });
     if (!run) return null;
     if (run.seq > request.afterSeq) return run.seq;
-    return (await this.#watchers.wait(run.id, request.afterSeq, Math.min(request.waitMs, MAX_HOLD_MS))) ?? run.seq;
+    return (await this.#watchers.wait(run.id, request.afterSeq, waitMs)) ?? run.seq;
   }
 
-  /** A channel has subscribers for this run: it is told of each change from now on. Null for an unknown run. */
-  async follow(run: string, channel: string): Promise<RunChange | null> {
-    const record = this.#engine.query({ type: 'run', run });
-    if (!record) return null;
-    this.#followers.add(record.id, channel);
-    return { run: record.id, seq: record.seq, status: record.status };
-  }
-
-  #tellFollowers(run: string): void {
-    const record = this.#engine.query({ type: 'run', run });
-    if (record) this.#followers.tell({ run, seq: record.seq, status: record.status });
+  /** A channel has listeners for these topics: it is told of each change from now on (Channel.told). */
+  async follow(topics: string[], channel: string): Promise<Followed> {
+    const changes = topics.map((topic) => {
+      const feed = feedOf(topic);
+      if (feed && 'label' in feed) {
+        this.#followers.add(topic, channel);
+        return null;
+      }
+      const record = feed && this.#engine.query({ type: 'run', run: feed.run });
+      if (!record) return null;
+      this.#followers.add(topic, channel);
+      return { run: record.id, seq: record.seq, status: record.status };
+    });
+    return { instance: this.#instance, changes };
   }
 
   /** Another cell's messages. Returns the number up to which all are taken. */

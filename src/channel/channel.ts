@@ -1,72 +1,278 @@
 import { DurableObject } from 'cloudflare:workers';
+import { StreamStore } from '../../core/channel/stream-store.ts';
+import {
+  labelTopic,
+  runTopic,
+  type AppendRequest,
+  type LabelChanges,
+  type LabelPosition,
+  type RunChange,
+  type StreamInfo,
+  type StreamPage,
+} from '../../core/model/channel.ts';
+import { cellName } from '../../core/model/placement.ts';
+import type { SocketProtocol } from '../../core/ports.ts';
 import type { Bindings } from '../bindings.ts';
-import { channelFrame, type RunChange } from './frames.ts';
+import { CellClient } from '../cell/cell-client.ts';
+import { DurableSql } from '../cell/durable-sql.ts';
+import { contextOf } from '../context.ts';
+import { RUN_VIEWS, SOCKET_PROTOCOLS } from '../vendors.ts';
+import { Feeds } from './feeds.ts';
+import { Held } from './held.ts';
+import { CONNECT_HEADER, readConnect } from './connect-header.ts';
+import { Sockets } from './sockets.ts';
+import { Timers } from './timers.ts';
+import { Views } from './views.ts';
 
-/** A frame larger than this closes the sender's socket: subscribers have nothing long to say. */
-const MAX_FRAME_CHARS = 4_096;
-/** A cell forgets its channels when it is lost; while somebody listens, the channel says again that it is there. */
-const RENEW_MS = 20_000;
-
-interface Subject {
-  cell: string;
-  run: string;
-}
+/** A cell forgets its followers when it is lost; while somebody listens, the channel says again that it is there. */
+const RENEW_MS = 10_000;
+/** A hold longer than this is cut: the caller asks again. Below the platform's limits for an idle request. */
+const MAX_HOLD_MS = 60_000;
+/** After a timer that failed. */
+const RETRY_MS = 1_000;
+const RENEW = 'renew';
+const SWEEP = 'sweep';
+const TICK = 'tick:';
 
 /**
- * Fan-out of one run's changes to any number of subscribers: WebSockets that hibernate, so that an idle subscriber costs nothing. The cell tells the
- * channel, not each subscriber. What is sent is a hint with a sequence number; the record is the cell's.
+ * Whoever listens to one thing, in one object: WebSockets that hibernate, streams in its own database, held reads. It follows at the cell what its
+ * listeners want to know of, once for all of them. Named `<environment>/<name>`.
  */
 export class Channel extends DurableObject<Bindings> {
-  /** Accepts a subscriber. The URL names the cell and the run (`?cell=&run=`), as the route that checked the key has set them. */
-  override async fetch(request: Request): Promise<Response> {
-    const { searchParams } = new URL(request.url);
-    const subject: Subject = { cell: searchParams.get('cell') ?? '', run: searchParams.get('run') ?? '' };
-    const change = await this.#follow(subject);
-    if (!change) return Response.json({ error: `no run "${subject.run}"` }, { status: 404 });
-    const { 0: client, 1: server } = new WebSocketPair();
-    this.ctx.acceptWebSocket(server);
-    server.send(channelFrame(change));
-    await this.ctx.storage.put('subject', subject);
-    await this.ctx.storage.put('seq', change.seq);
-    await this.ctx.storage.setAlarm(Date.now() + RENEW_MS);
-    return new Response(null, { status: 101, webSocket: client });
+  readonly #environment: string;
+  readonly #cell: CellClient;
+  readonly #timers: Timers;
+  readonly #streams: StreamStore;
+  readonly #sockets: Sockets;
+  readonly #feeds: Feeds;
+  readonly #held = new Held();
+  readonly #views: Views;
+  readonly #protocols = new Map<string, SocketProtocol>();
+
+  constructor(ctx: DurableObjectState, env: Bindings) {
+    super(ctx, env);
+    const name = ctx.id.name ?? 'default/';
+    this.#environment = name.slice(0, Math.max(0, name.indexOf('/')));
+    const cell = cellName(this.#environment, 0);
+    const stub = env.CELL.get(env.CELL.idFromName(cell));
+    this.#cell = new CellClient(stub, cell, env.INGEST);
+    const sql = new DurableSql(ctx.storage);
+    this.#timers = new Timers(sql, ctx.storage);
+    this.#streams = new StreamStore(sql, { now: () => Date.now() }, retentionMs(env));
+    this.#sockets = new Sockets(ctx, sql, (topics) => this.#background(this.#followed(topics)));
+    this.#feeds = new Feeds({
+      follow: (topics) => stub.follow(topics, ctx.id.toString()),
+      hasSockets: (topic) => this.#sockets.has(topic),
+      onChange: (topic, change) => this.#changed(topic, change),
+    });
+    this.#views = new Views((view, run) => {
+      const make = RUN_VIEWS[view];
+      if (!make) throw new Error(`no view "${view}"`);
+      return make(run, this.#cell, contextOf(env));
+    });
   }
 
-  /** From the cell. Returns how many were told; none: the cell need not tell again. */
-  async publish(change: RunChange): Promise<number> {
-    const sockets = this.ctx.getWebSockets();
-    const known = (await this.ctx.storage.get<number>('seq')) ?? -1;
-    if (change.seq > known) {
-      await this.ctx.storage.put('seq', change.seq);
-      for (const socket of sockets) socket.send(channelFrame(change));
+  // Sockets.
+
+  override async fetch(request: Request): Promise<Response> {
+    const options = readConnect(request.headers.get(CONNECT_HEADER));
+    if (!options) return Response.json({ error: 'nothing is served here' }, { status: 404 });
+    const protocol = this.#protocol(options.protocol);
+    const { 0: client, 1: server } = new WebSocketPair();
+    const open = this.#sockets.accept(server, options.protocol, options.data ?? '');
+    open.follow(options.topics ?? []);
+    if (protocol.tick) this.#timers.arm(TICK + options.protocol, Date.now() + protocol.tick.everyMs);
+    await protocol.opened(open);
+    const headers = new Headers();
+    if (options.subprotocol !== undefined) headers.set('sec-websocket-protocol', options.subprotocol);
+    return new Response(null, { status: 101, webSocket: client, headers });
+  }
+
+  override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    const open = this.#sockets.of(socket);
+    if (!open) return socket.close(1011, 'unknown socket');
+    const protocol = this.#protocol(open.protocol);
+    const size = typeof message === 'string' ? message.length : message.byteLength;
+    if (size > protocol.maxFrameBytes) return open.close(1009, 'frame too large');
+    try {
+      await protocol.received(open, typeof message === 'string' ? message : new Uint8Array(message));
+    } catch (error) {
+      console.error(`a frame of ${open.protocol} failed:`, error);
+      open.close(1011, 'internal error');
+    }
+  }
+
+  override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
+    await this.#gone(socket, code);
+    try {
+      // 1005 and 1006 say that no code came; they cannot be sent.
+      socket.close(code === 1005 || code === 1006 ? 1000 : code);
+    } catch {
+      // Closed from both sides.
+    }
+  }
+
+  override async webSocketError(socket: WebSocket): Promise<void> {
+    await this.#gone(socket, 1006);
+  }
+
+  async #gone(socket: WebSocket, code: number): Promise<void> {
+    const open = this.#sockets.of(socket);
+    if (!open) return;
+    this.#sockets.drop(open);
+    try {
+      await this.#protocol(open.protocol).closed?.(open, code);
+    } catch (error) {
+      console.error(`the end of a socket of ${open.protocol} failed:`, error);
+    }
+  }
+
+  async publish(topic: string, message: string): Promise<number> {
+    const sockets = this.#sockets.following(topic);
+    for (const open of sockets) {
+      const protocol = this.#protocol(open.protocol);
+      if (protocol.published) protocol.published(open, topic, message);
+      else open.send(message);
     }
     return sockets.length;
   }
 
-  override async alarm(): Promise<void> {
-    const subject = await this.ctx.storage.get<Subject>('subject');
-    if (!subject || this.ctx.getWebSockets().length === 0) {
-      await this.ctx.storage.deleteAll();
-      return;
+  #protocol(name: string): SocketProtocol {
+    let protocol = this.#protocols.get(name);
+    if (!protocol) {
+      const make = SOCKET_PROTOCOLS[name];
+      if (!make) throw new Error(`no socket protocol "${name}"`);
+      protocol = make({
+        context: contextOf(this.env),
+        environment: this.#environment,
+        cell: this.#cell,
+        sockets: () => this.#sockets.ofProtocol(name),
+        waitUntil: (work) => this.#background(work),
+      });
+      this.#protocols.set(name, protocol);
     }
-    await this.ctx.storage.setAlarm(Date.now() + RENEW_MS);
-    const change = await this.#follow(subject).catch(() => null);
-    if (change) await this.publish(change);
+    return protocol;
   }
 
-  #follow(subject: Subject): Promise<RunChange | null> {
-    const cell = this.env.CELL.get(this.env.CELL.idFromName(subject.cell));
-    return cell.follow(subject.run, this.ctx.id.toString());
+  #background(work: Promise<unknown>): void {
+    this.ctx.waitUntil(work.catch((error: unknown) => console.error('channel:', error)));
   }
 
-  override async webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
-    const size = typeof message === 'string' ? message.length : message.byteLength;
-    if (size > MAX_FRAME_CHARS) socket.close(1009, 'frame too large');
-    else if (message === 'ping') socket.send('pong');
+  // What the cell feeds.
+
+  /** From the cell: for each whether it shall go on telling. */
+  async told(changes: Array<{ topic: string; change: RunChange }>): Promise<boolean[]> {
+    return this.#feeds.told(changes);
   }
 
-  override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
-    // 1005 and 1006 say that no code came; they cannot be sent.
-    socket.close(code === 1005 || code === 1006 ? 1000 : code);
+  #changed(topic: string, change: RunChange): void {
+    this.#held.wake(topic);
+    for (const open of this.#sockets.following(topic)) this.#protocol(open.protocol).changed?.(open, topic, change);
   }
+
+  async #followed(topics: string[]): Promise<void> {
+    this.#timers.arm(RENEW, Date.now() + RENEW_MS);
+    await this.#feeds.follow(topics);
+  }
+
+  async watchRun(request: {
+    run: string;
+    view: string;
+    afterSeq: number;
+    waitMs: number;
+  }): Promise<{ seq: number; view: string } | null> {
+    const topic = runTopic(request.run);
+    if (!(await this.#feeds.run(topic))) return null;
+    this.#timers.arm(RENEW, Date.now() + RENEW_MS);
+    const newest = (): number => this.#feeds.peekRun(topic)?.seq ?? -1;
+    await this.#held.until(topic, () => newest() > request.afterSeq, Math.min(request.waitMs, MAX_HOLD_MS));
+    this.#feeds.leave(topic);
+    const seq = newest();
+    const view = await this.#views.at(request.view, request.run, seq);
+    return view === null ? null : { seq, view };
+  }
+
+  async watchLabel(request: {
+    label: string;
+    view: string;
+    after: LabelPosition | null;
+    waitMs: number;
+  }): Promise<LabelChanges> {
+    const topic = labelTopic(request.label);
+    const log = await this.#feeds.label(topic);
+    this.#timers.arm(RENEW, Date.now() + RENEW_MS);
+    // Another log in its place: the cell has forgotten this channel, and what happened meanwhile is not known.
+    const changed = (): ReturnType<typeof log.after> => (this.#feeds.peekLabel(topic) ?? log).after(request.after);
+    await this.#held.until(topic, () => changed()?.length !== 0, Math.min(request.waitMs, MAX_HOLD_MS));
+    this.#feeds.leave(topic);
+    const { position } = this.#feeds.peekLabel(topic) ?? log;
+    const runs = changed();
+    if (runs === null) return { position, reset: true, runs: [] };
+    const shown = await Promise.all(
+      runs.map(async ({ run, seq }) => ({ run, seq, view: await this.#views.at(request.view, run, seq) })),
+    );
+    return { position, reset: false, runs: shown };
+  }
+
+  // Streams.
+
+  async append(stream: string, request: AppendRequest): Promise<{ last: number; writerIndex: number }> {
+    const appended = this.#streams.append(stream, request);
+    const expiry = this.#streams.nextExpiry();
+    if (expiry !== null) this.#timers.arm(SWEEP, expiry);
+    this.#held.wake(streamKey(stream));
+    return appended;
+  }
+
+  async read(stream: string, request: { after: number; waitMs: number; max?: number }): Promise<StreamPage> {
+    const isReady = (): boolean => {
+      const info = this.#streams.info(stream);
+      return info !== null && (info.last > request.after || info.closed);
+    };
+    await this.#held.until(streamKey(stream), isReady, Math.min(request.waitMs, MAX_HOLD_MS));
+    return this.#streams.read(stream, request.after, request.max);
+  }
+
+  async info(stream: string, writer?: string): Promise<StreamInfo | null> {
+    return this.#streams.info(stream, writer);
+  }
+
+  // Timers.
+
+  override async alarm(): Promise<void> {
+    for (const name of this.#timers.take(Date.now())) {
+      try {
+        await this.#run(name);
+      } catch (error) {
+        console.error(`timer ${name} of a channel failed, again in a second:`, error);
+        this.#timers.arm(name, Date.now() + RETRY_MS);
+      }
+    }
+  }
+
+  async #run(name: string): Promise<void> {
+    if (name === RENEW) {
+      if (await this.#feeds.renew(this.#sockets.topics())) this.#timers.arm(RENEW, Date.now() + RENEW_MS);
+      // A label's log may be a new one now.
+      this.#held.wakeAll();
+    } else if (name === SWEEP) {
+      this.#streams.sweep();
+      const expiry = this.#streams.nextExpiry();
+      if (expiry !== null) this.#timers.arm(SWEEP, Math.max(expiry, Date.now() + RETRY_MS));
+    } else if (name.startsWith(TICK)) {
+      const protocol = name.slice(TICK.length);
+      if (this.#sockets.ofProtocol(protocol).length === 0) return;
+      const { tick } = this.#protocol(protocol);
+      if (!tick) return;
+      this.#timers.arm(name, Date.now() + tick.everyMs);
+      await tick.run();
+    }
+  }
+}
+
+const streamKey = (stream: string): string => `stream:${stream}`;
+
+function retentionMs(env: Bindings): number | undefined {
+  const days = Number(env.REPOINT_RETENTION_DAYS);
+  return days > 0 && Number.isFinite(days) ? days * 86_400_000 : undefined;
 }

@@ -73,11 +73,13 @@ const main :Workerd.Worker = (
   durableObjectNamespaces = [
     (className = "Cell", uniqueKey = "repoint-cell", enableSql = true),
     (className = "Channel", uniqueKey = "repoint-channel", enableSql = true),
+    (className = "Shelf", uniqueKey = "repoint-shelf", enableSql = true),
   ],
   durableObjectStorage = (localDisk = "storage"),
   bindings = [
     (name = "CELL", durableObjectNamespace = "Cell"),
     (name = "CHANNEL", durableObjectNamespace = "Channel"),
+    (name = "SHELF", durableObjectNamespace = "Shelf"),
     (name = "DISPATCHER", service = (name = "main", entrypoint = "Dispatcher")),
 ${queues.map(({ binding, name }) => `    (name = ${text(binding)}, queue = (name = "broker", props = (json = ${text(JSON.stringify({ queue: name }))}))),`).join('\n')}
 ${variables.map((name) => `    (name = ${text(name)}, fromEnvironment = ${text(name)}),`).join('\n')}
