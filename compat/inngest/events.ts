@@ -6,6 +6,7 @@ import { InngestError } from './errors.ts';
 import { newEventId, seededId } from './ids.ts';
 import type { IdSeed } from './ids.ts';
 import { FUNCTION_INVOKED, INTERNAL_PREFIX, SCHEDULED_TIMER } from './names.ts';
+import { EVENT_INPUT_META, readRunMeta } from './run-meta.ts';
 import { mergeSessions } from './sessions.ts';
 
 /** Events of one request (inngest/inngest: pkg/consts MaxEvents). */
@@ -19,8 +20,6 @@ const DEDUPE_MS = 86_400_000;
 /** Bounds of `ts` (inngest/inngest: pkg/event Validate: 1980 to 2100). */
 const MIN_TS = Date.UTC(1980, 0, 1);
 const MAX_TS = Date.UTC(2100, 0, 1);
-/** Mark in a run's meta: its input is an event's canonical text. */
-export const EVENT_INPUT_META = '{"e":1}';
 
 function bad(message: string): InngestError {
   return new InngestError(400, 'invalid_event', message);
@@ -105,7 +104,8 @@ export function eventsOf(origin: RunOrigin): JsonText[] {
   if (origin.events.length > 0) return origin.events.map((event) => event.body);
   if (origin.scheduledAt !== null) return [timerEvent(origin, origin.scheduledAt)];
   const input = origin.input === null ? '{}' : textOf(origin.input);
-  return [origin.meta === EVENT_INPUT_META ? input : wrapInput(input, origin)];
+  const isEvent = origin.meta === EVENT_INPUT_META || readRunMeta(origin.meta).e === 1;
+  return [isEvent ? input : wrapInput(input, origin)];
 }
 
 function timerEvent(origin: RunOrigin, scheduledAt: number): JsonText {

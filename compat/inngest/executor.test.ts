@@ -327,7 +327,14 @@ test.each<[string, number, Record<string, string>, string, unknown]>([
     '[{"op":"WaitForEvent","id":"a","name":"e","opts":{"if":"((","timeout":"1h"}}]',
     'never',
   ],
-  ['a deferred function', 206, { 'x-inngest-sdk': 'x' }, '[{"op":"DeferAdd","id":"a","opts":{}}]', 'never'],
+  [
+    'nothing but a deferred function',
+    206,
+    { 'x-inngest-sdk': 'x' },
+    '[{"op":"DeferAdd","id":"a","opts":{}}]',
+    'policy',
+  ],
+  ['a fetch of no URL', 206, { 'x-inngest-sdk': 'x' }, '[{"op":"Gateway","id":"a","opts":{"url":"nowhere"}}]', 'never'],
 ])('%s fails the call in order', async (_, status, headers, body, retry) => {
   const outcome = await inngestExecutor.outcome(
     leased(),

@@ -1,16 +1,15 @@
 import type { LeasedCall, Outcome } from '../../core/model/call.ts';
 import type { HttpResult, PushExecutor } from '../../core/ports.ts';
 import { canonicalJson, NestingError } from './canonical.ts';
-import { failure, runFailure } from './failure.ts';
-import { readOpcodes, translateOpcodes, valueText } from './opcodes.ts';
-import type { Reply } from './opcodes.ts';
-import { MAX_RESPONSE_BYTES, requestOf } from './request.ts';
+import { failure, limitFailure } from './failure.ts';
+import { gatewayOutcome, isGatewayCall } from './gateway.ts';
+import { outputTooLarge } from './limits.ts';
+import { readOpcodes, valueText } from './opcode.ts';
+import type { Reply } from './opcode.ts';
+import { translateOpcodes } from './opcodes.ts';
+import { requestOf } from './request.ts';
+import { parseRetryAfter } from './retry-after.ts';
 
-/** Bounds of `retry-after` (inngest/inngest: httpdriver parseRetry). */
-const MIN_RETRY_MS = 1_000;
-const MAX_RETRY_MS = 86_400_000;
-/** A longer value is a date. */
-const MAX_SECONDS_CHARS = 7;
 /** Of an answer that is not an SDK's, quoted in the run's error. */
 const QUOTED_CHARS = 500;
 
@@ -26,7 +25,7 @@ export const inngestExecutor: PushExecutor = {
 /** Whatever an app sends ends its own call, never ours. */
 function safeOutcomeOf(call: LeasedCall, result: HttpResult, nowMs: number): Outcome {
   try {
-    return outcomeOf(call, result, nowMs);
+    return isGatewayCall(call) ? gatewayOutcome(call, result, nowMs) : outcomeOf(call, result, nowMs);
   } catch (error) {
     const why = error instanceof NestingError ? `: it is ${error.message}` : '';
     return failure(errorText(`The app's answer could not be understood${why}`), { noRetry: false, retryAt: null });
@@ -44,8 +43,7 @@ function outcomeOf(call: LeasedCall, result: HttpResult, nowMs: number): Outcome
     const noRetry = result.code === 'refused-destination' || result.code === 'bad-url';
     return failure(errorText(`Unable to reach the app: ${result.message}`), { noRetry, retryAt: null });
   }
-  if (result.truncated)
-    return runFailure('InngestErrOutputTooLarge', `the app answered with more than ${MAX_RESPONSE_BYTES} bytes`);
+  if (result.truncated) return limitFailure(outputTooLarge());
   const outer: Answer = {
     status: result.status,
     headers: new Map(result.headers.map(([name, value]) => [name.toLowerCase(), value])),
@@ -57,7 +55,7 @@ function outcomeOf(call: LeasedCall, result: HttpResult, nowMs: number): Outcome
   const reply: Reply = {
     version: Number(answer.headers.get('x-inngest-req-version')) === 2 ? 2 : 1,
     noRetry: answer.headers.get('x-inngest-no-retry') === 'true',
-    retryAt: retryAfter(answer.headers.get('retry-after'), nowMs),
+    retryAt: parseRetryAfter(answer.headers.get('retry-after'), nowMs),
     nowMs,
   };
   const isSdk = answer.headers.has('x-inngest-sdk');
@@ -102,17 +100,6 @@ function parse(text: string): unknown {
 
 function textOrNull(value: unknown): string {
   return valueText(value ?? null);
-}
-
-function retryAfter(header: string | undefined, nowMs: number): number | null {
-  if (header === undefined || header === '') return null;
-  if (header.length <= MAX_SECONDS_CHARS && /^\d+(\.\d+)?$/.test(header)) return nowMs + clamp(Number(header) * 1_000);
-  const date = Date.parse(header);
-  return Number.isNaN(date) ? null : nowMs + clamp(date - nowMs);
-}
-
-function clamp(delayMs: number): number {
-  return Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, delayMs));
 }
 
 /** The error as the app sent it, or one that says what it sent instead. */

@@ -1,5 +1,6 @@
 import type { Outcome } from '../../core/model/call.ts';
 import { canonicalJson } from './canonical.ts';
+import type { LimitError } from './limits.ts';
 
 /** What the headers of an answer say of its retry. */
 export interface RetryWish {
@@ -16,4 +17,9 @@ export function failure(error: string, wish: RetryWish): Outcome {
 /** The run fails, whatever attempts are left. */
 export function runFailure(name: string, message: string): Outcome {
   return { ops: [{ op: 'fail', error: canonicalJson({ message, name }), retry: 'never' }] };
+}
+
+/** The run has met one of the vendor's bounds. */
+export function limitFailure(error: LimitError): Outcome {
+  return { ops: [{ op: 'fail', error: canonicalJson(error), retry: 'never' }] };
 }

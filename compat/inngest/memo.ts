@@ -40,9 +40,13 @@ export function memoOf(step: StepEntry): JsonText {
   }
 }
 
-/** All finished steps of a run: hashed id to memo. */
-export function memosOf(steps: readonly StepEntry[]): JsonText {
-  const entries = steps.map((step) => [step.key, memoOf(step)] as const);
+/** All finished steps of a run: hashed id to memo; and the edited inputs (JSON arrays) of steps that are still to come. */
+export function memosOf(steps: readonly StepEntry[], inputs?: Readonly<Record<string, JsonText>>): JsonText {
+  const entries = steps.map((step): [string, string] => [step.key, memoOf(step)]);
+  if (inputs) {
+    const done = new Set(steps.map((step) => step.key));
+    for (const [key, input] of Object.entries(inputs)) if (!done.has(key)) entries.push([key, `{"input":${input}}`]);
+  }
   entries.sort(([a], [b]) => (a < b ? -1 : 1));
   return `{${entries.map(([key, memo]) => `${JSON.stringify(key)}:${memo}`).join(',')}}`;
 }

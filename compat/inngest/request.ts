@@ -2,18 +2,21 @@ import { MAIN } from '../../core/model/call.ts';
 import type { LeasedCall } from '../../core/model/call.ts';
 import type { EnvironmentContext, HttpCall } from '../../core/ports.ts';
 import { serverKind, signingKeys } from './auth.ts';
+import type { JsonText } from '../../core/model/payload.ts';
 import { eventsOf, textOf } from './events.ts';
+import { defersOf, visibleSteps } from './defers.ts';
 import { readFunctionData } from './function-data.ts';
+import { gatewayRequest, isGatewayCall } from './gateway.ts';
+import { MAX_RESPONSE_BYTES } from './limits.ts';
 import type { FunctionData } from './function-data.ts';
 import { memosOf } from './memo.ts';
 import { DISCOVERY_STEP } from './names.ts';
 import { sign } from './signature.ts';
+import { EVENT_INPUT_META, readRunMeta } from './run-meta.ts';
 import { readMeta } from './step-meta.ts';
 
 /** An app may take this long for one call (inngest/inngest: pkg/consts MaxFunctionTimeout of a request). */
 const CALL_TIMEOUT_MS = 2 * 3_600_000;
-/** Of an app's answer (inngest/inngest: pkg/consts MaxSDKResponseBodySize). */
-export const MAX_RESPONSE_BYTES = 8 * 1_048_576;
 /** A larger state is fetched by the SDK itself (inngest/inngest: 4 MiB less 1 KiB). */
 const MAX_INLINE_STATE = 4 * 1_048_576 - 1_024;
 
@@ -43,7 +46,8 @@ export function mustPlan(call: LeasedCall, version: number): boolean {
 /** Canonical body of a call: stored texts are put in their places, members in the order that RFC 8785 wants. */
 export function bodyOf(call: LeasedCall, fn: FunctionData): string {
   const version = requestVersionOf(call);
-  const steps = memosOf(call.steps);
+  const visible = visibleSteps(call.steps);
+  const steps = memosOf(visible, editedInputs(call));
   const events = eventsOf({
     events: call.events,
     input: call.input,
@@ -56,19 +60,20 @@ export function bodyOf(call: LeasedCall, fn: FunctionData): string {
   const size = events.reduce((sum, event) => sum + event.length, steps.length);
   const useApi = size > MAX_INLINE_STATE;
   const stepId = call.key === MAIN ? DISCOVERY_STEP : call.key;
-  const stack = call.steps.map((step) => JSON.stringify(step.key)).join(',');
+  const stack = visible.map((step) => JSON.stringify(step.key)).join(',');
   const ctx =
     `{"attempt":${call.attempt},"disable_immediate_execution":${mustPlan(call, version)},"env":"","fn_id":"${fn.id}"` +
     `,"max_attempts":${call.maxAttempts},"qi_id":${JSON.stringify(call.lease)},"run_id":"${call.run}"` +
-    `,"stack":{"current":${call.steps.length},"stack":[${stack}]},"step_id":${JSON.stringify(stepId)},"use_api":${useApi}}`;
+    `,"stack":{"current":${visible.length},"stack":[${stack}]},"step_id":${JSON.stringify(stepId)},"use_api":${useApi}}`;
   return (
-    `{"ctx":${ctx},"defers":{},"event":${events[0] ?? '{}'},"events":[${useApi ? '' : events.join(',')}]` +
+    `{"ctx":${ctx},"defers":${defersOf(call.steps)},"event":${events[0] ?? '{}'},"events":[${useApi ? '' : events.join(',')}]` +
     `,"steps":${useApi ? '{}' : steps},"use_api":${useApi},"version":${version}}`
   );
 }
 
 /** The whole HTTP request of a call. */
 export async function requestOf(call: LeasedCall, context: EnvironmentContext): Promise<HttpCall> {
+  if (isGatewayCall(call)) return gatewayRequest(call);
   const fn = readFunctionData(call.task.data);
   const stepId = call.key === MAIN ? DISCOVERY_STEP : call.key;
   const body = bodyOf(call, fn);
@@ -101,6 +106,11 @@ function stepUrl(url: string, stepId: string): string {
   const parsed = new URL(url);
   parsed.searchParams.set('stepId', stepId);
   return parsed.href;
+}
+
+/** Inputs that a rerun gives steps which have not run yet. */
+function editedInputs(call: LeasedCall): Readonly<Record<string, JsonText>> | undefined {
+  return call.meta === null || call.meta === EVENT_INPUT_META ? undefined : readRunMeta(call.meta).i;
 }
 
 /** Bytes of memoised state, for the bound on a run. */

@@ -3,7 +3,9 @@ import type { EventInput } from '../../core/model/event.ts';
 import type { Translator } from '../../core/ports.ts';
 import { canonicalObject } from './canonical.ts';
 import { eventsOf, nameIn, textOf } from './events.ts';
+import { deferredEvents } from './defers.ts';
 import { readFunctionData } from './function-data.ts';
+import type { FunctionData } from './function-data.ts';
 import { FUNCTION_CANCELLED, FUNCTION_FAILED, FUNCTION_FINISHED } from './names.ts';
 
 const STATUS = { completed: 'Completed', failed: 'Failed', cancelled: 'Cancelled' } as const;
@@ -15,11 +17,17 @@ export const inngestTranslator: Translator = { ended };
 /** The events that follow a run's end. */
 function ended(run: EndedRun): EndEffects {
   const outcome = run.status === 'failed' ? FUNCTION_FAILED : run.status === 'cancelled' ? FUNCTION_CANCELLED : null;
-  // Nobody listens: then nothing is built, for this happens at each end.
-  if (outcome === null && !run.listens(FUNCTION_FINISHED)) return {};
   const fn = readFunctionData(run.task.data);
+  const deferred = deferredEvents(run.steps, { ...run, ...fn, run: run.run });
+  const told = tellEnd(run, fn, outcome);
+  return deferred.length + told.length === 0 ? {} : { events: [...told, ...deferred] };
+}
+
+function tellEnd(run: EndedRun, fn: FunctionData, outcome: string | null): EventInput[] {
+  // Nobody listens: then nothing is built, for this happens at each end.
+  if (outcome === null && !run.listens(FUNCTION_FINISHED)) return [];
   const origin = eventsOf({ ...run, crons: fn.crons });
-  if (origin[0] !== undefined && GUARDED.has(nameIn(origin[0]))) return {};
+  if (origin[0] !== undefined && GUARDED.has(nameIn(origin[0]))) return [];
   const data = canonicalObject([
     ['_inngest', `{"status":"${STATUS[run.status]}"}`],
     ['correlation_id', run.parent ? JSON.stringify(`${run.parent.run}.${run.parent.key}`) : undefined],
@@ -39,7 +47,7 @@ function ended(run: EndedRun): EndEffects {
   ]);
   const events = [event(FUNCTION_FINISHED, data, run, true)];
   if (outcome !== null) events.unshift(event(outcome, data, run, false));
-  return { events };
+  return events;
 }
 
 function event(name: string, data: string, run: EndedRun, transient: boolean): EventInput {

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Inngest as Inngest4 } from 'inngest';
+import { createDefer } from 'inngest/experimental';
 import { serve as serveWorkers4 } from 'inngest/cloudflare';
 import { serve as serve4 } from 'inngest/edge';
 import { Inngest as Inngest3 } from 'inngest3';
@@ -30,6 +31,11 @@ export interface Tools {
   sendEvent(id: string, event: unknown): Promise<{ ids: string[] }>;
   waitForSignal(id: string, options: { signal: string; timeout: string; onConflict: string }): Promise<unknown>;
   sendSignal(id: string, options: { signal: string; data?: unknown }): Promise<unknown>;
+  fetch(url: string, init?: RequestInit): Promise<Response>;
+  ai: {
+    infer(id: string, options: { model: unknown; body: unknown }): Promise<unknown>;
+    wrap<T>(id: string, body: (...args: never[]) => Promise<T>, ...args: unknown[]): Promise<T>;
+  };
 }
 
 export interface ReceivedEvent {
@@ -47,6 +53,8 @@ export interface FunctionContext {
   runId: string;
   /** Version 4. */
   group: { parallel(options: { mode: 'race' }, body: () => Promise<unknown>): Promise<unknown> };
+  /** Version 4. */
+  defer(id: string, options: { function: never; data: unknown }): { abort(): void };
   /** In onFailure. */
   error?: Error;
 }
@@ -57,6 +65,8 @@ export interface Definition {
   retries?: number;
   concurrency?: unknown;
   onFailure?: (context: FunctionContext) => unknown;
+  /** Version 4: made with `createDefer`. */
+  deferred?: boolean;
   body: (context: FunctionContext, functions: Readonly<Record<string, never>>) => unknown;
   /** Any further option, as the SDK calls it. */
   options?: Record<string, unknown>;
@@ -204,9 +214,12 @@ function makeV4(
     logger: quiet,
   } as never);
   const functions: Record<string, never> = {};
-  for (const { id, triggers, body, options, ...rest } of definitions) {
+  for (const { id, triggers, body, options, deferred, ...rest } of definitions) {
     const run = (context: FunctionContext): unknown => body(context, functions);
-    functions[id] = client.createFunction({ id, triggers, ...rest, ...options } as never, run as never) as never;
+    const made = deferred
+      ? createDefer(client, { id, ...options } as never, run as never)
+      : client.createFunction({ id, triggers, ...rest, ...options } as never, run as never);
+    functions[id] = made as never;
   }
   // The handler for edge runtimes has lost its streaming in version 4; the one for Workers has it.
   const served = { client, functions: Object.values(functions), streaming: streaming ?? false } as never;

@@ -103,21 +103,6 @@ suite({ vendor: 'inngest', name: 'differences', sdk: flavour.sdk }, (s) => {
     },
   );
 
-  s.case(['I-80'], 'INN-6: an operation that is not served fails the run at once and says so', async (context) => {
-    const name = context.unique('go');
-    const app = await startApp(context, flavour, [
-      {
-        id: 'f',
-        triggers: [{ event: name }],
-        body: ({ step }) => (step as never as { fetch(url: string): Promise<unknown> }).fetch('http://127.0.0.1:9/'),
-      },
-    ]);
-    const { ids } = await app.send({ name });
-    const [run] = await app.ended(ids[0] ?? fail('no id'));
-    expect.equal(run?.status, 'Failed');
-    expect.match((run?.output as { message: string } | undefined)?.message ?? '', /Gateway .* is not served/);
-  });
-
   s.case(['I-15'], 'INN-7: the signing key itself is taken as bearer', async (context) => {
     const { inngestSigningKey, inngestEventKey } = context.environment;
     const server = await context.startServer({

@@ -3,14 +3,15 @@ import { isId } from '../../../core/model/ids.ts';
 import { InngestError } from '../errors.ts';
 import { cellOf, readJson } from '../http.ts';
 import type { RouteContext } from '../http.ts';
-import { nameOf, readOpcodes, valueText } from '../opcodes.ts';
-import type { Opcode } from '../opcodes.ts';
+import { deferOps, isLazy } from '../defers.ts';
+import { MAX_STEP_OUTPUT, MAX_STEPS } from '../limits.ts';
+import { nameOf, readOpcodes, valueText } from '../opcode.ts';
+import type { Opcode } from '../opcode.ts';
 import { writeMeta } from '../step-meta.ts';
+import { notesOf } from '../step-notes.ts';
 
 /** Steps of one checkpoint; each has its own bound too. */
 const MAX_BODY_BYTES = 32 * 1_048_576;
-const MAX_STEP_OUTPUT = 4 * 1_048_576;
-const MAX_STEPS = 1_000;
 const MAX_LEASE_CHARS = 256;
 
 /** POST /v1/checkpoint/:run/async: finished steps of a call that goes on. 409 tells the SDK that the call is not its own any more. */
@@ -25,7 +26,7 @@ export async function checkpointAsync(c: RouteContext): Promise<Response> {
   const opcodes = Array.isArray(steps) && steps.length <= MAX_STEPS ? readOpcodes(steps) : null;
   if (opcodes === null)
     throw new InngestError(400, 'invalid_request', `steps must be a list of at most ${MAX_STEPS} operations.`);
-  const ops = opcodes.flatMap(toOps);
+  const ops = [...(await deferred(c, run, opcodes)), ...opcodes.flatMap(toOps)];
   const [result] = await cellOf(c).apply([{ type: 'report', run, lease, outcome: { ops }, final: false }]);
   if (result?.type !== 'report') throw new Error('the engine did not answer a report');
   switch (result.result) {
@@ -43,6 +44,13 @@ export async function checkpointAsync(c: RouteContext): Promise<Response> {
   }
 }
 
+/** What the run has deferred already counts: it is looked at only where something is deferred. */
+async function deferred(c: RouteContext, run: string, opcodes: Opcode[]): Promise<Op[]> {
+  if (!opcodes.some(isLazy)) return [];
+  const detail = await cellOf(c).query({ type: 'run-detail', run });
+  return deferOps(opcodes, detail?.steps ?? []);
+}
+
 function toOps(opcode: Opcode): Op[] {
   switch (opcode.op) {
     case 'StepRun':
@@ -55,8 +63,10 @@ function toOps(opcode: Opcode): Op[] {
           `The result of step "${nameOf(opcode)}" is larger than ${MAX_STEP_OUTPUT} bytes.`,
         );
       const meta = writeMeta({ ...(opcode.op === 'Step' ? { o: 'Step' } : {}), n: nameOf(opcode) });
-      return [{ op: 'step', key: opcode.id, data, meta, again: 'none' }];
+      return [...notesOf(opcode), { op: 'step', key: opcode.id, data, meta, again: 'none' }];
     }
+    case 'DeferAdd':
+    case 'DeferAbort':
     // Told for traces only.
     case 'StepPlanned':
       return [];

@@ -4,11 +4,14 @@ import { InngestError } from '../errors.ts';
 import { cellOf, jsonText } from '../http.ts';
 import type { RouteContext } from '../http.ts';
 import { memosOf } from '../memo.ts';
+import { visibleSteps } from '../defers.ts';
+import { readRunMeta } from '../run-meta.ts';
 import { originEvents } from '../read.ts';
 
 /** GET /v0/runs/:run/actions: what `steps` would hold, for a state too large to send. */
 export async function runActions(c: RouteContext): Promise<Response> {
-  return jsonText(c, memosOf((await detail(c)).steps));
+  const { steps, meta } = await detail(c);
+  return jsonText(c, memosOf(visibleSteps(steps), readRunMeta(meta).i));
 }
 
 /** GET /v0/runs/:run/batch: what `events` would hold. */

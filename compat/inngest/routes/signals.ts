@@ -3,7 +3,7 @@ import { InngestError } from '../errors.ts';
 import { cellOf, envelope, readJson } from '../http.ts';
 import type { RouteContext } from '../http.ts';
 import { tokenOf } from '../names.ts';
-import { valueText } from '../opcodes.ts';
+import { valueText } from '../opcode.ts';
 import { explain } from '../schema.ts';
 
 /** As for one event. */
