@@ -28,6 +28,7 @@ const SERVED_FIELDS = new Set([
   'description',
   'id',
   'name',
+  'retries',
   'slug',
   'steps',
   'triggers',
@@ -100,7 +101,7 @@ async function toTask(config: FunctionConfig, app: string, appId: string, retry:
     executor: EXECUTOR,
     mode: 'push',
     triggers,
-    maxAttempts: (step.retries?.attempts ?? DEFAULT_RETRIES) + 1,
+    maxAttempts: (step.retries?.attempts ?? config.retries ?? DEFAULT_RETRIES) + 1,
     retry,
     limits: toLimits(config),
     // The vendor looks a function up at each call: a run that slept over a deploy goes on in the new app.

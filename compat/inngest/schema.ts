@@ -39,11 +39,13 @@ const ConcurrencySchema = z.union([
   ConcurrencyOptionSchema,
 ]);
 
+const retries = z.number().int().min(0).max(MAX_RETRIES);
+
 const StepSchema = z.looseObject({
   id: text.optional(),
   name: text.nullish(),
   runtime: z.looseObject({ type: text.optional(), url: text }),
-  retries: z.looseObject({ attempts: z.number().int().min(0).max(MAX_RETRIES).nullish() }).nullish(),
+  retries: z.looseObject({ attempts: retries.nullish() }).nullish(),
 });
 
 /** Fields of a function that this server takes and does not act on, because they only tell something. */
@@ -53,6 +55,8 @@ const FunctionSchema = z.looseObject({
   triggers: z.array(TriggerSchema).max(MAX_TRIGGERS).nullish(),
   steps: z.record(z.string(), StepSchema),
   concurrency: ConcurrencySchema.nullish(),
+  /** The Go SDK says it of the function as well as of its step. */
+  retries: retries.nullish(),
 });
 
 export type FunctionConfig = z.infer<typeof FunctionSchema>;
@@ -66,6 +70,12 @@ export const RegisterSchema = z.looseObject({
   sdk: text.nullish(),
   v: text.nullish(),
 });
+
+/** The vendor's server reads member names in any case, and the Python SDK relies on it: it sends `appname`. */
+export function withKnownNames(raw: unknown): unknown {
+  if (typeof raw !== 'object' || raw === null || 'appName' in raw || !('appname' in raw)) return raw;
+  return { ...raw, appName: raw.appname };
+}
 
 export type RegisterRequest = z.infer<typeof RegisterSchema>;
 
