@@ -34,12 +34,17 @@ export async function serveNode(handler: RequestListener, port = 0): Promise<Ser
 
 /** Serves a web handler. Bodies stream both ways. An exception of the handler answers 500 with its message. */
 export async function serveHttp(handler: FetchHandler, port = 0): Promise<Served> {
-  return serveNode((incoming, outgoing) => {
+  return serveNode(toListener(handler), port);
+}
+
+/** A web handler as a node handler. */
+export function toListener(handler: FetchHandler): RequestListener {
+  return (incoming, outgoing) => {
     respond(handler, incoming, outgoing).catch((error: unknown) => {
       if (!outgoing.headersSent) outgoing.writeHead(500, { 'content-type': 'text/plain' });
       outgoing.end(error instanceof Error ? `${error.name}: ${error.message}` : String(error));
     });
-  }, port);
+  };
 }
 
 async function respond(handler: FetchHandler, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
