@@ -179,6 +179,8 @@ export class World implements Effects {
       done = { is: 'refused', error: error as Error };
     }
     this.#sql.disarm();
+    // Also what an engine that is lost now has seen of the time: its rows say so.
+    this.tracker.latestMs = Math.max(this.tracker.latestMs, this.engine.kernel.now);
     if (this.#sql.crashed) {
       this.note(`  ${this.#sql.crashed.message}`);
       // Requests that had been sent before the end go on in the executors.
