@@ -1,4 +1,4 @@
-import type { EndEffects, EndedRun, LapsedCall, LeasedCall, Outcome } from './model/call.ts';
+import type { EndEffects, EndedRun, LapsedCall, LeasedCall, OrphanedCall, Outcome } from './model/call.ts';
 import type { AppendRequest, LabelChanges, LabelPosition, RunChange, StreamInfo, StreamPage } from './model/channel.ts';
 import type { Command, CommandResult } from './model/command.ts';
 import type { JsonText } from './model/payload.ts';
@@ -48,6 +48,8 @@ export interface Translator {
   ended?(run: EndedRun, read: RecordReader): EndEffects;
   /** What becomes of a pull call whose worker let the lease run out. Null, the default: the same attempt again. */
   lapsed?(call: LapsedCall): Outcome | null;
+  /** What becomes of a run whose task is gone when a call of it is due (see TaskSpec.binding). Null, the default: it goes on as it is, or waits. */
+  orphaned?(call: OrphanedCall): Outcome | null;
   /** What a tick of a schedule starts, when it starts a task of this executor. Default: `[schedule.start]`. An empty list: nothing. */
   scheduled?(tick: ScheduleTick, read: RecordReader): Array<ScheduleRecord['start']>;
 }
@@ -73,8 +75,19 @@ export interface CellApi {
   /** All commands in one transaction: all or nothing. Throws EngineError (see errorCodeOf). */
   apply(commands: Command[]): Promise<CommandResult[]>;
   query<Q extends Query>(query: Q): Promise<QueryResult<Q>>;
-  /** Leases calls of pull tasks; held open up to waitMs until one is ready. */
-  lease(request: { pool: string; max: number; holdMs: number; waitMs: number; holder: string }): Promise<LeasedCall[]>;
+  /**
+   * Leases calls of pull tasks from a pool, and from those in `also`, the oldest first; held open up to waitMs until one is ready. A run that
+   * its first lease ties to a version (TaskSpec.binding) goes to the pool `bindTo` from then on, if one is named.
+   */
+  lease(request: {
+    pool: string;
+    also?: string[];
+    bindTo?: string;
+    max: number;
+    holdMs: number;
+    waitMs: number;
+    holder: string;
+  }): Promise<LeasedCall[]>;
   /** Resolves when there is news after `afterSeq`, or after waitMs. Returns the newest sequence; null for an unknown run. */
   watch(request: WatchRequest): Promise<number | null>;
 }

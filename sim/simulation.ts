@@ -166,7 +166,7 @@ function checkOutcomes(world: World): void {
   for (const [run, { state, lied, disturbed }] of world.tracker.runs) {
     const task = world.tasks.get(state.head.task);
     if (!task || lied || disturbed) continue;
-    const fatal = fatalWork(task.program, state.head.maxAttempts);
+    const fatal = fatalWork(task.program, state.head.maxAttempts ?? task.spec.maxAttempts);
     if (fatal) {
       world.checks.that(
         'ends',

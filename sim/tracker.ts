@@ -252,7 +252,7 @@ export class Tracker {
         r.kind === pending.kind &&
           r.attempt === pending.attempt &&
           r.lease === pending.lease &&
-          (r.bucket !== '' || pending.lease !== null || r.due === Math.min(pending.dueAt, NEVER_MS)),
+          (r.bucket !== '' || state.parked || pending.lease !== null || r.due === Math.min(pending.dueAt, NEVER_MS)),
         () => `row ${JSON.stringify(r)} of run ${run} is not ${JSON.stringify(pending)}`,
       );
     }

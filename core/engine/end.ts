@@ -62,7 +62,7 @@ function afterEnd(k: Kernel, handle: RunHandle, ending: Ending, attempt: number)
   const { head } = state;
   const translator = k.translators[head.executor];
   if (!translator?.ended) return;
-  const task = k.tasks.at(head.task, head.version);
+  const task = k.taskOf(handle);
   const deadLetterId = k.ids.next(k.now);
   const effects = translator.ended(
     {

@@ -7,7 +7,7 @@ import { cancel } from './cancel.ts';
 import { ingest } from './ingest.ts';
 import { Kernel, type KernelOptions } from './kernel.ts';
 import { lapse } from './lapse.ts';
-import { leasePull, pump } from './lease.ts';
+import { leasePull, type PullRequest, pump } from './lease.ts';
 import { acknowledged, destinations, incoming, type MailBatch, outgoing, post } from './mail.ts';
 import { answer } from './queries.ts';
 import { rerun } from './rerun.ts';
@@ -70,7 +70,7 @@ export class Engine {
     return this.#transact(() => wake(this.kernel));
   }
 
-  lease(request: { pool: string; max: number; holdMs: number; holder: string }): LeasedCall[] {
+  lease(request: PullRequest): LeasedCall[] {
     return this.#transact(() => leasePull(this.kernel, request));
   }
 

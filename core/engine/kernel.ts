@@ -24,7 +24,7 @@ import { migrate } from '../store/schema.ts';
 import { EventStore } from '../store/event-store.ts';
 import { TaskBook } from './task-book.ts';
 import { LeaseBook, type PushLease } from './lease-book.ts';
-import { WaitIndex } from './matching.ts';
+import { taskMatch, WaitIndex } from './matching.ts';
 
 export interface KernelOptions {
   sql: Sql;
@@ -243,9 +243,15 @@ export class Kernel {
 
   /** The task as this run's next call sees it. */
   taskOf(handle: RunHandle): TaskRecord | null {
-    const { task, version } = handle.state.head;
-    const current = this.tasks.get(task);
-    return current?.binding === 'current' ? current : this.tasks.at(task, version);
+    const { version, locked, head } = handle.state;
+    const current = this.tasks.get(head.task);
+    const follows = current?.binding === 'current' || (current?.binding === 'lease' && !locked);
+    return follows ? current : this.tasks.at(head.task, version);
+  }
+
+  maxAttemptsOf(handle: RunHandle, key: string): number {
+    const call = handle.state.pending.get(key)?.call;
+    return call?.maxAttempts ?? handle.state.head.maxAttempts ?? this.taskOf(handle)?.maxAttempts ?? 1;
   }
 
   eventsOf(handle: RunHandle): EventRecord[] {
@@ -332,13 +338,15 @@ export class Kernel {
     for (const [key, pending] of state.pending) {
       const saved = rows.get(key);
       if (saved?.pending === pending) continue;
-      const match = pending.wait ? this.#matchFor(handle, pending) : null;
-      const isDueCall = pending.kind === 'call' && pending.lease === null && pending.dueAt <= this.now;
-      const pool = handle.state.head.pool;
+      const isParked = state.parked && pending.kind === 'call';
+      const match = pending.wait ? this.#matchFor(handle, pending) : isParked ? taskMatch(state.head.task) : null;
+      const isDueCall = pending.kind === 'call' && pending.lease === null && pending.dueAt <= this.now && !isParked;
+      const { pool } = state;
       // A pull call that is due waits in its pool's bucket; a push call is looked at first (see pump).
       const bucket = isDueCall && pool !== null ? poolBucket(pool) : '';
       const row = pendingRowOf(run, pending, bucket, match, this.#heldBy(handle, pending));
       if (bucket !== '') row.due -= pending.call?.priorityMs ?? 0;
+      if (isParked) row.due = NEVER_MS;
       // A lease that is to end now or earlier still has to be found by the next look at the clock.
       if (pending.lease !== null) row.due = Math.max(row.due, this.now + 1);
       if (saved) this.runs.updatePending(saved.row, row);
@@ -603,10 +611,14 @@ export class Kernel {
   }
 
   /** Waits that stand under an index value, oldest run first. */
-  waiters(match: string): Array<{ run: string; key: string }> {
+  waiters(match: string, limit = -1): Array<{ run: string; key: string }> {
     this.flush();
     return this.sql
-      .all<{ owner: string; key: string }>(`SELECT owner, key FROM pending WHERE match = ? ORDER BY owner, key`, match)
+      .all<{ owner: string; key: string }>(
+        `SELECT owner, key FROM pending WHERE match = ? ORDER BY owner, key LIMIT ?`,
+        match,
+        limit,
+      )
       .map((row) => ({ run: row.owner, key: row.key }));
   }
 

@@ -28,7 +28,7 @@ export function lapse(k: Kernel, handle: RunHandle, key: string, returned = fals
   }
   k.releaseCall(handle, key);
   k.append(handle, { kind: 'lapse', key, dueAt: k.now, ...(returned ? { why: 'returned' as const } : {}) });
-  const { expireAt } = head;
+  const { expireAt } = state;
   if (state.startedAt !== null || state.steps.length > 0 || expireAt === null) return;
   if (expireAt > k.now) k.putExpiry(head.id, expireAt);
   else endRun(k, handle, { status: 'failed', data: null, reason: 'expired' });
@@ -43,7 +43,12 @@ function lapsedCall(k: Kernel, handle: RunHandle, pending: Pending): LapsedCall 
     attempt: pending.attempt,
     begun: pending.begun,
     lapses: pending.lapses + 1,
-    task: { id: head.task, version: task?.version ?? head.version, executor: head.executor, data: task?.data ?? '{}' },
+    task: {
+      id: head.task,
+      version: task?.version ?? handle.state.version,
+      executor: head.executor,
+      data: task?.data ?? '{}',
+    },
     meta: head.meta,
     callMeta: pending.call?.meta ?? null,
     nowMs: k.now,

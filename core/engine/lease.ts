@@ -1,7 +1,8 @@
-import { limitBucket, poolBucket } from '../flow/backlogs.ts';
+import { type BacklogItem, compareItems, limitBucket, poolBucket } from '../flow/backlogs.ts';
 import type { LeasedCall } from '../model/call.ts';
 import { PUSH_LEASE_MS } from '../model/limits.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
+import { isOrphaned } from './orphan.ts';
 import { resolve } from './resolve.ts';
 
 /** Ready calls that one look for work may move behind a full limit; the rest are looked at next time. */
@@ -47,7 +48,8 @@ function takeReady(k: Kernel, run: string, key: string): LeasedCall | null {
   }
   if (pending.lease !== null || k.leases.of(run, key)) return null;
   if (handle.rows.get(key)?.row.bucket !== '') return null;
-  const { pool } = handle.state.head;
+  const { pool } = handle.state;
+  if (handle.state.parked) return null;
   if (pool === null) return admit(k, handle, key) ? takePush(k, handle, key) : null;
   k.moveTo(handle, key, poolBucket(pool));
   k.readyPools.add(pool);
@@ -71,7 +73,7 @@ function admitWaiting(k: Kernel, limit: string, calls: LeasedCall[]): void {
     const handle = head && k.find(head.run);
     if (!head || !handle) return;
     const blocked = k.blockedBy(handle, head.key);
-    const { pool } = handle.state.head;
+    const { pool } = handle.state;
     if (blocked?.key === limit) return;
     if (pool !== null && !blocked) {
       // A worker takes the room when it comes; until then it is promised to as many as it is enough for.
@@ -82,13 +84,20 @@ function admitWaiting(k: Kernel, limit: string, calls: LeasedCall[]): void {
     if (pool !== null && !blocked) {
       k.moveTo(handle, head.key, poolBucket(pool));
       k.readyPools.add(pool);
-    } else if (admit(k, handle, head.key)) calls.push(takePush(k, handle, head.key));
+    } else if (admit(k, handle, head.key)) {
+      const call = takePush(k, handle, head.key);
+      if (call) calls.push(call);
+    }
   }
   // No call can be taken now; the next pump looks again.
   k.backlogs.opened(limit);
 }
 
-function takePush(k: Kernel, handle: RunHandle, key: string): LeasedCall {
+function takePush(k: Kernel, handle: RunHandle, key: string): LeasedCall | null {
+  if (isOrphaned(k, handle, key)) {
+    k.flush();
+    return null;
+  }
   const run = handle.state.head.id;
   const pending = handle.state.pending.get(key);
   const task = k.taskOf(handle);
@@ -108,31 +117,65 @@ function takePush(k: Kernel, handle: RunHandle, key: string): LeasedCall {
   return leasedCall(k, handle, key, lease);
 }
 
-/** Leases the oldest ready calls of a pool for which there is room. */
-export function leasePull(
-  k: Kernel,
-  request: { pool: string; max: number; holdMs: number; holder: string },
-): LeasedCall[] {
+export interface PullRequest {
+  pool: string;
+  also?: string[];
+  bindTo?: string;
+  max: number;
+  holdMs: number;
+  holder: string;
+}
+
+/** Leases the oldest ready calls of some pools for which there is room. */
+export function leasePull(k: Kernel, request: PullRequest): LeasedCall[] {
   const calls: LeasedCall[] = [];
-  const bucket = poolBucket(request.pool);
+  const buckets = [request.pool, ...(request.also ?? [])].map(poolBucket);
   for (let looked = 0; calls.length < request.max && !k.draining; looked++) {
-    const head = k.backlogs.head(bucket, (item) => k.waitsIn(bucket, item));
-    const handle = head && k.find(head.run);
-    if (!head || !handle) break;
+    const oldest = oldestOf(k, buckets);
+    const handle = oldest && k.find(oldest.head.run);
+    if (!oldest || !handle) break;
+    const { head, bucket } = oldest;
     if (looked >= MAX_LOOKED_AT) {
       k.readyPools.add(request.pool);
       break;
     }
     k.backlogs.shift(bucket);
+    if (isOrphaned(k, handle, head.key)) {
+      k.flush();
+      continue;
+    }
     if (!admit(k, handle, head.key)) continue;
     const lease = k.newLease();
-    k.append(handle, { kind: 'lease', key: head.key, lease, untilMs: k.now + request.holdMs, holder: request.holder });
+    k.append(handle, {
+      kind: 'lease',
+      key: head.key,
+      lease,
+      untilMs: k.now + request.holdMs,
+      holder: request.holder,
+      ...binds(k, handle, request.bindTo),
+    });
     k.holdCall(handle, head.key);
     if (handle.state.head.expireAt !== null) k.dropExpiry(head.run);
     k.flush();
     calls.push(leasedCall(k, handle, head.key, lease));
   }
   return calls;
+}
+
+function oldestOf(k: Kernel, buckets: string[]): { head: BacklogItem; bucket: string } | null {
+  let oldest: { head: BacklogItem; bucket: string } | null = null;
+  for (const bucket of buckets) {
+    const head = k.backlogs.head(bucket, (item) => k.waitsIn(bucket, item));
+    if (head && (!oldest || compareItems(head, oldest.head) < 0)) oldest = { head, bucket };
+  }
+  return oldest;
+}
+
+/** The version to which this lease ties the run, where its task lets the first lease decide. */
+function binds(k: Kernel, handle: RunHandle, pool: string | undefined): { version?: number; pool?: string } {
+  const task = k.tasks.get(handle.state.head.task);
+  if (handle.state.locked || task?.binding !== 'lease') return {};
+  return { version: task.version, ...(pool === undefined ? {} : { pool }) };
 }
 
 function leasedCall(k: Kernel, handle: RunHandle, key: string, lease: string): LeasedCall {
@@ -148,10 +191,10 @@ function leasedCall(k: Kernel, handle: RunHandle, key: string, lease: string): L
     runCreatedAt: head.createdAt,
     key,
     attempt: pending?.attempt ?? 0,
-    maxAttempts: call?.maxAttempts ?? head.maxAttempts,
+    maxAttempts: k.maxAttemptsOf(handle, key),
     dueAt: pending?.dueAt ?? k.now,
     leasedAt: k.now,
-    task: { id: head.task, version: task?.version ?? head.version, executor: head.executor, data: task?.data ?? '{}' },
+    task: { id: head.task, version: task?.version ?? state.version, executor: head.executor, data: task?.data ?? '{}' },
     input: state.input,
     meta: head.meta,
     scheduledAt: head.scheduledAt,

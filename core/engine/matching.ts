@@ -11,6 +11,11 @@ export function runMatch(run: string): string {
   return `r${SEPARATOR}${run}`;
 }
 
+/** Runs that wait for this task to be registered. */
+export function taskMatch(task: string): string {
+  return `k${SEPARATOR}${task}`;
+}
+
 export function tokenMatch(token: string): string {
   return `t${SEPARATOR}${token}`;
 }

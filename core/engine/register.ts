@@ -1,6 +1,7 @@
 import type { Command, ResultOf } from '../model/command.ts';
 import type { TaskSpec } from '../model/task.ts';
 import type { Kernel } from './kernel.ts';
+import { openParked } from './orphan.ts';
 import { deleteSchedule, putSchedule, schedules } from './schedules.ts';
 
 /** Cron triggers of a task are schedules of this prefix and the trigger's number. */
@@ -14,6 +15,8 @@ export function register(k: Kernel, command: Extract<Command, { type: 'register'
   for (const task of command.tasks) {
     const { version, modified: changed } = k.tasks.put(task, k.now);
     versions[task.id] = version;
+    const record = k.tasks.get(task.id);
+    if (record) openParked(k, record);
     if (changed) {
       modified = true;
       armCrons(k, task);

@@ -172,7 +172,7 @@ function applyOps(
       }
       case 'wait-run': {
         if (!isNew(state, op.key)) break;
-        if (op.start && !k.tasks.get(op.start.task)) {
+        if (op.start && !op.start.ifUnknown && !k.tasks.get(op.start.task)) {
           wait(k, handle, op, { kind: 'run', run: '' });
           resolve(k, state.head.id, op.key, {
             source: 'run',
@@ -277,10 +277,10 @@ function fail(
   const call = reporter ? state.pending.get(reporter.key) : undefined;
   const meta = metaOf(op.meta ?? outcomeMeta);
   if (reporter && call && op.retry !== 'never') {
-    const task = k.tasks.at(state.head.task, state.head.version);
+    const task = k.taskOf(handle);
     const decision = decideRetry({
       attempt: call.attempt + 1,
-      maxAttempts: call.call?.maxAttempts ?? state.head.maxAttempts,
+      maxAttempts: k.maxAttemptsOf(handle, call.key),
       policy: call.call?.retry ?? state.head.retry ?? task?.retry ?? { kind: 'constant', delayMs: 1000 },
       random01: k.random.next(),
       nowMs: k.now,
@@ -297,6 +297,7 @@ function fail(
           attempt: call.attempt + 1,
           dueAt: keep ? (op.keepLeaseUntilMs as number) : decision.atMs,
           ...(keep ? { lease: reporter.pullLease as string } : {}),
+          ...(op.next === undefined ? {} : { next: op.next }),
           ...meta,
         },
         op.error,

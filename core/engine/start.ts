@@ -18,8 +18,13 @@ export function start(
 ): StartResult {
   const known = findKnown(k, spec);
   if (known) return known;
-  const task = k.tasks.get(spec.task);
-  if (!task) throw new EngineError('unknown-task', `no task "${spec.task}" is registered`);
+  const task = spec.version === undefined ? k.tasks.get(spec.task) : k.tasks.at(spec.task, spec.version);
+  if (!task && !spec.ifUnknown)
+    throw new EngineError(
+      'unknown-task',
+      `no task "${spec.task}" is registered${spec.version === undefined ? '' : ` with version ${spec.version}`}`,
+    );
+  const { executor, mode, pool } = task ?? (spec.ifUnknown as NonNullable<StartSpec['ifUnknown']>);
 
   const id = spec.id ?? k.ids.next(k.now);
   const call: CallSpec = spec.call ?? { key: MAIN };
@@ -28,8 +33,8 @@ export function start(
   const head: RunHead = {
     id,
     alias: spec.alias ?? null,
-    task: task.id,
-    version: task.version,
+    task: spec.task,
+    version: task?.version ?? 0,
     createdAt: k.now,
     dueAt: Math.max(k.now, spec.dueAt ?? call.dueAt ?? k.now),
     meta: spec.meta ?? null,
@@ -38,12 +43,15 @@ export function start(
     eventIds: events ? events.map((event) => event.id) : (spec.eventIds ?? []),
     labels: spec.labels ?? [],
     call: spec.priorityMs === undefined ? call : { ...call, priorityMs: spec.priorityMs },
-    maxAttempts: spec.maxAttempts ?? task.maxAttempts,
+    maxAttempts: spec.maxAttempts ?? ((task?.binding ?? 'start') === 'start' ? (task?.maxAttempts ?? null) : null),
     retry: spec.retry ?? null,
     limits,
     expireAt: spec.expireAt ?? null,
-    executor: task.executor,
-    pool: task.mode === 'pull' ? (task.pool ?? '') : null,
+    executor,
+    pool: mode === 'pull' ? (spec.pool ?? pool ?? '') : null,
+    ...(spec.pool === undefined ? {} : { ownPool: spec.pool }),
+    ...(spec.version === undefined ? {} : { locked: true as const }),
+    ...(task ? {} : { parked: true as const }),
     ...(from ? { from } : {}),
   };
   const handle = k.create(head, spec.input);
@@ -78,8 +86,8 @@ function findKnown(k: Kernel, spec: StartSpec): StartResult | null {
   return handle && { run: handle.state.head.id, deduplicated: true, createdAt: handle.state.head.createdAt };
 }
 
-function limitsFor(k: Kernel, task: TaskRecord, spec: StartSpec, events: EventRecord[] | null): LimitSpec[] {
-  const templated: LimitSpec[] = task.limits.map(({ expression, ...limit }) => {
+function limitsFor(k: Kernel, task: TaskRecord | null, spec: StartSpec, events: EventRecord[] | null): LimitSpec[] {
+  const templated: LimitSpec[] = (task?.limits ?? []).map(({ expression, ...limit }) => {
     if (expression === undefined) return limit;
     const body = eventTextOf(events, spec.input);
     const compiled = compileExpression(expression);

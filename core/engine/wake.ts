@@ -2,6 +2,7 @@ import { TIMERS_PER_TICK } from '../model/limits.ts';
 import { endRun } from './end.ts';
 import { EXPIRY_OWNER, type Kernel } from './kernel.ts';
 import { lapse } from './lapse.ts';
+import { openParked, OPENING_OWNER } from './orphan.ts';
 import { collectGarbage, RETENTION_OWNER } from './retention.ts';
 import { fireSchedule, SCHEDULE_OWNER } from './schedules.ts';
 import { sweepOn, SWEEP_OWNER } from './sweep.ts';
@@ -46,10 +47,16 @@ function fire(k: Kernel, row: { owner: string; key: string; kind: string; lease:
       return collectGarbage(k, row.owner === RETENTION_OWNER);
     case 'sweep':
       return sweepOn(k, row.owner.slice(SWEEP_OWNER.length));
+    case 'open': {
+      k.dropTimer(row.owner, row.key);
+      const task = k.tasks.get(row.owner.slice(OPENING_OWNER.length));
+      if (task) openParked(k, task);
+      return;
+    }
     case 'expire': {
       k.dropTimer(row.owner, row.key);
       const handle = k.find(row.owner.slice(EXPIRY_OWNER.length));
-      if (handle && handle.state.startedAt === null && handle.state.steps.length === 0)
+      if (handle && !handle.state.parked && handle.state.startedAt === null && handle.state.steps.length === 0)
         endRun(k, handle, { status: 'failed', data: null, reason: 'expired' });
       return;
     }

@@ -13,10 +13,15 @@ export function openRun(head: RunHead, input: Payload | null): RunState {
     reason: null,
     output: null,
     outcomeMeta: null,
+    expireAt: head.expireAt,
     startedAt: null,
     startKept: false,
     endedAt: null,
     cancelling: false,
+    version: head.version,
+    pool: head.pool,
+    locked: head.locked ?? false,
+    parked: head.parked ?? false,
     seq: 0,
     againSeq: 0,
     steps: [],
@@ -98,6 +103,7 @@ export function applyEntry(state: RunState, entry: HistoryEntry): void {
         begun: false,
         lapses: 0,
       });
+      if (body.next) prepareNext(state, body.key, body.next);
       return;
     case 'again':
       if (body.ends !== undefined) state.pending.delete(body.ends);
@@ -116,6 +122,16 @@ export function applyEntry(state: RunState, entry: HistoryEntry): void {
       });
       state.startedAt ??= atMs;
       state.startKept = true;
+      if (body.version !== undefined) settle(state, body.version, body.pool);
+      return;
+    case 'park':
+      setParked(state, true);
+      return;
+    case 'open':
+      setParked(state, false);
+      state.version = body.version;
+      state.pool = body.pool;
+      if (state.expireAt !== null) state.expireAt = atMs + state.expireAt - state.head.dueAt;
       return;
     case 'begin':
       change(state, body.key, { begun: true });
@@ -186,6 +202,25 @@ function putCall(state: RunState, call: CallSpec, dueAt: number, seq: number): v
 function change(state: RunState, key: string, changes: Partial<Pending>): void {
   const pending = state.pending.get(key);
   if (pending) state.pending.set(key, { ...pending, ...changes });
+}
+
+/** Its calls are other rows now: they are due, or not. */
+function setParked(state: RunState, parked: boolean): void {
+  state.parked = parked;
+  for (const [key, pending] of state.pending) if (pending.kind === 'call') change(state, key, {});
+}
+
+/** What the next attempt differs in. */
+function prepareNext(state: RunState, key: string, next: { meta?: string; pool?: string }): void {
+  const call = state.pending.get(key)?.call;
+  if (call && next.meta !== undefined) change(state, key, { call: { ...call, meta: next.meta } });
+  if (next.pool !== undefined) state.pool = next.pool;
+}
+
+function settle(state: RunState, version: number, pool: string | undefined): void {
+  state.version = version;
+  state.locked = true;
+  if (pool !== undefined) state.pool = pool;
 }
 
 /** A finished step gives the call that is under way its retries back. */

@@ -18,7 +18,8 @@ export interface RunHead {
   eventIds: string[];
   labels: string[];
   call: CallSpec;
-  maxAttempts: number;
+  /** Null: as many as the version says with which a call is made. */
+  maxAttempts: number | null;
   retry: RetryPolicy | null;
   /** What its calls are subject to: first what the run holds as a whole, then what each call holds. */
   limits: LimitSpec[];
@@ -27,6 +28,12 @@ export interface RunHead {
   from?: { run: string; seq: number };
   executor: string;
   pool: string | null;
+  /** The start named the workers, not the task. */
+  ownPool?: string;
+  /** Tied to its version from the start, though its task lets the first lease decide. */
+  locked?: true;
+  /** Its task was not registered when it started: it waits for that. */
+  parked?: true;
 }
 
 /** A call or wait that is not resolved. Immutable: a change makes a new object. */
@@ -62,11 +69,20 @@ export interface RunState {
   reason: string | null;
   output: Payload | null;
   outcomeMeta: JsonText | null;
+  /** Of a run that was parked it counts from its opening. */
+  expireAt: number | null;
   startedAt: number | null;
   /** The history says when it started; memory alone knows it of a push call that nobody has reported on yet. */
   startKept: boolean;
   endedAt: number | null;
   cancelling: boolean;
+  /** Version with which its calls are made, and the pool that takes them: the head's, until a lease or an opening says otherwise. */
+  version: number;
+  pool: string | null;
+  /** The version is settled. */
+  locked: boolean;
+  /** Its task is not registered, or its version is not: no call of it is ready. */
+  parked: boolean;
   seq: number;
   /** Position of the newest entry that asked for the main call to run (again). */
   againSeq: number;

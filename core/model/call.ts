@@ -75,8 +75,14 @@ export interface StartSpec {
   labels?: string[];
   /** The time for which a schedule made this run. */
   scheduledAt?: number;
-  /** Ends unstarted as failed with code 'expired' if its first lease has not happened by then. */
+  /** Ends unstarted as failed with code 'expired' if its first lease has not happened by then. While it is parked it does not expire. */
   expireAt?: number;
+  /** The run's calls are made with this version of the task, current or not, whatever the task's binding. */
+  version?: number;
+  /** Pull: the workers that take its calls, where they are not those of the task's pool. */
+  pool?: string;
+  /** The task may not be registered yet: then the run waits until it is. Without this the start is refused as `unknown-task`. */
+  ifUnknown?: { executor: string; mode: 'push' | 'pull'; pool?: string };
   /** Its app has begun it already: the first call is in this holder's hands until then, and goes the ordinary way when that lapses. Limits do not hold it up. */
   leased?: { holder: string; untilMs: number };
 }
@@ -118,6 +124,8 @@ export type Op =
       meta?: JsonText;
       /** Pull: a retry stays leased by the same holder until then. */
       keepLeaseUntilMs?: number;
+      /** What the next attempt differs in: its `callMeta`, the workers that take the run. */
+      next?: { meta?: JsonText; pool?: string };
     }
   | { op: 'cancel'; reason?: string }
   /** The holder of a lease executes the attempt. A report on the way says so too. */
@@ -164,6 +172,16 @@ export interface LeasedCall {
   pending: string[];
   /** Labels and priority etc. as at start. */
   labels: string[];
+}
+
+/** A call that is due, and its task is not registered any more. */
+export interface OrphanedCall {
+  run: string;
+  key: string;
+  attempt: number;
+  /** As it was when the run started. */
+  task: { id: string; version: number; executor: string; data: JsonText };
+  meta: JsonText | null;
 }
 
 /** A pull call whose lease ran out, for its vendor to decide about. */

@@ -38,11 +38,24 @@ export type HistoryBody =
       then?: CallSpec;
       ends?: string;
     }
-  | { kind: 'retry'; key: string; attempt: number; dueAt: number; lease?: string; meta?: JsonText }
+  | {
+      kind: 'retry';
+      key: string;
+      attempt: number;
+      dueAt: number;
+      lease?: string;
+      meta?: JsonText;
+      /** What the next attempt differs in. */
+      next?: { meta?: JsonText; pool?: string };
+    }
   | { kind: 'again'; meta?: JsonText; ends?: string }
   /** A call's lease ended and nothing of it remains. */
   | { kind: 'done'; ends: string; meta?: JsonText }
-  | { kind: 'lease'; key: string; lease: string; untilMs: number; holder: string }
+  /** With `version`: the run is tied to it from now on, and to its workers' pool. */
+  | { kind: 'lease'; key: string; lease: string; untilMs: number; holder: string; version?: number; pool?: string }
+  /** No call is ready until its task is registered. */
+  | { kind: 'park' }
+  | { kind: 'open'; version: number; pool: string | null }
   /** The holder says that it executes the attempt: until then it may never have received it. */
   | { kind: 'begin'; key: string; attempt: number }
   /**

@@ -10,6 +10,10 @@ export interface RunRecord {
   alias: string | null;
   task: string;
   taskVersion: number;
+  /** That version is settled; else it is the one that was current when the run started. */
+  versionLocked: boolean;
+  /** It waits for its task to be registered. */
+  parked: boolean;
   status: RunStatus;
   reason: string | null;
   createdAt: number;

@@ -42,8 +42,12 @@ export interface TaskSpec {
   maxAttempts: number;
   retry: RetryPolicy;
   limits: LimitTemplate[];
-  /** Which version a run's calls are made with: the one it started with (default), or the one that is current at each call. */
-  binding?: 'start' | 'current';
+  /**
+   * Which version a run's calls are made with: the one it started with (default), the one that is current at each call, or (pull) the one
+   * that is current at its first lease. With the last two a run whose task was removed is its translator's to decide about (`orphaned`);
+   * with 'lease' it waits for the task otherwise.
+   */
+  binding?: 'start' | 'current' | 'lease';
   /** Pull: what happens when the lease of an attempt that has begun runs out and the translator has no rule of its own. Default: the same attempt again. */
   onLapse?: 'again' | 'cancel';
   /** Push: a lease that is not answered in this time is given up and the same attempt made again. Default PUSH_LEASE_MS. */

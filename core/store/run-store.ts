@@ -51,6 +51,9 @@ type HeadJson = Pick<
 > & {
   parent?: RunHead['parent'];
   from?: RunHead['from'];
+  ownPool?: string;
+  locked?: true;
+  parked?: true;
   call?: RunHead['call'];
 };
 
@@ -77,6 +80,9 @@ export class RunStore {
       executor: head.executor,
       pool: head.pool,
       ...(head.parent ? { parent: head.parent } : {}),
+      ...(head.ownPool === undefined ? {} : { ownPool: head.ownPool }),
+      ...(head.locked ? { locked: head.locked } : {}),
+      ...(head.parked ? { parked: head.parked } : {}),
       ...(head.from ? { from: head.from } : {}),
       ...(Object.keys(head.call).length > 1 || head.call.key !== '' ? { call: withoutData(head.call) } : {}),
     };
@@ -115,12 +121,13 @@ export class RunStore {
 
   endRun(state: RunState): void {
     this.#sql.run(
-      `UPDATE runs SET status = ?, reason = ?, started_at = ?, ended_at = ?, seq = ? WHERE id = ?`,
+      `UPDATE runs SET status = ?, reason = ?, started_at = ?, ended_at = ?, seq = ?, version = ? WHERE id = ?`,
       state.status,
       state.reason,
       state.startedAt,
       state.endedAt,
       state.seq,
+      state.version,
       state.head.id,
     );
   }

@@ -2,10 +2,17 @@ import type { LeasedCall } from '../../core/model/call.ts';
 
 export interface LeaseRequest {
   pool: string;
+  also?: string[];
+  bindTo?: string;
   max: number;
   holdMs: number;
   waitMs: number;
   holder: string;
+}
+
+interface HeldLease {
+  request: LeaseRequest;
+  done(calls: LeasedCall[]): void;
 }
 
 /** A worker that asked this lately is there: between two of its requests, or while all its hands are full. */
@@ -16,7 +23,7 @@ export class HeldLeases {
   #lease: (request: LeaseRequest) => LeasedCall[];
   /** When a pool's last request was answered; wall clock. */
   #answeredAt = new Map<string, number>();
-  #waiting = new Map<string, Array<{ request: LeaseRequest; done(calls: LeasedCall[]): void }>>();
+  #waiting = new Map<string, HeldLease[]>();
 
   constructor(lease: (request: LeaseRequest) => LeasedCall[]) {
     this.#lease = lease;
@@ -28,27 +35,39 @@ export class HeldLeases {
   }
 
   take(request: LeaseRequest): Promise<LeasedCall[]> | LeasedCall[] {
-    this.#answeredAt.set(request.pool, Date.now());
+    const pools = [request.pool, ...(request.also ?? [])];
+    this.#asked(pools);
     const queue = this.#waiting.get(request.pool);
     const calls = queue && queue.length > 0 ? [] : this.#lease(request);
     if (calls.length > 0 || request.waitMs <= 0) return calls;
     return new Promise((resolve) => {
-      const list = this.#waiting.get(request.pool) ?? [];
-      this.#waiting.set(request.pool, list);
       const entry = {
         request,
         done: (leased: LeasedCall[]) => {
           clearTimeout(timer);
-          const at = list.indexOf(entry);
-          if (at >= 0) list.splice(at, 1);
-          this.#answeredAt.set(request.pool, Date.now());
-          if (list.length === 0 && this.#waiting.get(request.pool) === list) this.#waiting.delete(request.pool);
+          this.#asked(pools);
+          for (const pool of pools) this.#leave(pool, entry);
           resolve(leased);
         },
       };
       const timer = setTimeout(() => entry.done([]), request.waitMs);
-      list.push(entry);
+      for (const pool of pools) {
+        const list = this.#waiting.get(pool);
+        if (list) list.push(entry);
+        else this.#waiting.set(pool, [entry]);
+      }
     });
+  }
+
+  #asked(pools: string[]): void {
+    for (const pool of pools) this.#answeredAt.set(pool, Date.now());
+  }
+
+  #leave(pool: string, entry: HeldLease): void {
+    const list = this.#waiting.get(pool) ?? [];
+    const at = list.indexOf(entry);
+    if (at >= 0) list.splice(at, 1);
+    if (list.length === 0) this.#waiting.delete(pool);
   }
 
   ready(pools: string[]): void {

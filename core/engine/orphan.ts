@@ -1,0 +1,47 @@
+import { MAIN } from '../model/call.ts';
+import type { TaskRecord } from '../model/task.ts';
+import { TIMERS_PER_TICK } from '../model/limits.ts';
+import type { Kernel, RunHandle } from './kernel.ts';
+import { taskMatch } from './matching.ts';
+import { endLease } from './report.ts';
+
+/** Owner of the timer that goes on opening the runs that waited for a task: this and the task's id. */
+export const OPENING_OWNER = 'open:';
+
+/**
+ * A call is due. If its task was removed and the run is not tied to the version that it began with, its translator decides, or the run waits
+ * for the task. True: the call is not to be made now.
+ */
+export function isOrphaned(k: Kernel, handle: RunHandle, key: string): boolean {
+  const { head, version, locked } = handle.state;
+  if (k.tasks.get(head.task) !== null) return false;
+  const task = k.tasks.at(head.task, version);
+  if (locked || (task?.binding ?? 'start') === 'start') return false;
+  const outcome = k.translators[head.executor]?.orphaned?.({
+    run: head.id,
+    key,
+    attempt: handle.state.pending.get(key)?.attempt ?? 0,
+    task: { id: head.task, version, executor: head.executor, data: task?.data ?? '{}' },
+    meta: head.meta,
+  });
+  if (outcome) endLease(k, handle, { key, seenSeq: handle.state.seq, pullLease: null }, outcome);
+  else if (task?.binding === 'lease') k.append(handle, { kind: 'park' });
+  return outcome ? true : handle.state.parked;
+}
+
+/** A task is registered: the runs that waited for it are queued, oldest first, so many in one transaction. */
+export function openParked(k: Kernel, task: TaskRecord): void {
+  const waiting = k.waiters(taskMatch(task.id), TIMERS_PER_TICK);
+  for (const { run } of waiting) {
+    const handle = k.find(run);
+    if (!handle?.state.parked) continue;
+    k.append(handle, {
+      kind: 'open',
+      version: handle.state.locked ? handle.state.version : task.version,
+      pool: task.mode === 'push' ? null : (handle.state.head.ownPool ?? task.pool ?? ''),
+    });
+    const { expireAt, startedAt } = handle.state;
+    if (expireAt !== null && startedAt === null) k.putExpiry(run, expireAt);
+  }
+  if (waiting.length === TIMERS_PER_TICK) k.putTimer(OPENING_OWNER + task.id, MAIN, 'open', k.now);
+}
