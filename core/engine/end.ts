@@ -1,5 +1,6 @@
 import type { EndedRun } from '../model/call.ts';
 import type { Payload, JsonText } from '../model/payload.ts';
+import { cancelChildrenOf } from './children.ts';
 import { ingest } from './ingest.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
 import { runMatch } from './matching.ts';
@@ -42,6 +43,7 @@ export function endRun(k: Kernel, handle: RunHandle, ending: Ending): void {
     ending.data,
   );
   if (state.head.expireAt !== null) k.dropExpiry(run);
+  if (ending.status === 'cancelled') cancelChildrenOf(k, run);
   afterEnd(k, handle, ending, attempt);
   for (const waiter of k.waiters(runMatch(run)))
     resolve(k, waiter.run, waiter.key, {

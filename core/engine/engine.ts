@@ -162,6 +162,8 @@ export class Engine {
         return register(k, command);
       case 'unregister':
         return unregister(k, command.group);
+      case 'release-key':
+        return { type: 'release-key', run: k.releaseName(`key:${command.key}`) };
       case 'put-schedule':
         return putSchedule(k, command.schedule);
       case 'pause-schedule':

@@ -9,6 +9,8 @@ import { IdFactory, isId } from '../model/ids.ts';
 import {
   CACHED_RUNS,
   CACHED_STATE_CHARS,
+  LARGE_STATE_CHARS,
+  LARGE_STATES,
   MAX_IN_FLIGHT,
   MAX_PAGE,
   NEVER_MS,
@@ -109,6 +111,7 @@ export class Kernel {
   draining = false;
   #leaseCount = 0;
   #cache = new Map<string, RunHandle>();
+  #large = new Map<string, RunHandle>();
   readonly touched = new Map<string, RunHandle>();
   readonly changed = new Map<string, RunState>();
   readonly readyPools = new Set<string>();
@@ -170,7 +173,7 @@ export class Kernel {
 
   /** A run for reading or changing, or null. Changing goes through `append`. */
   find(run: string): RunHandle | null {
-    const cached = this.touched.get(run) ?? this.#cache.get(run);
+    const cached = this.touched.get(run) ?? this.#cache.get(run) ?? this.#large.get(run);
     if (cached) {
       if (this.#cache.delete(run)) this.#cache.set(run, cached);
       return cached;
@@ -188,6 +191,7 @@ export class Kernel {
       }
       rows.set(row.key, { row, pending });
     }
+    state.pending.changed.clear();
     const handle: RunHandle = {
       state,
       rows,
@@ -320,12 +324,17 @@ export class Kernel {
     }
     for (const entry of handle.entries) this.runs.insertEntry(run, entry);
     if (handle.entries.length > 0) this.changed.set(run, state);
-    if (handle.entries.some((entry) => entry.body.kind === 'label')) this.runs.putLabels(state.head);
+    for (const { body } of handle.entries)
+      if (body.kind === 'label') this.runs.putLabels(state.head, body.remove ?? []);
     const ended = state.status !== 'running';
     if (ended && handle.entries.some((entry) => entry.body.kind === 'end')) this.runs.endRun(state);
     handle.entries = [];
-    for (const [key, { row, pending }] of rows) {
-      if (state.pending.has(key)) continue;
+    const { changed } = state.pending;
+    if (changed.size === 0) return;
+    for (const key of changed) {
+      const saved = rows.get(key);
+      if (!saved || state.pending.has(key)) continue;
+      const { row, pending } = saved;
       this.#letGo(handle, pending);
       this.runs.deletePending(run, key);
       rows.delete(key);
@@ -335,9 +344,10 @@ export class Kernel {
       const limit = limitOfBucket(row.bucket);
       if (limit !== null) this.backlogs.opened(limit);
     }
-    for (const [key, pending] of state.pending) {
+    for (const key of changed) {
+      const pending = state.pending.get(key);
       const saved = rows.get(key);
-      if (saved?.pending === pending) continue;
+      if (!pending || saved?.pending === pending) continue;
       const isParked = state.parked && pending.kind === 'call';
       const match = pending.wait ? this.#matchFor(handle, pending) : isParked ? taskMatch(state.head.task) : null;
       const isDueCall = pending.kind === 'call' && pending.lease === null && pending.dueAt <= this.now && !isParked;
@@ -363,6 +373,7 @@ export class Kernel {
         this.pushReady({ run, key });
       }
     }
+    changed.clear();
   }
 
   /** A call that was resolved while it was leased, by somebody else's report: its lease is over, and what it held is free. */
@@ -484,7 +495,7 @@ export class Kernel {
   rolledBack(): void {
     for (const inverse of this.#undo.reverse()) inverse();
     this.#undo = [];
-    for (const run of this.touched.keys()) this.#cache.delete(run);
+    for (const run of this.touched.keys()) this.forget(run);
     this.touched.clear();
     this.changed.clear();
     this.readyPools.clear();
@@ -575,6 +586,13 @@ export class Kernel {
 
   putName(key: string, run: string, until: number): void {
     this.sql.run(`INSERT OR REPLACE INTO names (key, run, until) VALUES (?, ?, ?)`, key, run, until);
+  }
+
+  /** Returns the run that bore it. */
+  releaseName(key: string): string | null {
+    const run = this.nameOf(key);
+    if (run !== null) this.sql.run(`DELETE FROM names WHERE key = ?`, key);
+    return run;
   }
 
   nameOf(key: string): string | null {
@@ -723,14 +741,17 @@ export class Kernel {
     this.sql.run(`INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)`, key, value);
   }
 
+  deleteMeta(key: string): void {
+    this.sql.run(`DELETE FROM meta WHERE key = ?`, key);
+  }
+
   #remember(run: string, handle: RunHandle): void {
-    this.#cache.delete(run);
-    if (handle.chars > CACHED_STATE_CHARS || handle.state.status !== 'running' || this.#rests(handle)) return;
-    this.#cache.set(run, handle);
-    if (this.#cache.size > CACHED_RUNS) {
-      const oldest = this.#cache.keys().next().value as string;
-      this.#cache.delete(oldest);
-    }
+    this.forget(run);
+    if (handle.chars > LARGE_STATE_CHARS || handle.state.status !== 'running' || this.#rests(handle)) return;
+    const isLarge = handle.chars > CACHED_STATE_CHARS;
+    const cache = isLarge ? this.#large : this.#cache;
+    cache.set(run, handle);
+    if (cache.size > (isLarge ? LARGE_STATES : CACHED_RUNS)) cache.delete(cache.keys().next().value as string);
   }
 
   /** A run that only waits for time or others is read again when it goes on: thousands of sleepers take no memory. */
@@ -745,6 +766,7 @@ export class Kernel {
 
   forget(run: string): void {
     this.#cache.delete(run);
+    this.#large.delete(run);
   }
 }
 

@@ -17,6 +17,7 @@ import type { SweepRecord } from '../model/sweep.ts';
 import type { SqlRow, SqlValue } from '../ports.ts';
 import type { EventRow } from '../store/event-store.ts';
 import type { RunRow } from '../store/run-store.ts';
+import { documentOf } from './document.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
 import { tokenMatch } from './matching.ts';
 import { scheduleOf, schedules } from './schedules.ts';
@@ -38,6 +39,10 @@ function dispatch(k: Kernel, query: Query): unknown {
     case 'run-detail': {
       const row = rowOf(k, query.run);
       return row ? runDetail(k, row) : null;
+    }
+    case 'document': {
+      const row = rowOf(k, query.run);
+      return row ? documentOf(k, row.id, query.document) : null;
     }
     case 'history': {
       const row = rowOf(k, query.run);
@@ -142,7 +147,8 @@ function runRecord(k: Kernel, row: RunRow): RunRecord {
     createdAt: row.created_at,
     startedAt: row.started_at ?? live?.startedAt ?? null,
     endedAt: row.ended_at,
-    seq: live?.seq ?? row.seq,
+    // What came after its end is not in its row.
+    seq: live?.seq ?? k.runs.newestSeq(row.id),
     input: k.runs.inputOf(row),
     output: row.status === 'completed' ? (last?.data ?? null) : null,
     error: ended && row.status !== 'completed' ? (last?.data ?? null) : null,

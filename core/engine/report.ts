@@ -7,6 +7,7 @@ import type { HistoryBody, WaitKind } from '../model/history.ts';
 import { MAX_PENDING, MAX_STEPS, NEVER_MS } from '../model/limits.ts';
 import type { JsonText } from '../model/payload.ts';
 import { decideRetry } from '../schedule/backoff.ts';
+import { patchDocument } from './document.ts';
 import { endRun } from './end.ts';
 import { ingest } from './ingest.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
@@ -42,7 +43,10 @@ export function report(k: Kernel, command: Report): ResultOf<'report'> {
     started,
   });
   if (!handle) return answer('unknown');
-  if (handle.state.status !== 'running') return answer('ended');
+  if (handle.state.status !== 'running') {
+    if (command.anyLease) for (const op of command.outcome.ops) applyBeside(k, handle, op);
+    return answer('ended');
+  }
   const reporter = findReporter(k, handle, command.lease, command.attempt);
   if (!reporter && !command.anyLease) {
     keepFinishedSteps(k, handle, command.outcome.ops);
@@ -182,7 +186,9 @@ function applyOps(
           });
           break;
         }
-        const child = op.start ? start(k, { ...op.start, parent: { run: state.head.id, key: op.key } }) : null;
+        const child = op.start
+          ? start(k, { ...op.start, parent: { ...op.start.parent, run: state.head.id, key: op.key } })
+          : null;
         if (child) started.push(child);
         const run = child?.run ?? op.run ?? '';
         wait(k, handle, op, { kind: 'run', run });
@@ -219,11 +225,10 @@ function applyOps(
       case 'begin':
         if (reporter) begin(k, handle, reporter);
         break;
-      case 'label': {
-        const labels = op.labels.filter((label) => !state.head.labels.includes(label));
-        if (labels.length > 0) k.append(handle, { kind: 'label', labels });
+      case 'label':
+      case 'patch':
+        applyBeside(k, handle, op);
         break;
-      }
       case 'note':
         k.append(handle, { kind: 'note', name: op.name }, op.data);
         break;
@@ -241,6 +246,17 @@ function applyOps(
 function begin(k: Kernel, handle: RunHandle, { key }: Reporter): void {
   const call = handle.state.pending.get(key);
   if (call && !call.begun) k.append(handle, { kind: 'begin', key, attempt: call.attempt });
+}
+
+/** What stands beside a run's course: it may change after the end too. */
+function applyBeside(k: Kernel, handle: RunHandle, op: Op): void {
+  if (op.op === 'patch') return patchDocument(k, handle, op);
+  if (op.op !== 'label') return;
+  const known = handle.state.head.labels;
+  const labels = [...new Set(op.labels)].filter((label) => !known.includes(label));
+  const remove = (op.remove ?? []).filter((label) => known.includes(label) && !op.labels.includes(label));
+  if (labels.length > 0 || remove.length > 0)
+    k.append(handle, { kind: 'label', labels, ...(remove.length > 0 ? { remove } : {}) });
 }
 
 /** Takes the reporting call away, unless the run has asked for it again since the executor last saw the run. */

@@ -1,6 +1,7 @@
 import { RETENTION_BATCH, RETENTION_EVERY_MS } from '../model/limits.ts';
 import type { EventRow } from '../store/event-store.ts';
 import type { RunRow } from '../store/run-store.ts';
+import { dropDocuments } from './document.ts';
 import type { Kernel } from './kernel.ts';
 
 export const RETENTION_OWNER = '$retention';
@@ -23,6 +24,7 @@ export function collectGarbage(k: Kernel, rearm: boolean): void {
   for (const row of old) {
     if (row.ended_at === null || row.ended_at >= before) continue;
     k.forget(row.id);
+    dropDocuments(k, row.id);
     k.runs.deleteRun(row);
   }
   const eventCursor = k.meta('retention-event-cursor') ?? '';

@@ -81,9 +81,17 @@ function findKnown(k: Kernel, spec: StartSpec): StartResult | null {
   const run =
     (spec.id !== undefined && k.find(spec.id) ? spec.id : null) ??
     (spec.alias !== undefined ? k.nameOf(`alias:${spec.alias}`) : null) ??
-    (spec.dedupe ? k.nameOf(`key:${spec.dedupe.key}`) : null);
+    (spec.dedupe ? keyed(k, spec.dedupe) : null);
   const handle = run === null ? null : k.find(run);
   return handle && { run: handle.state.head.id, deduplicated: true, createdAt: handle.state.head.createdAt };
+}
+
+/** The run that an idempotency key names, while it counts. */
+function keyed(k: Kernel, { key, unless }: NonNullable<StartSpec['dedupe']>): string | null {
+  const run = k.nameOf(`key:${key}`);
+  if (run === null || !unless) return run;
+  const status = k.find(run)?.state.status;
+  return status !== undefined && unless.includes(status) ? null : run;
 }
 
 function limitsFor(k: Kernel, task: TaskRecord | null, spec: StartSpec, events: EventRecord[] | null): LimitSpec[] {

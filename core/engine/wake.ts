@@ -1,4 +1,5 @@
 import { TIMERS_PER_TICK } from '../model/limits.ts';
+import { cancelChildren } from './cancel.ts';
 import { endRun } from './end.ts';
 import { EXPIRY_OWNER, type Kernel } from './kernel.ts';
 import { lapse } from './lapse.ts';
@@ -53,6 +54,8 @@ function fire(k: Kernel, row: { owner: string; key: string; kind: string; lease:
       if (task) openParked(k, task);
       return;
     }
+    case 'children':
+      return cancelChildren(k, row.owner);
     case 'expire': {
       k.dropTimer(row.owner, row.key);
       const handle = k.find(row.owner.slice(EXPIRY_OWNER.length));

@@ -2,7 +2,7 @@ import { type CallSpec, MAIN } from '../model/call.ts';
 import { assertNever } from '../model/errors.ts';
 import type { HistoryEntry } from '../model/history.ts';
 import type { Payload } from '../model/payload.ts';
-import type { Pending, RunHead, RunState } from './state.ts';
+import { type Pending, PendingMap, type RunHead, type RunState } from './state.ts';
 
 /** The state of a run right after its start. */
 export function openRun(head: RunHead, input: Payload | null): RunState {
@@ -26,7 +26,7 @@ export function openRun(head: RunHead, input: Payload | null): RunState {
     againSeq: 0,
     steps: [],
     stepKeys: new Set(),
-    pending: new Map(),
+    pending: new PendingMap(),
   };
   putCall(state, head.call, head.dueAt, 0);
   return state;
@@ -156,7 +156,10 @@ export function applyEntry(state: RunState, entry: HistoryEntry): void {
       state.reason = body.reason ?? null;
       return;
     case 'label':
-      state.head = { ...state.head, labels: [...new Set([...state.head.labels, ...body.labels])] };
+      state.head = {
+        ...state.head,
+        labels: [...new Set([...state.head.labels, ...body.labels])].filter((label) => !body.remove?.includes(label)),
+      };
       return;
     case 'note':
       return;

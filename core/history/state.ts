@@ -1,4 +1,4 @@
-import type { Again, CallSpec, RunStatus, StepEntry } from '../model/call.ts';
+import type { Again, CallSpec, ParentRef, RunStatus, StepEntry } from '../model/call.ts';
 import type { WaitKind } from '../model/history.ts';
 import type { JsonText, Payload } from '../model/payload.ts';
 import type { LimitSpec } from '../model/task.ts';
@@ -14,7 +14,7 @@ export interface RunHead {
   dueAt: number;
   meta: JsonText | null;
   scheduledAt: number | null;
-  parent: { run: string; key: string } | null;
+  parent: ParentRef | null;
   eventIds: string[];
   labels: string[];
   call: CallSpec;
@@ -61,6 +61,26 @@ export interface Pending {
   meta: JsonText | null;
 }
 
+/** A run's calls and waits by key, and which of them have changed since they were last written: a run may have tens of thousands. */
+export class PendingMap extends Map<string, Pending> {
+  readonly changed = new Set<string>();
+
+  override set(key: string, pending: Pending): this {
+    this.changed.add(key);
+    return super.set(key, pending);
+  }
+
+  override delete(key: string): boolean {
+    this.changed.add(key);
+    return super.delete(key);
+  }
+
+  override clear(): void {
+    for (const key of this.keys()) this.changed.add(key);
+    super.clear();
+  }
+}
+
 export interface RunState {
   head: RunHead;
   /** Loaded on demand for large inputs; undefined = not loaded yet. */
@@ -88,5 +108,5 @@ export interface RunState {
   againSeq: number;
   steps: StepEntry[];
   stepKeys: Set<string>;
-  pending: Map<string, Pending>;
+  pending: PendingMap;
 }

@@ -1,4 +1,5 @@
 import type { RetryPolicy } from '../schedule/backoff.ts';
+import type { DocumentPatch } from './document.ts';
 import type { EventInput, EventRecord } from './event.ts';
 import type { JsonText, Payload } from './payload.ts';
 import type { LimitSpec } from './task.ts';
@@ -50,6 +51,14 @@ export interface CallSpec {
   priorityMs?: number;
 }
 
+export interface ParentRef {
+  run: string;
+  /** Absent: the parent does not wait. */
+  key?: string;
+  /** It is cancelled when its parent is; a worker that has begun gets so long to end by itself. */
+  cancelGraceMs?: number;
+}
+
 export interface StartSpec {
   /** A bare id (ids.ts), made by the engine when absent. An id that exists answers `deduplicated`. */
   id?: string;
@@ -68,10 +77,10 @@ export interface StartSpec {
   maxAttempts?: number;
   retry?: RetryPolicy;
   priorityMs?: number;
-  /** The same key again before `untilMs` answers the first run with `deduplicated`. */
-  dedupe?: { key: string; untilMs: number };
-  /** When this run ends, the parent's wait of this key is resolved (source 'run'). */
-  parent?: { run: string; key: string };
+  /** The same key again before `untilMs` answers the first run with `deduplicated`, `unless` that run has one of these statuses: then the key is the new run's. */
+  dedupe?: { key: string; untilMs: number; unless?: RunStatus[] };
+  /** Who started it. With a key: when this run ends, the parent's wait of this key is resolved (source 'run'). */
+  parent?: ParentRef;
   labels?: string[];
   /** The time for which a schedule made this run. */
   scheduledAt?: number;
@@ -130,8 +139,10 @@ export type Op =
   | { op: 'cancel'; reason?: string }
   /** The holder of a lease executes the attempt. A report on the way says so too. */
   | { op: 'begin' }
-  /** Adds labels to the run. */
-  | { op: 'label'; labels: string[] }
+  /** Adds and removes labels of the run. Without a lease (`anyLease`) also after its end. */
+  | { op: 'label'; labels: string[]; remove?: string[] }
+  /** Changes a document beside the run. Without a lease (`anyLease`) also after its end. */
+  | ({ op: 'patch' } & DocumentPatch)
   /** An entry of the history that changes no state: log lines, metadata. */
   | { op: 'note'; name: string; data: Payload | null };
 
@@ -217,7 +228,7 @@ export interface EndedRun {
   /** Attempt (from 0) of the call that ended it, and that outcome's meta. */
   attempt: number;
   outcomeMeta: JsonText | null;
-  parent: { run: string; key: string } | null;
+  parent: ParentRef | null;
   scheduledAt: number | null;
   labels: string[];
   /** In order of completion. */

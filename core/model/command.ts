@@ -44,6 +44,8 @@ export type Command =
   /** Registers a group's tasks; `replace` removes the group's other tasks. Their cron triggers become schedules. */
   | { type: 'register'; group: string; tasks: TaskSpec[]; replace: boolean }
   | { type: 'unregister'; group: string }
+  /** An idempotency key (`dedupe.key`) does not count any more. */
+  | { type: 'release-key'; key: string }
   | { type: 'put-schedule'; schedule: ScheduleSpec }
   | { type: 'pause-schedule'; id: string; paused: boolean }
   | { type: 'delete-schedule'; id: string }
@@ -95,6 +97,8 @@ export type CommandResult =
   | { type: 'complete-token'; waiters: Array<{ run: string; key: string }>; kept: boolean }
   | { type: 'register'; modified: boolean; versions: Record<string, number>; removed: string[] }
   | { type: 'unregister'; removed: string[] }
+  /** The run that the key named. */
+  | { type: 'release-key'; run: string | null }
   | { type: 'put-schedule'; id: string; nextAt: number | null }
   | { type: 'pause-schedule'; found: boolean }
   | { type: 'delete-schedule'; found: boolean }

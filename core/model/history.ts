@@ -64,7 +64,7 @@ export type HistoryBody =
    */
   | { kind: 'lapse'; key: string; dueAt: number; why?: 'returned' | 'reported' }
   | { kind: 'cancelling'; reason?: string; untilMs: number }
-  | { kind: 'label'; labels: string[] }
+  | { kind: 'label'; labels: string[]; remove?: string[] }
   | { kind: 'note'; name: string }
   | { kind: 'end'; status: Exclude<RunStatus, 'running'>; reason?: string; meta?: JsonText };
 

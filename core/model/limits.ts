@@ -32,6 +32,9 @@ export const PUSH_LEASE_MS = 2 * 3_600_000 + 60_000;
 /** Runs whose state is kept in memory, and the size of a state above which it is not. */
 export const CACHED_RUNS = 2_000;
 export const CACHED_STATE_CHARS = 512_000;
+/** Larger states than that which are kept all the same, and their bound: a run with thousands of children is not read anew for each that ends. */
+export const LARGE_STATES = 4;
+export const LARGE_STATE_CHARS = 16_000_000;
 /** Steps a run may memoise; beyond it the run fails. */
 export const MAX_STEPS = 10_000;
 /** Calls and waits a run may have open at once. */

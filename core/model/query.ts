@@ -1,4 +1,4 @@
-import type { RunStatus, StepEntry } from './call.ts';
+import type { ParentRef, RunStatus, StepEntry } from './call.ts';
 import type { EventRecord } from './event.ts';
 import type { HistoryEntry } from './history.ts';
 import type { JsonText, Payload } from './payload.ts';
@@ -31,7 +31,7 @@ export interface RunRecord {
   meta: JsonText | null;
   eventIds: string[];
   labels: string[];
-  parent: { run: string; key: string } | null;
+  parent: ParentRef | null;
   scheduledAt: number | null;
   /** It was started anew from this run, with what that had at `seq`; 0: from the start. */
   from: { run: string; seq: number } | null;
@@ -103,6 +103,8 @@ interface Queries {
   /** By id or alias. */
   run: { request: { run: string }; result: RunRecord | null };
   'run-detail': { request: { run: string }; result: RunDetail | null };
+  /** A document of a run (operation `patch`), and the run's position when it changed last. */
+  document: { request: { run: string; document: string }; result: { data: JsonText; seq: number } | null };
   history: { request: { run: string; afterSeq?: number; limit?: number }; result: HistoryEntry[] };
   runs: {
     request: PageRequest & {

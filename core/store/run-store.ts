@@ -109,7 +109,7 @@ export class RunStore {
   }
 
   /** The head is what a run started with, except for its labels: those of the history are merged in, so that lists need not read it. */
-  putLabels(head: RunHead): void {
+  putLabels(head: RunHead, removed: readonly string[]): void {
     this.#sql.run(
       `UPDATE runs SET head = json_set(head, '$.labels', json(?)) WHERE id = ?`,
       JSON.stringify(head.labels),
@@ -117,6 +117,8 @@ export class RunStore {
     );
     for (const label of head.labels)
       this.#sql.run(`INSERT OR IGNORE INTO labels (label, run) VALUES (?, ?)`, label, head.id);
+    for (const label of removed)
+      if (!head.labels.includes(label)) this.#sql.run(`DELETE FROM labels WHERE label = ? AND run = ?`, label, head.id);
   }
 
   endRun(state: RunState): void {
@@ -170,6 +172,11 @@ export class RunStore {
       parent: json.parent ?? null,
       call: data === null ? call : { ...call, data },
     };
+  }
+
+  /** Position of a run's newest entry; its row knows that of its end. */
+  newestSeq(run: string): number {
+    return this.#sql.all<{ seq: number | null }>(`SELECT max(seq) AS seq FROM history WHERE run = ?`, run)[0]?.seq ?? 0;
   }
 
   inputOf(row: RunRow): Payload | null {
