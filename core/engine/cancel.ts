@@ -19,7 +19,7 @@ export function cancel(
   if (!handle) return 'unknown';
   if (handle.state.status !== 'running') return 'ended';
   const held = [...handle.state.pending.values()].find((pending) => pending.lease !== null);
-  if (held && graceMs !== undefined && graceMs > 0 && (!begunOnly || handle.state.seq > held.leaseSeq)) {
+  if (held && graceMs !== undefined && graceMs > 0 && (!begunOnly || held.begun)) {
     if (!handle.state.cancelling) {
       const untilMs = k.now + graceMs;
       k.append(handle, { kind: 'cancelling', untilMs, ...(reason === undefined ? {} : { reason }) });

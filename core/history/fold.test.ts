@@ -32,7 +32,7 @@ const op: fc.Arbitrary<Op> = fc.oneof(
     memoKey: key,
     next: fc.constant({ meta: '{"n":1}' }),
   }),
-  fc.constant({
+  fc.constant<Op>({
     op: 'patch' as const,
     document: 'd',
     id: '1',
