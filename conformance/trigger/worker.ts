@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -11,6 +11,8 @@ export interface WorkerOptions {
   accessToken: string;
   /** Directory of an earlier session to start again in; default: a fresh copy of the project. */
   directory?: string;
+  /** Names under which the CLI and the SDK of another release are installed; default: the newest. */
+  release?: { cli: string; sdk: string };
 }
 
 /** `trigger dev`, unmodified, as a child process. */
@@ -27,11 +29,11 @@ export interface Worker {
 
 const PROJECT = fileURLToPath(new URL('./project', import.meta.url));
 const WORK = fileURLToPath(new URL('./.work', import.meta.url));
-const CLI = path.join(
-  path.dirname(createRequire(import.meta.url).resolve('trigger.dev/package.json')),
-  'dist/esm/index.js',
-);
-const READY = 'Local worker ready';
+const installed = (name: string): string =>
+  path.dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
+const NEWEST = { cli: 'trigger.dev', sdk: '@trigger.dev/sdk' };
+/** 4.8 says local, 4.0 background. */
+const READY = /(?:Local|Background) worker ready/;
 /** Bundling and indexing: about 16 s on two cores. */
 const START_DEADLINE_MS = 90_000;
 const STOP_DEADLINE_MS = 8_000;
@@ -46,11 +48,14 @@ process.on('exit', () => {
 });
 
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
-  const directory = options.directory ?? copyProject();
+  const release = options.release ?? NEWEST;
+  const directory = options.directory ?? copyProject(release.sdk);
   const home = path.join(directory, '.home');
   mkdirSync(home, { recursive: true });
   let output = '';
-  const child = spawn(process.execPath, [CLI, 'dev', '--skip-update-check', '--skip-platform-notifications'], {
+  const cli = path.join(installed(release.cli), 'dist/esm/index.js');
+  const quiet = release === NEWEST ? ['--skip-platform-notifications'] : [];
+  const child = spawn(process.execPath, [cli, 'dev', '--skip-update-check', ...quiet], {
     cwd: directory,
     // A group of its own, so that its task processes can be ended with it.
     detached: true,
@@ -75,7 +80,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
     await until(
       () => {
         if (child.exitCode !== null) throw new Error(`the CLI ended with ${child.exitCode}: ${output}`);
-        return output.includes(READY);
+        return READY.test(output);
       },
       { what: `the worker to be ready; it said: ${output}`, timeoutMs: START_DEADLINE_MS, everyMs: 100 },
     );
@@ -116,7 +121,7 @@ export function laneWorker(options: WorkerOptions): Promise<Worker> {
   return lane.worker;
 }
 
-function copyProject(): string {
+function copyProject(sdk: string): string {
   mkdirSync(WORK, { recursive: true });
   const directory = mkdtempSync(path.join(WORK, 'session-'));
   directories.add(directory);
@@ -124,6 +129,11 @@ function copyProject(): string {
     recursive: true,
     filter: (source) => !source.includes('.trigger') && !source.includes('node_modules'),
   });
+  if (sdk !== NEWEST.sdk) {
+    // The project's own imports find that release.
+    mkdirSync(path.join(directory, 'node_modules', '@trigger.dev'), { recursive: true });
+    symlinkSync(installed(sdk), path.join(directory, 'node_modules', '@trigger.dev', 'sdk'));
+  }
   return directory;
 }
 

@@ -1,0 +1,1 @@
+export * from '@trigger.dev/sdk/v3';
