@@ -28,7 +28,7 @@ export function createApp(env: Bindings): App {
   const context = contextOf(env);
   const app: App = new Hono<RouteEnv & { Bindings: Bindings }>();
   app.use(async (c, next) => {
-    const here = context.serverUrl === '' ? { ...context, serverUrl: new URL(c.req.url).origin } : context;
+    const here = context.serverUrl === '' ? { ...context, serverUrl: originOf(c.req.url) } : context;
     const cell = (environment: string): CellClient =>
       new CellClient(cellStub(env, environment), cellName(environment, 0), env.INGEST);
     const host: RouteHost = {
@@ -76,6 +76,12 @@ export function createApp(env: Bindings): App {
     return c.json({ error: 'internal error, see the server log', status: 500 }, 500);
   });
   return app;
+}
+
+/** Origin of an absolute URL, without the cost of parsing it. */
+function originOf(url: string): string {
+  const end = url.indexOf('/', url.indexOf('://') + 3);
+  return end < 0 ? url : url.slice(0, end);
 }
 
 /** A longer body is cut off: its sender sees a reset instead of the answer. */
