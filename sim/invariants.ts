@@ -12,6 +12,7 @@ export const INVARIANTS = {
   timer: 'timers fire, and never early',
   pending: 'only live runs have something pending',
   ends: 'every run that can end ends, as its program says',
+  lists: 'every list finds what it should, over every index',
   retention: 'what is too old goes, with all that belongs to it',
 } as const;
 

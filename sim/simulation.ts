@@ -203,7 +203,7 @@ function forget(world: World): void {
   const { db, checks } = world;
   checks.that('retention', world.tracker.runs.size === 0, () => `${world.tracker.runs.size} runs are still there`);
   while (world.step(world.timeMs + 2 * DAY_MS) && world.timeMs < until + 4 * DAY_MS);
-  for (const table of ['runs', 'history', 'labels', 'names', 'events', 'dead_letters', 'schedules'])
+  for (const table of ['runs', 'history', 'labels', 'names', 'events', 'dead_letters', 'schedules', 'log'])
     checks.that(
       'retention',
       count(db, table) === 0,

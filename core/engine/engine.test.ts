@@ -1,8 +1,13 @@
 import { engineSuite } from '../testing/engine-suite.ts';
+import { listsSuite } from '../testing/lists-suite.ts';
 import { NodeSql } from '../testing/node-sql.ts';
+import type { Sql } from '../ports.ts';
 
-engineSuite((body) => {
+const open = (body: (sql: Sql) => void): void => {
   const sql = new NodeSql();
   body(sql);
   sql.close();
-});
+};
+
+engineSuite(open);
+listsSuite(open);

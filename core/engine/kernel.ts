@@ -21,7 +21,7 @@ import type { JsonText, Payload } from '../model/payload.ts';
 import type { LimitSpec, TaskRecord } from '../model/task.ts';
 import type { Clock, Effects, Random, RecordReader, Sql, Translator } from '../ports.ts';
 import { PayloadStore } from '../store/payloads.ts';
-import { type PendingRow, pendingRowOf, RunStore } from '../store/run-store.ts';
+import { IDLE_INDEX, type PendingRow, pendingRowOf, RunStore, statusIndex, taskIndex } from '../store/run-store.ts';
 import { migrate } from '../store/schema.ts';
 import { EventStore } from '../store/event-store.ts';
 import { TaskBook } from './task-book.ts';
@@ -39,6 +39,7 @@ export interface KernelOptions {
   cell: number;
   /** Name of this cell for others (model/placement.ts). */
   address: string;
+  /** How long ended runs, events and dead letters are kept, where their task says nothing else. */
   retentionMs?: number;
   /** Calls in the hands of push executors at once; default MAX_IN_FLIGHT. */
   maxInFlight?: number;
@@ -169,6 +170,11 @@ export class Kernel {
 
   onUndo(inverse: () => void): void {
     this.#undo.push(inverse);
+  }
+
+  /** A run if it is in memory: for lists, which must not push out those at work. */
+  peek(run: string): RunHandle | null {
+    return this.touched.get(run) ?? this.#cache.get(run) ?? this.#large.get(run) ?? null;
   }
 
   /** A run for reading or changing, or null. Changing goes through `append`. */
@@ -318,16 +324,24 @@ export class Kernel {
 
   #flushRun(run: string, handle: RunHandle): void {
     const { state, rows } = handle;
+    const { head } = state;
+    const { index, log } = this.tasks.get(head.task) ?? this.tasks.at(head.task, head.version) ?? {};
     if (handle.isNew) {
-      this.runs.insertRun(state);
+      this.runs.insertRun(state, index?.includes('task') ? [taskIndex(head.task)] : []);
+      if (log !== undefined) this.runs.putLogLine(log, head.createdAt, run, 0);
       handle.isNew = false;
     }
-    for (const entry of handle.entries) this.runs.insertEntry(run, entry);
+    for (const entry of handle.entries) {
+      this.runs.insertEntry(run, entry);
+      if (log !== undefined) this.runs.putLogLine(log, entry.atMs, run, entry.seq);
+    }
     if (handle.entries.length > 0) this.changed.set(run, state);
-    for (const { body } of handle.entries)
-      if (body.kind === 'label') this.runs.putLabels(state.head, body.remove ?? []);
+    for (const { body } of handle.entries) if (body.kind === 'label') this.runs.putLabels(head, body.remove ?? []);
     const ended = state.status !== 'running';
-    if (ended && handle.entries.some((entry) => entry.body.kind === 'end')) this.runs.endRun(state);
+    if (ended && handle.entries.some((entry) => entry.body.kind === 'end')) {
+      this.runs.endRun(state);
+      if (index?.includes('status')) this.runs.putLabel(statusIndex(state.status, head.task), run);
+    } else if (!ended && state.pending.size === 0) this.runs.putLabel(IDLE_INDEX, run);
     handle.entries = [];
     const { changed } = state.pending;
     if (changed.size === 0) return;

@@ -37,6 +37,10 @@ export class LeaseBook {
     return this.#byCall.get(callId(run, key));
   }
 
+  all(): Iterable<PushLease> {
+    return this.#byToken.values();
+  }
+
   expired(nowMs: number): PushLease[] {
     return [...this.#byToken.values()].filter((lease) => lease.expiresAt <= nowMs);
   }

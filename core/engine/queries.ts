@@ -1,7 +1,6 @@
 import { limitOfBucket } from '../flow/backlogs.ts';
-import type { RunStatus } from '../model/call.ts';
 import { assertNever } from '../model/errors.ts';
-import { MAX_PAGE, NEVER_MS } from '../model/limits.ts';
+import { MAX_PAGE, NEVER_MS, PAGE_BYTES } from '../model/limits.ts';
 import type {
   DeadLetterRecord,
   EngineStats,
@@ -19,11 +18,11 @@ import type { EventRow } from '../store/event-store.ts';
 import type { RunRow } from '../store/run-store.ts';
 import { documentOf } from './document.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
+import { listLog } from './log-list.ts';
 import { tokenMatch } from './matching.ts';
+import { countRuns, DEFAULT_PAGE, listRuns, listSummaries, runRecord } from './run-lists.ts';
 import { scheduleOf, schedules } from './schedules.ts';
 import { shown, sweepOf, SWEEPS } from './sweep.ts';
-
-const DEFAULT_PAGE = 50;
 
 /** Reads only. Bounded: every list is a page. */
 export function answer<Q extends Query>(k: Kernel, query: Q): QueryResult<Q> {
@@ -46,10 +45,17 @@ function dispatch(k: Kernel, query: Query): unknown {
     }
     case 'history': {
       const row = rowOf(k, query.run);
-      return row ? k.runs.history(row.id, query.afterSeq ?? 0, query.limit ?? MAX_PAGE) : [];
+      const maxBytes = Math.min(query.maxBytes ?? PAGE_BYTES, PAGE_BYTES);
+      return row ? k.runs.historyPage(row.id, query.afterSeq ?? 0, query.limit ?? MAX_PAGE, maxBytes) : [];
     }
     case 'runs':
       return listRuns(k, query);
+    case 'run-list':
+      return listSummaries(k, query);
+    case 'run-count':
+      return countRuns(k, query);
+    case 'log':
+      return listLog(k, query);
     case 'event':
       return k.events.get(query.id);
     case 'events':
@@ -130,39 +136,6 @@ function rowOf(k: Kernel, idOrAlias: string): RunRow | null {
   return run === null ? null : (k.sql.all<RunRow>(`SELECT * FROM runs WHERE id = ?`, run)[0] ?? null);
 }
 
-function runRecord(k: Kernel, row: RunRow): RunRecord {
-  const head = k.runs.headOf(row);
-  const ended = row.ended_at !== null;
-  const last = ended ? k.runs.history(row.id, row.seq - 1, 1)[0] : undefined;
-  const live = ended ? null : k.find(row.id)?.state;
-  return {
-    id: row.id,
-    alias: row.alias,
-    task: row.task,
-    taskVersion: live?.version ?? row.version,
-    versionLocked: live ? live.locked : true,
-    parked: live?.parked ?? false,
-    status: row.status as RunStatus,
-    reason: row.reason,
-    createdAt: row.created_at,
-    startedAt: row.started_at ?? live?.startedAt ?? null,
-    endedAt: row.ended_at,
-    // What came after its end is not in its row.
-    seq: live?.seq ?? k.runs.newestSeq(row.id),
-    input: k.runs.inputOf(row),
-    output: row.status === 'completed' ? (last?.data ?? null) : null,
-    error: ended && row.status !== 'completed' ? (last?.data ?? null) : null,
-    outcomeMeta: last?.body.kind === 'end' ? (last.body.meta ?? null) : null,
-    cancelling: live?.cancelling ?? false,
-    meta: row.meta,
-    eventIds: head.eventIds,
-    labels: head.labels,
-    parent: head.parent,
-    scheduledAt: head.scheduledAt,
-    from: head.from ?? null,
-  };
-}
-
 function runDetail(k: Kernel, row: RunRow): RunDetail {
   const handle = k.find(row.id);
   return {
@@ -202,19 +175,6 @@ function pendingOf(k: Kernel, handle: RunHandle): PendingRecord[] {
   });
 }
 
-function listRuns(k: Kernel, query: Extract<Query, { type: 'runs' }>): Page<RunRecord> {
-  const where: Array<[string, SqlValue]> = [];
-  if (query.task !== undefined) where.push(['task = ?', query.task]);
-  if (query.taskPrefix !== undefined)
-    where.push(['substr(task, 1, length(?1)) = ?1'.replaceAll('?1', quote(query.taskPrefix)), null]);
-  if (query.status !== undefined) where.push(['status = ?', query.status]);
-  if (query.parent !== undefined) where.push(['parent = ?', query.parent]);
-  if (query.label !== undefined) where.push(['id IN (SELECT run FROM labels WHERE label = ?)', query.label]);
-  if (query.fromMs !== undefined) where.push(['created_at >= ?', query.fromMs]);
-  if (query.toMs !== undefined) where.push(['created_at <= ?', query.toMs]);
-  return page(k, query, `SELECT * FROM runs`, where, (row) => runRecord(k, row as RunRow));
-}
-
 function listEvents(
   k: Kernel,
   query: Extract<Query, { type: 'events' }>,
@@ -226,7 +186,7 @@ function listEvents(
   return page(k, query, `SELECT * FROM events`, where, (row) => k.events.recordOf(row as EventRow));
 }
 
-/** Keyset pages by id. A condition whose value is null has none to bind. */
+/** Keyset pages by id, bounded by rows and bytes. A condition whose value is null has none to bind. */
 function page<T extends object>(
   k: Kernel,
   request: { cursor?: string; limit?: number; order?: 'asc' | 'desc' },
@@ -243,14 +203,25 @@ function page<T extends object>(
     `${select}${text} ORDER BY id ${ascending ? 'ASC' : 'DESC'} LIMIT ${limit + 1}`,
     ...conditions.map(([, value]) => value).filter((value) => value !== null),
   );
-  const items = rows.slice(0, limit);
-  return rows.length > limit
-    ? { items: items.map(read), cursor: items.at(-1)?.id as string }
-    : { items: items.map(read) };
+  const items: T[] = [];
+  let bytes = 0;
+  for (const row of rows.slice(0, limit)) {
+    const item = read(row);
+    bytes += sizeOf(item);
+    if (items.length > 0 && bytes > PAGE_BYTES) break;
+    items.push(item);
+  }
+  return rows.length > items.length ? { items, cursor: rows[items.length - 1]?.id as string } : { items };
 }
 
-function quote(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
+/** The long texts of an item: a payload stands in a field of its own or in the run's record. */
+function sizeOf(item: object): number {
+  let size = 0;
+  for (const value of Object.values(item) as unknown[]) {
+    if (typeof value === 'string' || value instanceof Uint8Array) size += value.length;
+    else if (typeof value === 'object' && value !== null && !Array.isArray(value)) size += sizeOf(value);
+  }
+  return size;
 }
 
 function deadLetter(k: Kernel, row: SqlRow): DeadLetterRecord & { record: RunRecord | null } {

@@ -27,6 +27,10 @@ export const RETENTION_EVERY_MS = 3_600_000;
 export const RETENTION_BATCH = 200;
 /** Rows of one page of any list. */
 export const MAX_PAGE = 1_000;
+/** Payloads of one page: far below the 32 MiB that the runtime allows a message between objects, also where text takes two bytes a character. */
+export const PAGE_BYTES = 8_000_000;
+/** Runs that one page, or one count, looks at before it answers with what it has: the cell does nothing else meanwhile. */
+export const MAX_EXAMINED = 10_000;
 /** A push lease without an answer. Above the longest timeout a vendor allows a request (2 h), since the Dispatcher reports timeouts itself. */
 export const PUSH_LEASE_MS = 2 * 3_600_000 + 60_000;
 /** Runs whose state is kept in memory, and the size of a state above which it is not. */

@@ -5,7 +5,8 @@ import type { JsonText, Payload } from './payload.ts';
 import type { SweepRecord } from './sweep.ts';
 import type { LimitSpec, ScheduleRecord, TaskRecord } from './task.ts';
 
-export interface RunRecord {
+/** What is known of a run without its payloads. */
+export interface RunFacts {
   id: string;
   alias: string | null;
   task: string;
@@ -21,9 +22,6 @@ export interface RunRecord {
   startedAt: number | null;
   endedAt: number | null;
   seq: number;
-  input: Payload | null;
-  output: Payload | null;
-  error: Payload | null;
   /** Meta of the outcome that ended it. */
   outcomeMeta: JsonText | null;
   /** A cancellation waits for the worker that holds it. */
@@ -35,6 +33,63 @@ export interface RunRecord {
   scheduledAt: number | null;
   /** It was started anew from this run, with what that had at `seq`; 0: from the start. */
   from: { run: string; seq: number } | null;
+}
+
+export interface RunRecord extends RunFacts {
+  input: Payload | null;
+  output: Payload | null;
+  error: Payload | null;
+}
+
+/** A run in a list: its payloads are told by their size only, so a page of them is always small. */
+export interface RunSummary extends RunFacts {
+  inputBytes: number;
+  /** Of the output, or of the error. */
+  outputBytes: number;
+  /** When the earliest of what is pending is due; a time that has passed means ready, waiting for room, or in hand. Null: nothing is pending. */
+  dueAt: number | null;
+  /** Highest attempt (from 0) of its pending calls. */
+  attempt: number;
+  /** An executor or a worker has one of its calls in hand. */
+  leased: boolean;
+}
+
+/**
+ * Which runs. Fields: all of them. What is indexed: `parent`, labels, `status: 'running'`, and what a task says in TaskSpec.index; the rest is
+ * looked at run by run, a bounded number for each page.
+ */
+export interface RunFilter {
+  task?: string;
+  /** Any of them. */
+  tasks?: string[];
+  taskPrefix?: string;
+  status?: RunStatus | RunStatus[];
+  label?: string;
+  /** All of them. The first is the one that is walked: put the rarest first. */
+  labels?: string[];
+  /** At least one of them. */
+  anyLabels?: string[];
+  parent?: string;
+  /** Of creation, both inclusive. */
+  fromMs?: number;
+  toMs?: number;
+}
+
+/** One line of a log over many runs (TaskSpec.log): a run's start, or an entry of its history. */
+export interface LogItem {
+  atMs: number;
+  run: string;
+  /** 0: the start. */
+  seq: number;
+  entry: HistoryEntry | null;
+}
+
+/** A call that an executor has in hand now. */
+export interface ActiveCall {
+  run: string;
+  key: string;
+  attempt: number;
+  sinceMs: number;
 }
 
 /** A call or wait of a run that is not resolved. */
@@ -86,13 +141,14 @@ export interface StoredRecord {
 }
 
 interface PageRequest {
-  /** Exclusive: the last id of the page before. */
+  /** Exclusive: the cursor of the page before. */
   cursor?: string;
   limit?: number;
   /** Default 'desc': newest first. */
   order?: 'asc' | 'desc';
 }
 
+/** A page may be short, even empty, and go on: it is also bounded by bytes and by how many rows are looked at. */
 export interface Page<T> {
   items: T[];
   /** Absent on the last page. */
@@ -105,18 +161,30 @@ interface Queries {
   'run-detail': { request: { run: string }; result: RunDetail | null };
   /** A document of a run (operation `patch`), and the run's position when it changed last. */
   document: { request: { run: string; document: string }; result: { data: JsonText; seq: number } | null };
-  history: { request: { run: string; afterSeq?: number; limit?: number }; result: HistoryEntry[] };
-  runs: {
+  /** In order; fewer than asked for also where their payloads come to `maxBytes` (default PAGE_BYTES): ask again after the last. At least one, if there is one. */
+  history: { request: { run: string; afterSeq?: number; limit?: number; maxBytes?: number }; result: HistoryEntry[] };
+  /** Whole records, payloads included, up to `maxBytes` (default PAGE_BYTES) a page; for lists take `run-list`. */
+  runs: { request: PageRequest & RunFilter & { maxBytes?: number }; result: Page<RunRecord> };
+  'run-list': { request: PageRequest & RunFilter; result: Page<RunSummary> };
+  /** How many there are, counted up to `max` (default and highest MAX_PAGE). `more`: there may be others. */
+  'run-count': { request: RunFilter & { max?: number }; result: { count: number; more: boolean } };
+  /**
+   * A log over many runs, by time. `runs` are those of the items and of `active`, by id; with `inputs` their inputs come along. `active`: calls in hand now,
+   * on the first page only.
+   */
+  log: {
     request: PageRequest & {
-      task?: string;
-      taskPrefix?: string;
-      status?: RunStatus;
-      label?: string;
+      log: string;
+      labels?: string[];
       fromMs?: number;
       toMs?: number;
-      parent?: string;
+      inputs?: boolean;
+      maxBytes?: number;
     };
-    result: Page<RunRecord>;
+    result: Page<LogItem> & {
+      runs: Record<string, RunSummary & { input: Payload | null }>;
+      active: ActiveCall[];
+    };
   };
   event: { request: { id: string }; result: EventRecord | null };
   events: { request: PageRequest & { name?: string; fromMs?: number; toMs?: number }; result: Page<EventRecord> };

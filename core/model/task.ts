@@ -52,6 +52,15 @@ export interface TaskSpec {
   onLapse?: 'again' | 'cancel';
   /** Push: a lease that is not answered in this time is given up and the same attempt made again. Default PUSH_LEASE_MS. */
   leaseMs?: number;
+  /**
+   * What its runs are found by without looking at others: 'task' (all of them), 'status' (those that ended in one way). Each costs one row a run;
+   * labels, parents and unended runs are always indexed. Runs from before are added when a task is registered with it for the first time.
+   */
+  index?: Array<'task' | 'status'>;
+  /** Its runs' starts and entries are listed by time under this name (query `log`). One row for each. */
+  log?: string;
+  /** How long its ended runs, and their dead letters, are kept. Default: the cell's. */
+  retention?: { runMs?: number; deadLetterMs?: number };
   /** Opaque configuration of the executor. */
   data: JsonText;
 }

@@ -6,7 +6,8 @@ import type { Payload } from '../model/payload.ts';
 import type { Sql, SqlValue } from '../ports.ts';
 import type { PayloadStore } from './payloads.ts';
 
-export interface RunRow extends Record<string, SqlValue> {
+/** A run's row without its input, which may be long. */
+export interface RunFactsRow extends Record<string, SqlValue> {
   id: string;
   alias: string | null;
   task: string;
@@ -20,7 +21,17 @@ export interface RunRow extends Record<string, SqlValue> {
   parent: string | null;
   head: string;
   meta: string | null;
+}
+
+export interface RunRow extends RunFactsRow {
   input: SqlValue;
+}
+
+interface HistoryRow extends Record<string, SqlValue> {
+  seq: number;
+  at: number;
+  body: string;
+  data: SqlValue;
 }
 
 export interface PendingRow extends Record<string, SqlValue> {
@@ -66,7 +77,8 @@ export class RunStore {
     this.#payloads = payloads;
   }
 
-  insertRun(state: RunState): void {
+  /** `index`: names, beside its labels, by which the run is found. */
+  insertRun(state: RunState, index: readonly string[] = []): void {
     const { head } = state;
     const json: HeadJson = {
       dueAt: head.dueAt,
@@ -104,8 +116,34 @@ export class RunStore {
       this.#payloads.put(`r:${head.id}`, state.input),
     );
     if (head.call.data !== undefined) this.#putCallData(head.id, head.call.key, 0, head.call.data);
-    for (const label of head.labels)
-      this.#sql.run(`INSERT OR IGNORE INTO labels (label, run) VALUES (?, ?)`, label, head.id);
+    for (const label of head.labels) this.putLabel(label, head.id);
+    for (const name of index) this.putLabel(name, head.id);
+  }
+
+  putLabel(label: string, run: string): void {
+    this.#sql.run(`INSERT OR IGNORE INTO labels (label, run) VALUES (?, ?)`, label, run);
+  }
+
+  /** Runs from before their task was indexed. */
+  indexAll(task: string, kind: 'task' | 'status'): void {
+    if (kind === 'task')
+      this.#sql.run(
+        `INSERT OR IGNORE INTO labels (label, run) SELECT ?, id FROM runs WHERE task = ?`,
+        taskIndex(task),
+        task,
+      );
+    else
+      for (const status of ENDED)
+        this.#sql.run(
+          `INSERT OR IGNORE INTO labels (label, run) SELECT ?, id FROM runs WHERE task = ? AND status = ?`,
+          statusIndex(status, task),
+          task,
+          status,
+        );
+  }
+
+  putLogLine(log: string, atMs: number, run: string, seq: number): void {
+    this.#sql.run(`INSERT OR REPLACE INTO log (name, at, run, seq) VALUES (?, ?, ?, ?)`, log, atMs, run, seq);
   }
 
   /** The head is what a run started with, except for its labels: those of the history are merged in, so that lists need not read it. */
@@ -115,8 +153,7 @@ export class RunStore {
       JSON.stringify(head.labels),
       head.id,
     );
-    for (const label of head.labels)
-      this.#sql.run(`INSERT OR IGNORE INTO labels (label, run) VALUES (?, ?)`, label, head.id);
+    for (const label of head.labels) this.putLabel(label, head.id);
     for (const label of removed)
       if (!head.labels.includes(label)) this.#sql.run(`DELETE FROM labels WHERE label = ? AND run = ?`, label, head.id);
   }
@@ -157,7 +194,7 @@ export class RunStore {
     return state;
   }
 
-  headOf(row: RunRow): RunHead {
+  headOf(row: RunFactsRow): RunHead {
     const json = JSON.parse(row.head) as HeadJson;
     const call = json.call ?? { key: '' };
     const data = json.call ? this.#callData(row.id, call.key, 0) : null;
@@ -179,24 +216,49 @@ export class RunStore {
     return this.#sql.all<{ seq: number | null }>(`SELECT max(seq) AS seq FROM history WHERE run = ?`, run)[0]?.seq ?? 0;
   }
 
-  inputOf(row: RunRow): Payload | null {
+  inputOf(row: { id: string; input: SqlValue }): Payload | null {
     return this.#payloads.get(`r:${row.id}`, row.input);
   }
 
   history(run: string, afterSeq = 0, limit = -1): HistoryEntry[] {
-    return this.#sql
-      .all<{ seq: number; at: number; body: string; data: SqlValue }>(
-        `SELECT seq, at, body, data FROM history WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?`,
-        run,
-        afterSeq,
-        limit,
-      )
-      .map((row) => ({
-        seq: row.seq,
-        atMs: row.at,
-        body: this.#withCallData(run, row.seq, JSON.parse(row.body) as HistoryBody),
-        data: this.#payloads.get(`h:${run}:${row.seq}`, row.data),
-      }));
+    return this.#historyRows(run, afterSeq, limit).map((row) => this.#entryOf(run, row));
+  }
+
+  #historyRows(run: string, afterSeq: number, limit: number): HistoryRow[] {
+    return this.#sql.all<HistoryRow>(
+      `SELECT seq, at, body, data FROM history WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?`,
+      run,
+      afterSeq,
+      limit,
+    );
+  }
+
+  #entryOf(run: string, row: HistoryRow): HistoryEntry {
+    return {
+      seq: row.seq,
+      atMs: row.at,
+      body: this.#withCallData(run, row.seq, JSON.parse(row.body) as HistoryBody),
+      data: this.#payloads.get(`h:${run}:${row.seq}`, row.data),
+    };
+  }
+
+  /** Entries in order until `limit` of them or `maxBytes` of payload are together; at least one, if there is one. */
+  historyPage(run: string, afterSeq: number, limit: number, maxBytes: number): HistoryEntry[] {
+    const entries: HistoryEntry[] = [];
+    let bytes = 0;
+    for (let after = afterSeq; entries.length < limit;) {
+      const rows = this.#historyRows(run, after, Math.min(HISTORY_CHUNK, limit - entries.length));
+      for (const row of rows) {
+        const entry = this.#entryOf(run, row);
+        bytes +=
+          (entry.data?.length ?? 0) + callsOf(entry.body).reduce((sum, call) => sum + (call.data?.length ?? 0), 0);
+        if (entries.length > 0 && bytes > maxBytes) return entries;
+        entries.push(entry);
+        after = entry.seq;
+      }
+      if (rows.length < HISTORY_CHUNK) break;
+    }
+    return entries;
   }
 
   pendingRows(owner: string): PendingRow[] {
@@ -252,7 +314,8 @@ export class RunStore {
     this.#sql.run(`DELETE FROM chunks WHERE owner >= ? AND owner < ?`, `c:${row.id}:`, `c:${row.id};`);
     this.#sql.run(`DELETE FROM history WHERE run = ?`, row.id);
     const head = JSON.parse(row.head) as HeadJson;
-    for (const label of head.labels) this.#sql.run(`DELETE FROM labels WHERE label = ? AND run = ?`, label, row.id);
+    for (const label of [...head.labels, ...indexNames(row)])
+      this.#sql.run(`DELETE FROM labels WHERE label = ? AND run = ?`, label, row.id);
     if (row.alias !== null) this.#sql.run(`DELETE FROM names WHERE key = ? AND run = ?`, `alias:${row.alias}`, row.id);
     this.#sql.run(`DELETE FROM runs WHERE id = ?`, row.id);
   }
@@ -280,6 +343,19 @@ export class RunStore {
     if ((body.kind === 'step' || body.kind === 'wait') && body.then) return { ...body, then: restore(body.then) };
     return body;
   }
+}
+
+const HISTORY_CHUNK = 50;
+const ENDED = ['completed', 'failed', 'cancelled'];
+
+/** Runs of a task, and those of its runs that ended in one way (TaskSpec.index); names that begin so are no user's labels. */
+export const taskIndex = (task: string): string => `$task:${task}`;
+export const statusIndex = (status: string, task: string): string => `$ended:${status}:${task}`;
+/** Runs that go on with nothing pending: they wait for a message from outside, and have no row in `pending` by which unended runs are found. */
+export const IDLE_INDEX = '$idle';
+
+function indexNames(row: RunRow): string[] {
+  return [taskIndex(row.task), statusIndex(row.status, row.task), IDLE_INDEX];
 }
 
 const HAS_DATA = '$data';

@@ -43,6 +43,10 @@ const MIGRATIONS: string[][] = [
          'limits', json_extract(spec, '$.limits'), 'maxAttempts', json_extract(spec, '$.maxAttempts'), 'retry', json_extract(spec, '$.retry'))))
      WHERE json_extract(spec, '$.start') IS NULL`,
   ],
+  [
+    // Lines of the logs over many runs (TaskSpec.log), by time; seq 0 is a run's start, the others are entries of its history.
+    `CREATE TABLE log (name TEXT, at INTEGER, run TEXT, seq INTEGER, PRIMARY KEY (name, at, run, seq)) WITHOUT ROWID`,
+  ],
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;
