@@ -75,8 +75,6 @@ function makeTask(rng: Rng, id: string, children: string[]): SimTask {
     limits,
     ...(pull && rng.chance(0.2) ? { onLapse: 'cancel' as const } : {}),
     ...(!pull && rng.chance(0.9) ? { leaseMs: rng.pick([2_000, 10_000, 40_000]) } : {}),
-    // Half of them are indexed and logged, without asking chance: a seed stays what it was.
-    ...(program.stages.length % 2 === 0 ? { index: ['task', 'status'] as const, log: 'simulated' } : {}),
     data: JSON.stringify(ending),
   };
   return { spec, program, fifo };

@@ -91,8 +91,8 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'labels outlive their run',
     patch: {
       file: 'store/run-store.ts',
-      find: 'for (const label of [...head.labels, ...indexNames(row)])',
-      replace: 'for (const label of indexNames(row))',
+      find: 'for (const label of head.labels) this.#sql.run(`DELETE FROM labels',
+      replace: 'for (const label of [] as string[]) this.#sql.run(`DELETE FROM labels',
     },
   },
 ];

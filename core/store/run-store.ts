@@ -314,8 +314,8 @@ export class RunStore {
     this.#sql.run(`DELETE FROM chunks WHERE owner >= ? AND owner < ?`, `c:${row.id}:`, `c:${row.id};`);
     this.#sql.run(`DELETE FROM history WHERE run = ?`, row.id);
     const head = JSON.parse(row.head) as HeadJson;
-    for (const label of [...head.labels, ...indexNames(row)])
-      this.#sql.run(`DELETE FROM labels WHERE label = ? AND run = ?`, label, row.id);
+    for (const label of head.labels) this.#sql.run(`DELETE FROM labels WHERE label = ? AND run = ?`, label, row.id);
+    for (const name of indexNames(row)) this.#sql.run(`DELETE FROM labels WHERE label = ? AND run = ?`, name, row.id);
     if (row.alias !== null) this.#sql.run(`DELETE FROM names WHERE key = ? AND run = ?`, `alias:${row.alias}`, row.id);
     this.#sql.run(`DELETE FROM runs WHERE id = ?`, row.id);
   }
