@@ -76,13 +76,12 @@ export interface CellApi {
   apply(commands: Command[]): Promise<CommandResult[]>;
   query<Q extends Query>(query: Q): Promise<QueryResult<Q>>;
   /**
-   * Leases calls of pull tasks from a pool, and from those in `also`, the oldest first; held open up to waitMs until one is ready. A run that
-   * its first lease ties to a version (TaskSpec.binding) goes to the pool `bindTo` from then on, if one is named.
+   * Leases calls of pull tasks from a pool, and from those in `also`, the oldest first; held open up to waitMs until one is ready. See
+   * TaskSpec.versionPool for workers that have one version of the code only.
    */
   lease(request: {
     pool: string;
     also?: string[];
-    bindTo?: string;
     max: number;
     holdMs: number;
     waitMs: number;

@@ -2,13 +2,14 @@ import type { RunRecord } from '../../core/model/query.ts';
 import { endedStatusOf, type EngineRunStatus } from './engine-status.ts';
 import { publicRunId } from './ids.ts';
 import { plainObject, plainValue } from './packets.ts';
-import { readOutcomeMeta, readRunMeta, type RunMeta } from './run-meta.ts';
+import { readOutcomeMeta, readRunMeta, readTaskData, type RunMeta } from './run-meta.ts';
 import { slugOf, tagsOf } from './names.ts';
 import { serializedErrorOf } from './task-errors.ts';
 import { runErrorOf } from './waitpoints.ts';
 
 /** The vocabulary of `/api/*` (@trigger.dev/core: v3/schemas/api.ts RunStatus). The engine routes' own is in engine-status.ts. */
 export type ApiRunStatus =
+  | 'PENDING_VERSION'
   | 'QUEUED'
   | 'DEQUEUED'
   | 'EXECUTING'
@@ -22,6 +23,7 @@ export type ApiRunStatus =
   | 'TIMED_OUT';
 
 const FROM_ENGINE: Record<EngineRunStatus, ApiRunStatus> = {
+  PENDING_VERSION: 'PENDING_VERSION',
   DELAYED: 'DELAYED',
   PENDING: 'QUEUED',
   DEQUEUED: 'DEQUEUED',
@@ -40,6 +42,7 @@ const FROM_ENGINE: Record<EngineRunStatus, ApiRunStatus> = {
 export function engineStatusOf(record: RunRecord, nowMs: number): EngineRunStatus {
   if (record.status !== 'running') return endedStatusOf(record);
   if (record.cancelling) return 'CANCELED';
+  if (record.parked) return 'PENDING_VERSION';
   if (record.startedAt !== null) return 'EXECUTING';
   const { delayUntilMs } = readRunMeta(record.meta);
   return delayUntilMs !== undefined && delayUntilMs > nowMs ? 'DELAYED' : 'PENDING';
@@ -49,7 +52,7 @@ export function apiStatusOf(record: RunRecord, nowMs: number): ApiRunStatus {
   return FROM_ENGINE[engineStatusOf(record, nowMs)];
 }
 
-const QUEUED = new Set<ApiRunStatus>(['QUEUED', 'DELAYED', 'DEQUEUED']);
+const QUEUED = new Set<ApiRunStatus>(['PENDING_VERSION', 'QUEUED', 'DELAYED', 'DEQUEUED']);
 const FAILED = new Set<ApiRunStatus>(['FAILED', 'CRASHED', 'SYSTEM_FAILURE', 'EXPIRED', 'TIMED_OUT']);
 
 /** Fields that every presentation of a run shares. The 3.x clients need `attempts`, later ones ignore it. */
@@ -64,7 +67,7 @@ export function commonFields(record: RunRecord, nowMs: number): Record<string, u
     status,
     taskIdentifier: slugOf(record.task),
     ...(meta.idempotencyKey === undefined ? {} : { idempotencyKey: meta.idempotencyKey }),
-    ...(meta.lockToVersion === undefined ? {} : { version: meta.lockToVersion }),
+    ...(versionOf(record) === undefined ? {} : { version: versionOf(record) }),
     isQueued: QUEUED.has(status),
     isExecuting: status === 'EXECUTING',
     isWaiting: false,
@@ -89,6 +92,12 @@ export function commonFields(record: RunRecord, nowMs: number): Record<string, u
     ...(meta.batch === undefined ? {} : { batchId: meta.batch.id }),
     ...(meta.region === undefined ? {} : { region: meta.region }),
   };
+}
+
+/** The build that executes the run: known once a worker has taken it, or when its trigger named one. */
+export function versionOf({ versionLocked, taskData }: RunRecord): string | undefined {
+  const { version } = readTaskData(taskData ?? '{}');
+  return versionLocked && version !== '' ? version : undefined;
 }
 
 export interface RunPresentation {

@@ -8,8 +8,9 @@ import { COLLECTIONS, labelOf, taskIdOf } from './names.ts';
 import { isRecord, parseJson } from './packets.ts';
 import type { BatchItem } from './schema.ts';
 import { attemptOf, startSpecOf } from './start-run.ts';
-import { queueLimitOf, requireTask, startRun, startAndWait, type Triggered } from './trigger-run.ts';
+import { queueLimitOf, startRun, startAndWait, taskOrUnknown, type Triggered } from './trigger-run.ts';
 import { writeWaitMeta } from './waitpoints.ts';
+import { lockFor } from './workers.ts';
 
 export interface Batch {
   id: string;
@@ -148,7 +149,8 @@ async function specOf(
   const queueLimit = await queueLimitOf(cell, batch.project, options.queue?.name);
   return startSpecOf({
     project: batch.project,
-    task: requireTask(tasks.get(taskIdOf(batch.project, item.task)) ?? null, item.task, batch.project),
+    task: taskOrUnknown(tasks.get(taskIdOf(batch.project, item.task)) ?? null, item.task, batch.project),
+    lock: await lockFor(cell, batch.project, item.task, options.lockToVersion),
     payload: item.payload,
     options,
     parent,

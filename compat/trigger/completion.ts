@@ -1,8 +1,8 @@
 import type { Op } from '../../core/model/call.ts';
 import type { JsonText } from '../../core/model/payload.ts';
 import type { Completion } from './schema.ts';
-import { CANCELLED_CODE, retryWishOf } from './task-errors.ts';
-import type { OutcomeMeta } from './run-meta.ts';
+import type { AttemptMeta, OutcomeMeta } from './run-meta.ts';
+import { CANCELLED_CODE, isOutOfMemory, retryWishOf } from './task-errors.ts';
 
 /**
  * Below this delay the worker keeps the run and its process and starts the next attempt itself; above, the run goes back to its queue
@@ -19,12 +19,16 @@ export interface CompletionPlan {
   retry: 'RETRY_IMMEDIATELY' | 'RETRY_QUEUED';
 }
 
-/** An attempt's completion as operations. Attempts left are counted by the engine. */
+/**
+ * An attempt's completion as operations. Attempts left are counted by the engine. `largerMachine`: the task wants one after an attempt that ran
+ * out of memory, and this attempt did not run on it.
+ */
 export function planCompletion(
   completion: Completion,
   attempt: number,
   nowMs: number,
   forceRequeue: boolean,
+  largerMachine?: string,
 ): CompletionPlan {
   const facts: OutcomeMeta = {
     attemptNumber: attempt + 1,
@@ -42,6 +46,17 @@ export function planCompletion(
       meta,
       retry: 'RETRY_QUEUED',
     };
+  }
+  if (isOutOfMemory(error)) {
+    // Not worth another try in the same space (trigger.dev: run-engine retrying.ts retryOOMOnMachine).
+    const retry =
+      largerMachine === undefined
+        ? ({ retry: 'never' } as const)
+        : ({
+            retry: 'policy',
+            next: { meta: JSON.stringify({ machine: largerMachine } satisfies AttemptMeta) },
+          } as const);
+    return { ops: [{ op: 'fail', error: JSON.stringify(error), meta, ...retry }], meta, retry: 'RETRY_QUEUED' };
   }
   const wish = retryWishOf(error, completion.retry !== undefined && completion.skippedRetrying !== true);
   const fail = { op: 'fail', error: JSON.stringify(error), meta } as const;

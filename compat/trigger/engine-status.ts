@@ -5,6 +5,7 @@ import { completedWaitpoints, hasOpenWaits, mainCallOf, runErrorOf, type Complet
 
 /** The vocabulary of `/engine/*` (@trigger.dev/core: v3/schemas/runEngine.ts). The API's own is in api-status.ts: never mix them. */
 export type EngineRunStatus =
+  | 'PENDING_VERSION'
   | 'DELAYED'
   | 'PENDING'
   | 'DEQUEUED'
@@ -95,6 +96,7 @@ export function executionData(detail: RunDetail, nowMs: number): ExecutionData {
   });
   if (detail.status !== 'running') return view('FINISHED', endedStatusOf(detail), 'Run finished');
   if (detail.cancelling) return view('PENDING_CANCEL', 'CANCELED', 'Run is being canceled');
+  if (detail.parked) return view('QUEUED', 'PENDING_VERSION', 'Run waits for a version that has its task');
   if (!main?.lease) {
     if (detail.startedAt !== null)
       return view('QUEUED', attempt > 0 ? 'RETRYING_AFTER_FAILURE' : 'PENDING', 'Run is queued again');

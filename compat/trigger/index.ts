@@ -33,6 +33,7 @@ import { getMetadata, updateMetadata } from './routes/run-metadata.ts';
 import { batchResults, runResult } from './routes/run-result.ts';
 import { retrieveRun } from './routes/run-retrieve.ts';
 import { latestSnapshot } from './routes/snapshot-latest.ts';
+import { snapshotsSince } from './routes/snapshots-since.ts';
 import { addTags } from './routes/run-tags.ts';
 import { triggerTask } from './routes/trigger.ts';
 import { waitDuration } from './routes/wait-duration.ts';
@@ -103,6 +104,7 @@ export function triggerRoutes(): Hono<RouteEnv> {
   on('POST', '/engine/v1/dev/dequeue', dequeue);
   on('POST', '/engine/v1/dev/disconnect', disconnect);
   on('GET', '/engine/v1/dev/runs/:run/snapshots/latest', latestSnapshot);
+  on('GET', '/engine/v1/dev/runs/:run/snapshots/since/:snapshot', snapshotsSince);
   on('POST', '/engine/v1/dev/runs/:run/snapshots/:snapshot/attempts/start', startAttempt);
   on('POST', '/engine/v1/dev/runs/:run/snapshots/:snapshot/attempts/complete', completeAttempt);
   on('POST', '/engine/v1/dev/runs/:run/snapshots/:snapshot/heartbeat', heartbeat);

@@ -26,6 +26,11 @@ export function poolOf(project: string): string {
   return `${PREFIX}${project}/dev`;
 }
 
+/** Deployed workers of one version lease from this pool too: the runs that are tied to their version. */
+export function versionPoolOf(project: string, version: string): string {
+  return `${PREFIX}${project}/v/${version}`;
+}
+
 /** The limit behind a queue; with a concurrency key, one limit per key. */
 export function queueLimitKeyOf(project: string, queue: string, concurrencyKey?: string): string {
   const key = `${PREFIX}${project}/queue/${queue}`;

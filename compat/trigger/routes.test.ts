@@ -457,10 +457,14 @@ describe('batches', () => {
       resumeParentOnCompletion: true,
     });
     const { id } = created.body as { id: string };
-    await send('POST', `/api/v3/batches/${id}/items`, lines({ index: 0, task: 'nobody', payload: '0' }));
+    await send(
+      'POST',
+      `/api/v3/batches/${id}/items`,
+      lines({ index: 0, task: 'work', payload: '0', options: { delay: 'soonish' } }),
+    );
     expect((await send('GET', `/api/v2/batches/${id}`)).body).toMatchObject({
       status: 'ABORTED',
-      processing: { errors: [{ index: 0, taskIdentifier: 'nobody' }] },
+      processing: { errors: [{ index: 0, taskIdentifier: 'work' }] },
     });
     expect((await latest(run)).completedWaitpoints).toMatchObject([{ index: 0, outputIsError: true }]);
   });
@@ -571,11 +575,10 @@ describe('bad requests', () => {
     expect(t.engine.query({ type: 'runs' }).items).toEqual([]);
   });
 
-  it('an unknown task, run, batch or token is 404', async () => {
+  it('an unknown run, batch or token is 404', async () => {
     await register();
     const missing = 'run_01h00000000000000000000000';
     for (const [method, path] of [
-      ['POST', '/api/v1/tasks/nobody/trigger'],
       ['GET', `/api/v3/runs/${missing}`],
       ['GET', '/api/v3/runs/run_x'],
       ['POST', `/api/v2/runs/${missing}/cancel`],

@@ -60,6 +60,16 @@ export function readOutcomeMeta(text: JsonText | null | undefined): OutcomeMeta 
   return isRecord(value) ? (value as OutcomeMeta) : {};
 }
 
+/** What one attempt of a run differs in from the run (the engine's `callMeta`). */
+export interface AttemptMeta {
+  machine?: string;
+}
+
+export function readAttemptMeta(text: JsonText | null | undefined): AttemptMeta {
+  const value = text === null || text === undefined ? null : parseJson(text);
+  return isRecord(value) && typeof value.machine === 'string' ? { machine: value.machine } : {};
+}
+
 /** A registered task's own settings (the engine's `TaskSpec.data`). */
 export interface TaskData {
   filePath: string;
@@ -70,6 +80,8 @@ export interface TaskData {
   maxDuration?: number;
   ttl?: string | number;
   hasRetry: boolean;
+  /** Machine for the attempt after one that ran out of memory. */
+  outOfMemoryMachine?: string;
   workerId: string;
   version: string;
   environmentType: EnvironmentType;
@@ -77,6 +89,12 @@ export interface TaskData {
 
 /** @trigger.dev/core: v3/schemas/common.ts RuntimeEnvironmentType */
 export type EnvironmentType = 'DEVELOPMENT' | 'STAGING' | 'PREVIEW' | 'PRODUCTION';
+
+const SLUGS = { DEVELOPMENT: 'dev', STAGING: 'stg', PREVIEW: 'preview', PRODUCTION: 'prod' } as const;
+
+export function slugOfType(type: EnvironmentType): string {
+  return SLUGS[type];
+}
 
 export function readTaskData(text: JsonText): TaskData {
   const value = parseJson(text);

@@ -119,6 +119,7 @@ const RetrySchema = z.object({
   minTimeoutInMs: z.number().nonnegative().optional(),
   maxTimeoutInMs: z.number().nonnegative().optional(),
   randomize: z.boolean().optional(),
+  outOfMemory: z.object({ machine: MachineNameSchema.optional() }).optional(),
 });
 export type WorkerRetry = z.infer<typeof RetrySchema>;
 
@@ -156,6 +157,7 @@ export const RegisterWorkerBodySchema = z.object({
 export type RegisterWorkerBody = z.infer<typeof RegisterWorkerBodySchema>;
 
 export const DequeueBodySchema = z.object({ currentWorker: idText });
+export type DequeueBody = z.infer<typeof DequeueBodySchema>;
 export const DisconnectBodySchema = z.object({ runFriendlyIds: z.array(z.string().max(128)).max(500) });
 
 export const CompletionSchema = z.object({

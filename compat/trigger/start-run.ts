@@ -4,11 +4,12 @@ import type { TaskRecord } from '../../core/model/task.ts';
 import { parseKeyTtl, parseMoment, parseTtl, type Moment } from './durations.ts';
 import { ApiError, notServed } from './errors.ts';
 import { runIdOf } from './ids.ts';
-import { labelOf, queueLimitKeyOf, slugOf } from './names.ts';
+import { EXECUTOR, labelOf, poolOf, queueLimitKeyOf, slugOf } from './names.ts';
 import { packetOf, STORE_TYPE } from './packets.ts';
 import { readRunMeta, readTaskData, writeRunMeta, type RunMeta, type TriggerFunction } from './run-meta.ts';
 import { MAX_TAGS, type TriggerOptions } from './schema.ts';
 import { mainCallOf } from './waitpoints.ts';
+import type { VersionLock } from './workers.ts';
 
 /** How long a repeated HTTP request answers the run that it made the first time. */
 const REQUEST_KEY_MS = 3_600_000;
@@ -17,7 +18,10 @@ export const DEVELOPMENT_TTL = '10m';
 
 export interface TriggerRequest {
   project: string;
-  task: TaskRecord;
+  /** Of a task that no build has: its id and no settings. */
+  task: Pick<TaskRecord, 'id' | 'data'>;
+  /** The build to which the run is tied from the start. */
+  lock?: VersionLock | null;
   payload: unknown;
   options: TriggerOptions;
   /** Limit of the queue that the run goes to, when it is not the task's own. */
@@ -86,6 +90,8 @@ export function startSpecOf(request: TriggerRequest): StartSpec {
   ];
   return {
     task: task.id,
+    ifUnknown: { executor: EXECUTOR, mode: 'pull', pool: poolOf(project) },
+    ...request.lock,
     input: packet.data ?? null,
     meta: writeRunMeta(meta),
     dedupe: dedupeOf(request),

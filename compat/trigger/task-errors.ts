@@ -76,6 +76,23 @@ const USER_FAILURES = new Set([
   'TASK_RUN_UNCAUGHT_EXCEPTION',
 ]);
 
+const MANUAL_OUT_OF_MEMORY = 'MANUAL_OOM_KILL_ERROR';
+const HEAP_EXHAUSTED = ['JavaScript heap out of memory', 'Reached heap limit'];
+
+/** The process ran out of memory, in one of the forms in which that shows (v3/errors.ts isOOMRunError). */
+export function isOutOfMemory(error: TaskRunError): boolean {
+  if (error.type === 'BUILT_IN_ERROR')
+    return error.message === MANUAL_OUT_OF_MEMORY || error.message.includes('ffmpeg was killed with signal SIGKILL');
+  if (error.type !== 'INTERNAL_ERROR') return false;
+  if (error.code === 'TASK_PROCESS_OOM_KILLED' || error.code === 'TASK_PROCESS_MAYBE_OOM_KILLED') return true;
+  const { message = '', stackTrace = '' } = error;
+  if (error.code !== 'TASK_PROCESS_EXITED_WITH_NON_ZERO_CODE' || !message.includes('-1')) return false;
+  return (
+    message.includes('SIGKILL') ||
+    (message.includes('SIGABRT') && HEAP_EXHAUSTED.some((sign) => stackTrace.includes(sign)))
+  );
+}
+
 export type RetryWish = { kind: 'never' } | { kind: 'worker' } | { kind: 'policy' };
 
 /** Who decides about the next attempt: the worker's own delay, the task's settings, or nobody. Attempts left are the engine's to count. */

@@ -5,8 +5,9 @@ import type { TaskRecord } from '../../core/model/task.ts';
 import type { CellApi } from '../../core/ports.ts';
 import { ApiError } from './errors.ts';
 import { newId } from './ids.ts';
-import { COLLECTIONS } from './names.ts';
+import { COLLECTIONS, defaultQueueOf, taskIdOf } from './names.ts';
 import { isRecord, parseJson } from './packets.ts';
+import type { TaskData } from './run-meta.ts';
 import { attemptOf } from './start-run.ts';
 import { writeWaitMeta } from './waitpoints.ts';
 
@@ -78,11 +79,11 @@ async function waitedRun(cell: CellApi, parent: string, waitKey: string): Promis
   return run;
 }
 
-/** @throws ApiError 404 when no worker has registered the task */
-export function requireTask(task: TaskRecord | null, slug: string, project: string): TaskRecord {
-  if (!task)
-    throw new ApiError('not_found', `Task not found: no worker of project ${project} has registered "${slug}"`);
-  return task;
+/** The task as the current build has it, or what is known of one that no build has: its run waits for one that does. */
+export function taskOrUnknown(task: TaskRecord | null, slug: string, project: string): Pick<TaskRecord, 'id' | 'data'> {
+  if (task) return task;
+  const settings: Partial<TaskData> = { queue: defaultQueueOf(slug) };
+  return { id: taskIdOf(project, slug), data: JSON.stringify(settings) };
 }
 
 /** Limit of a queue declared in code, by name. */

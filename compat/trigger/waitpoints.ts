@@ -3,7 +3,7 @@ import type { JsonText, Payload } from '../../core/model/payload.ts';
 import type { PendingRecord, RunDetail } from '../../core/model/query.ts';
 import { publicRunId } from './ids.ts';
 import { isRecord, JSON_TYPE, parseJson, type Packet } from './packets.ts';
-import { readOutcomeMeta } from './run-meta.ts';
+import { readAttemptMeta, readOutcomeMeta, readRunMeta } from './run-meta.ts';
 import { cancelledError, expiredError, parseTaskRunError, type TaskRunError } from './task-errors.ts';
 
 /** What a wait of a run remembers: how the worker will know it when it is over. */
@@ -47,6 +47,11 @@ export interface CompletedWaitpoint {
 
 export function mainCallOf(detail: RunDetail): PendingRecord | undefined {
   return detail.pending.find((pending) => pending.key === MAIN);
+}
+
+/** The machine of the attempt that the run is at: its own, unless an attempt before ran out of memory. */
+export function machineNameOf(detail: RunDetail): string | undefined {
+  return readAttemptMeta(mainCallOf(detail)?.meta).machine ?? readRunMeta(detail.meta).machine;
 }
 
 export function hasOpenWaits(detail: RunDetail, attempt: number): boolean {

@@ -1,6 +1,7 @@
 import { type BacklogItem, compareItems, limitBucket, poolBucket } from '../flow/backlogs.ts';
 import type { LeasedCall } from '../model/call.ts';
 import { PUSH_LEASE_MS } from '../model/limits.ts';
+import type { TaskRecord } from '../model/task.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
 import { isOrphaned } from './orphan.ts';
 import { resolve } from './resolve.ts';
@@ -120,7 +121,6 @@ function takePush(k: Kernel, handle: RunHandle, key: string): LeasedCall | null 
 export interface PullRequest {
   pool: string;
   also?: string[];
-  bindTo?: string;
   max: number;
   holdMs: number;
   holder: string;
@@ -129,7 +129,8 @@ export interface PullRequest {
 /** Leases the oldest ready calls of some pools for which there is room. */
 export function leasePull(k: Kernel, request: PullRequest): LeasedCall[] {
   const calls: LeasedCall[] = [];
-  const buckets = [request.pool, ...(request.also ?? [])].map(poolBucket);
+  const pools = [request.pool, ...(request.also ?? [])];
+  let buckets = pools.map(poolBucket);
   for (let looked = 0; calls.length < request.max && !k.draining; looked++) {
     const oldest = oldestOf(k, buckets);
     const handle = oldest && k.find(oldest.head.run);
@@ -138,6 +139,12 @@ export function leasePull(k: Kernel, request: PullRequest): LeasedCall[] {
     if (looked >= MAX_LOOKED_AT) {
       k.readyPools.add(request.pool);
       break;
+    }
+    const task = bindsTo(k, handle);
+    if (task?.versionPool !== undefined && !pools.includes(task.versionPool)) {
+      // These are free for the workers of the current version, and this is not one of them.
+      buckets = buckets.filter((other) => other !== bucket);
+      continue;
     }
     k.backlogs.shift(bucket);
     if (isOrphaned(k, handle, head.key)) {
@@ -152,7 +159,7 @@ export function leasePull(k: Kernel, request: PullRequest): LeasedCall[] {
       lease,
       untilMs: k.now + request.holdMs,
       holder: request.holder,
-      ...binds(k, handle, request.bindTo),
+      ...(task ? { version: task.version, ...(task.versionPool === undefined ? {} : { pool: task.versionPool }) } : {}),
     });
     k.holdCall(handle, head.key);
     if (handle.state.head.expireAt !== null) k.dropExpiry(head.run);
@@ -171,11 +178,10 @@ function oldestOf(k: Kernel, buckets: string[]): { head: BacklogItem; bucket: st
   return oldest;
 }
 
-/** The version to which this lease ties the run, where its task lets the first lease decide. */
-function binds(k: Kernel, handle: RunHandle, pool: string | undefined): { version?: number; pool?: string } {
+/** The version to which a lease would tie the run, where its task lets the first lease decide. */
+function bindsTo(k: Kernel, handle: RunHandle): TaskRecord | null {
   const task = k.tasks.get(handle.state.head.task);
-  if (handle.state.locked || task?.binding !== 'lease') return {};
-  return { version: task.version, ...(pool === undefined ? {} : { pool }) };
+  return !handle.state.locked && task?.binding === 'lease' ? task : null;
 }
 
 function leasedCall(k: Kernel, handle: RunHandle, key: string, lease: string): LeasedCall {

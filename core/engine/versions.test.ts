@@ -13,15 +13,22 @@ function open(translator: Translator = {}): TestEngine {
 
 /** The task in a further version; earlier ones stay known. */
 function build(t: TestEngine, n: number, more: Partial<TaskSpec> = {}): void {
-  t.register({ id: 'work', mode: 'pull', pool: POOL, binding: 'lease', data: `{"build":${n}}`, ...more });
+  t.register({
+    id: 'work',
+    mode: 'pull',
+    pool: POOL,
+    binding: 'lease',
+    versionPool: `${POOL}/v${n}`,
+    data: `{"build":${n}}`,
+    ...more,
+  });
 }
 
-function lease(t: TestEngine, ...[pool = POOL, ...also]: string[]): LeasedCall | undefined {
-  return t.engine.lease({ pool, also, bindTo: `${POOL}/v${versionNow(t)}`, max: 1, holdMs: 10_000, holder: 'w' })[0];
-}
-
-function versionNow(t: TestEngine): number {
-  return t.engine.query({ type: 'task', id: 'work' })?.version ?? 0;
+/** As the workers of the current build ask, or those of the pools named. */
+function lease(t: TestEngine, ...pools: string[]): LeasedCall | undefined {
+  const version = t.engine.query({ type: 'task', id: 'work' })?.version ?? 0;
+  const [pool = '', ...also] = pools.length > 0 ? pools : [POOL, `${POOL}/v${version}`];
+  return t.engine.lease({ pool, also, max: 1, holdMs: 10_000, holder: 'w' })[0];
 }
 
 function again(t: TestEngine, call: LeasedCall | undefined): void {
@@ -77,12 +84,21 @@ describe('a task whose first lease decides about the version', () => {
     expect(() => t.start('work', { version: 7 })).toThrow('with version 7');
   });
 
+  it('leaves what is free to the workers of the current version', () => {
+    const t = open();
+    build(t, 1);
+    const run = t.start('work');
+    build(t, 2);
+    expect(lease(t, `${POOL}/v1`, POOL)).toBeUndefined();
+    expect(lease(t, `${POOL}/v2`, POOL)).toMatchObject({ run, task: { version: 2 } });
+  });
+
   it('serves several pools in the order of time', () => {
     const t = open();
     build(t, 1);
     const runs = ['a', 'b', 'a'].map((pool) => {
       t.nowMs += 1;
-      return t.start('work', { pool });
+      return t.start('work', { pool, version: 1 });
     });
     const taken = t.engine.lease({ pool: 'b', also: ['a'], max: 5, holdMs: 1_000, holder: 'w' });
     expect(taken.map((call) => call.run)).toEqual(runs);
@@ -126,7 +142,11 @@ describe('a run of a task that is not registered', () => {
     for (let i = 0; i < 3; i++) t.advance(1);
     const taken: string[] = [];
     for (let i = 0; i < 13; i++)
-      taken.push(...t.engine.lease({ pool: POOL, max: 100, holdMs: 1_000, holder: 'w' }).map((call) => call.run));
+      taken.push(
+        ...t.engine
+          .lease({ pool: POOL, also: [`${POOL}/v1`], max: 100, holdMs: 1_000, holder: 'w' })
+          .map((call) => call.run),
+      );
     expect(taken).toEqual(runs);
   });
 

@@ -13,6 +13,8 @@ export interface RunFacts {
   taskVersion: number;
   /** That version is settled; else it is the one that was current when the run started. */
   versionLocked: boolean;
+  /** Configuration of the task in that version. */
+  taskData: JsonText | null;
   /** It waits for its task to be registered. */
   parked: boolean;
   status: RunStatus;

@@ -3,7 +3,6 @@ import type { LeasedCall } from '../../core/model/call.ts';
 export interface LeaseRequest {
   pool: string;
   also?: string[];
-  bindTo?: string;
   max: number;
   holdMs: number;
   waitMs: number;

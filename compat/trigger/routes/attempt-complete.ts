@@ -9,8 +9,9 @@ import { flushMetadata } from '../metadata-store.ts';
 import { plainValue } from '../packets.ts';
 import { engineNow, open, param, readBody, runParam, type RouteContext } from '../request.ts';
 import { CompletionSchema, MAX_COMPLETION_BODY_BYTES, type Completion } from '../schema.ts';
-import { failureStatusOf } from '../task-errors.ts';
-import { mainCallOf } from '../waitpoints.ts';
+import { readTaskData } from '../run-meta.ts';
+import { failureStatusOf, isOutOfMemory } from '../task-errors.ts';
+import { machineNameOf, mainCallOf } from '../waitpoints.ts';
 
 /** POST /engine/v1/dev/runs/:run/snapshots/:snapshot/attempts/complete */
 export async function completeAttempt(c: RouteContext): Promise<Response> {
@@ -21,7 +22,13 @@ export async function completeAttempt(c: RouteContext): Promise<Response> {
   if (!ref?.lease) throw staleSnapshot();
   const nowMs = await engineNow(c, cell);
   await applyFlushed(cell, run, ref, completion);
-  const plan = planCompletion(completion, ref.attempt, nowMs, forceRequeue);
+  const plan = planCompletion(
+    completion,
+    ref.attempt,
+    nowMs,
+    forceRequeue,
+    await largerMachineFor(cell, run, completion),
+  );
   const [reported] = await cell.apply([
     {
       type: 'report',
@@ -36,6 +43,15 @@ export async function completeAttempt(c: RouteContext): Promise<Response> {
   if (reported.result === 'stale') return c.json({ result: await repeated(cell, run, ref, nowMs) });
   if (reported.status === 'running') return c.json({ result: goesOn(run, ref, reported.seq, plan.retry, nowMs) });
   return c.json({ result: finished(run, ref, reported.seq, statusOf(reported.status, completion), nowMs) });
+}
+
+/** Where the next attempt is to run, if this one ran out of memory and its task says so. */
+async function largerMachineFor(cell: CellApi, run: string, completion: Completion): Promise<string | undefined> {
+  if (completion.ok || !isOutOfMemory(completion.error)) return undefined;
+  const detail = await cell.query({ type: 'run-detail', run });
+  if (!detail) return undefined;
+  const wanted = readTaskData(detail.taskData ?? '{}').outOfMemoryMachine;
+  return wanted === machineNameOf(detail) ? undefined : wanted;
 }
 
 /** The last changes to a run's metadata travel with its completion; short runs never send them otherwise. */

@@ -7,8 +7,9 @@ import { machineOf } from '../machines.ts';
 import { readMetadata } from '../metadata-store.ts';
 import { projectOf, slugOf, tagsOf } from '../names.ts';
 import { engineNow, open, param, runParam, type RouteContext } from '../request.ts';
-import { readRunMeta, readTaskData, type TaskData } from '../run-meta.ts';
+import { readRunMeta, readTaskData, slugOfType, type TaskData } from '../run-meta.ts';
 import { readVariables } from '../variables.ts';
+import { machineNameOf } from '../waitpoints.ts';
 import { HEARTBEAT_TIMEOUT_MS } from './heartbeat.ts';
 
 /** POST /engine/v1/dev/runs/:run/snapshots/:snapshot/attempts/start */
@@ -28,7 +29,7 @@ export async function startAttempt(c: RouteContext): Promise<Response> {
     await cell.apply([{ type: 'cancel', run }]);
     throw staleSnapshot();
   }
-  const [[, reported], task, variables] = await Promise.all([
+  const [[, reported], variables] = await Promise.all([
     cell.apply([
       { type: 'extend', run, lease: ref.lease, untilMs: nowMs + HEARTBEAT_TIMEOUT_MS },
       {
@@ -40,12 +41,11 @@ export async function startAttempt(c: RouteContext): Promise<Response> {
         outcome: { ops: [{ op: 'begin' }] },
       },
     ]),
-    cell.query({ type: 'task', id: detail.task }),
     readVariables(cell, projectOf(detail.task), 'dev'),
   ]);
   if (reported?.type !== 'report' || reported.result !== 'live') throw staleSnapshot();
   const id = publicRunId(run);
-  const settings = readTaskData(task?.data ?? '{}');
+  const settings = readTaskData(detail.taskData ?? '{}');
   return c.json({
     snapshot: snapshot(
       { seq: reported.seq, attempt: ref.attempt, lease: ref.lease },
@@ -58,7 +58,7 @@ export async function startAttempt(c: RouteContext): Promise<Response> {
     envVars: {
       ...variables,
       TRIGGER_RUN_ID: id,
-      TRIGGER_MACHINE_PRESET: machineOf(readRunMeta(detail.meta).machine).name,
+      TRIGGER_MACHINE_PRESET: machineOf(machineNameOf(detail)).name,
       TRIGGER_OTEL_EXPORTER_OTLP_ENDPOINT: `${context.serverUrl}/otel`,
     },
   });
@@ -109,10 +109,10 @@ export function executionOf(
       ...(settings.exportName === undefined ? {} : { exportName: settings.exportName }),
     },
     queue: { id: `queue_${meta.queue}`, name: meta.queue },
-    environment: { id: 'env_default', slug: 'dev', type: 'DEVELOPMENT' },
+    environment: { id: 'env_default', slug: slugOfType(settings.environmentType), type: settings.environmentType },
     organization: { id: 'org_default', slug: 'default', name: 'default' },
     project: { id: project, ref: project, slug: project, name: project },
-    machine: machineOf(meta.machine),
+    machine: machineOf(machineNameOf(detail)),
     ...(meta.batch === undefined ? {} : { batch: { id: meta.batch.id } }),
   };
 }

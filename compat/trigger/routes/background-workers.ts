@@ -2,10 +2,8 @@ import type { Command } from '../../../core/model/command.ts';
 import type { TaskSpec } from '../../../core/model/task.ts';
 import type { CellApi } from '../../../core/ports.ts';
 import { ApiError } from '../errors.ts';
-import { sha256Hex } from '../ids.ts';
 import { machineNameFor } from '../machines.ts';
-import { COLLECTIONS, defaultQueueOf, EXECUTOR, groupOf, poolOf, taskIdOf } from '../names.ts';
-import { isRecord, parseJson } from '../packets.ts';
+import { COLLECTIONS, defaultQueueOf, EXECUTOR, groupOf, poolOf, taskIdOf, versionPoolOf } from '../names.ts';
 import { engineNow, open, projectParam, readBody, rememberProject, type RouteContext } from '../request.ts';
 import type { TaskData } from '../run-meta.ts';
 import {
@@ -14,25 +12,31 @@ import {
   type RegisterWorkerBody,
   type WorkerTask,
 } from '../schema.ts';
-import { versionAfter, workerIdOf } from '../versions.ts';
-
-interface Worker {
-  id: string;
-  version: string;
-  contentHash: string;
-}
-
-/** Attempts at a version number before giving up: each means that another session took it first. */
-const MAX_TRIES = 20;
+import { keepTaskVersions, takeVersion, type Worker } from '../workers.ts';
 
 /** POST /api/v1/projects/:project/background-workers — a build of the user's code: its tasks and queues. */
 export async function registerWorker(c: RouteContext): Promise<Response> {
   const { cell } = await open(c);
   const project = projectParam(c);
   const { metadata } = await readBody(c, RegisterWorkerBodySchema, MAX_WORKER_BODY_BYTES);
+  const worker = await registerBuild(c, cell, project, metadata, { environmentType: 'DEVELOPMENT', deployed: false });
+  const warnings = scheduleWarnings(metadata.tasks);
+  const { id, version, contentHash } = worker;
+  return c.json({ id, version, contentHash, ...(warnings.length > 0 ? { warnings } : {}) });
+}
+
+/** Makes the build the project's current one: its tasks replace those before. */
+export async function registerBuild(
+  c: RouteContext,
+  cell: CellApi,
+  project: string,
+  metadata: RegisterWorkerBody['metadata'],
+  kind: Pick<Worker, 'environmentType' | 'deployed'>,
+): Promise<Worker> {
   refuseDuplicates(metadata.tasks);
-  const worker = await takeVersion(cell, project, metadata.contentHash, await engineNow(c, cell));
-  await cell.apply([
+  const build = { contentHash: metadata.contentHash, ...kind };
+  const worker = await takeVersion(cell, project, build, await engineNow(c, cell));
+  const [registered] = await cell.apply([
     {
       type: 'register',
       group: groupOf(project),
@@ -42,8 +46,8 @@ export async function registerWorker(c: RouteContext): Promise<Response> {
     ...queueCommands(project, metadata),
     rememberProject(project),
   ]);
-  const warnings = scheduleWarnings(metadata.tasks);
-  return c.json(warnings.length > 0 ? { ...worker, warnings } : worker);
+  if (registered?.type === 'register') await keepTaskVersions(cell, project, worker, registered);
+  return worker;
 }
 
 /** The CLI prints these; its schema knows two codes only (@trigger.dev/core: BackgroundWorkerWarning). */
@@ -64,46 +68,6 @@ function refuseDuplicates(tasks: readonly WorkerTask[]): void {
   }
 }
 
-/** The same code again keeps its version; new code gets the day's next number. */
-async function takeVersion(cell: CellApi, project: string, contentHash: string, nowMs: number): Promise<Worker> {
-  for (let i = 0; i < MAX_TRIES; i++) {
-    const latest = await cell.query({ type: 'record', collection: COLLECTIONS.workers, id: `${project}/latest` });
-    const known = latest === null ? null : readWorker(latest.data);
-    if (known?.contentHash === contentHash) return known;
-    const version = versionAfter(known?.version ?? null, nowMs);
-    const worker: Worker = {
-      id: workerIdOf(version, await sha256Hex(`${project} ${version} ${contentHash}`)),
-      version,
-      contentHash,
-    };
-    const data = JSON.stringify(worker);
-    const [claimed] = await cell.apply([
-      { type: 'put-record', collection: COLLECTIONS.workers, id: `${project}/${version}`, data, ifAbsent: true },
-    ]);
-    const mine = claimed?.type === 'put-record' && claimed.data === data;
-    await cell.apply([
-      {
-        type: 'put-record',
-        collection: COLLECTIONS.workers,
-        id: `${project}/latest`,
-        data: mine || claimed?.type !== 'put-record' ? data : claimed.data,
-      },
-    ]);
-    if (mine) return worker;
-  }
-  throw new ApiError('overloaded', 'Too many workers register at once');
-}
-
-function readWorker(text: string): Worker | null {
-  const value = parseJson(text);
-  return isRecord(value) &&
-    typeof value.id === 'string' &&
-    typeof value.version === 'string' &&
-    typeof value.contentHash === 'string'
-    ? { id: value.id, version: value.version, contentHash: value.contentHash }
-    : null;
-}
-
 export function taskSpecOf(
   project: string,
   task: WorkerTask,
@@ -121,7 +85,8 @@ export function taskSpecOf(
     hasRetry: retry !== undefined,
     workerId: worker.id,
     version: worker.version,
-    environmentType: 'DEVELOPMENT',
+    environmentType: worker.environmentType,
+    ...(retry?.outOfMemory?.machine === undefined ? {} : { outOfMemoryMachine: retry.outOfMemory.machine }),
     ...(task.exportName === undefined ? {} : { exportName: task.exportName }),
     ...(queueLimit === undefined ? {} : { queueLimit }),
     ...(task.maxDuration === undefined ? {} : { maxDuration: task.maxDuration }),
@@ -134,6 +99,9 @@ export function taskSpecOf(
     executor: EXECUTOR,
     mode: 'pull',
     pool: poolOf(project),
+    // A run is tied to the build that is current when a worker takes it (trigger.dev: run-engine dequeueSystem).
+    binding: 'lease',
+    ...(worker.deployed ? { versionPool: versionPoolOf(project, worker.version) } : {}),
     triggers: [],
     // No retry settings at all: one attempt (trigger.dev: run-engine retrying.ts). Defaults: @trigger.dev/core v3/utils/retries.ts.
     maxAttempts: retry ? (retry.maxAttempts ?? 3) : 1,

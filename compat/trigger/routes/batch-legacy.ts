@@ -1,6 +1,5 @@
 import { publicToken, requireScope } from '../auth.ts';
 import { claimBatch, triggerItems, type Batch } from '../batches.ts';
-import { ApiError } from '../errors.ts';
 import { derivedId, publicRunId } from '../ids.ts';
 import { engineNow, open, readBody, requestKey, requireProject, type RouteContext } from '../request.ts';
 import { LegacyBatchBodySchema, MAX_BATCH_ITEM_BYTES } from '../schema.ts';
@@ -28,9 +27,6 @@ export async function legacyBatch(c: RouteContext): Promise<Response> {
     ...(body.resumeParentOnCompletion ? { resume: true } : {}),
   };
   const context = await itemContext(c, cell, wanted);
-  const unknown = body.items.find((item) => !context.tasks.has(`trigger/${project}/${item.task}`));
-  if (unknown)
-    throw new ApiError('not_found', `Task not found: no worker of project ${project} has registered "${unknown.task}"`);
   await claimBatch(cell, wanted, nowMs + BATCH_RETENTION_MS);
   const results = await triggerItems(
     context,

@@ -1,14 +1,11 @@
 import type { LeasedCall } from '../../../core/model/call.ts';
-import type { CellApi } from '../../../core/ports.ts';
 import { snapshot, type Snapshot } from '../engine-status.ts';
 import { publicRunId } from '../ids.ts';
 import { machineOf, type MachinePreset } from '../machines.ts';
-import { COLLECTIONS, poolOf } from '../names.ts';
-import { isRecord, parseJson } from '../packets.ts';
+import { poolOf } from '../names.ts';
 import { open, readBody, requireProject, type RouteContext } from '../request.ts';
-import { readRunMeta } from '../run-meta.ts';
+import { readAttemptMeta, readRunMeta, readTaskData, type EnvironmentType } from '../run-meta.ts';
 import { DequeueBodySchema, MAX_SMALL_BODY_BYTES } from '../schema.ts';
-import { versionOfWorker } from '../versions.ts';
 
 /** trigger.dev: DEV_DEQUEUE_MAX_RUNS_PER_PULL */
 const MAX_RUNS = 10;
@@ -30,12 +27,8 @@ export async function dequeue(c: RouteContext): Promise<Response> {
   const project = await requireProject(c, call);
   const take = async (waitMs: number): Promise<LeasedCall[]> =>
     cell.lease({ pool: poolOf(project), max: MAX_RUNS, holdMs: START_WITHIN_MS, waitMs, holder: currentWorker });
-  const render = async (calls: LeasedCall[]): Promise<string> =>
-    JSON.stringify({
-      dequeuedMessages: await Promise.all(
-        calls.map(async (leased) => dequeuedMessage(leased, await workerFor(cell, project, leased, currentWorker))),
-      ),
-    });
+  const render = (calls: LeasedCall[]): string =>
+    JSON.stringify({ dequeuedMessages: calls.map((leased) => dequeuedMessage(leased)) });
   const giveBack = async (calls: LeasedCall[]): Promise<void> => {
     await cell.apply(calls.map(({ run, lease }) => ({ type: 'extend' as const, run, lease, untilMs: 0 })));
   };
@@ -51,7 +44,7 @@ export async function dequeue(c: RouteContext): Promise<Response> {
  */
 function holdOpen(
   take: () => Promise<LeasedCall[]>,
-  render: (calls: LeasedCall[]) => Promise<string>,
+  render: (calls: LeasedCall[]) => string,
   giveBack: (calls: LeasedCall[]) => Promise<void>,
 ): { body: ReadableStream<Uint8Array>; done: Promise<void> } {
   const encoder = new TextEncoder();
@@ -72,7 +65,7 @@ function holdOpen(
           await pause(PROBE_MS);
         }
         if (gone) return calls.length > 0 ? giveBack(calls) : undefined;
-        controller.enqueue(encoder.encode(await render(calls)));
+        controller.enqueue(encoder.encode(render(calls)));
         controller.close();
       })();
     },
@@ -83,32 +76,13 @@ function holdOpen(
   return { body, done };
 }
 
-interface WorkerRef {
-  id: string;
-  version: string;
-}
-
-/** Runs go to the newest build, except those that are tied to their parent's. */
-async function workerFor(cell: CellApi, project: string, leased: LeasedCall, current: string): Promise<WorkerRef> {
-  const newest = { id: current, version: versionOfWorker(current) ?? '' };
-  const { lockToVersion } = readRunMeta(leased.meta);
-  if (lockToVersion === undefined || lockToVersion === newest.version) return newest;
-  const record = await cell.query({
-    type: 'record',
-    collection: COLLECTIONS.workers,
-    id: `${project}/${lockToVersion}`,
-  });
-  const worker = record === null ? null : parseJson(record.data);
-  return isRecord(worker) && typeof worker.id === 'string' ? { id: worker.id, version: lockToVersion } : newest;
-}
-
 export interface DequeuedMessage {
   version: '1';
   snapshot: Snapshot;
   dequeuedAt: string;
   completedWaitpoints: never[];
   backgroundWorker: { id: string; friendlyId: string; version: string };
-  deployment: Record<string, never>;
+  deployment: { id?: string; friendlyId?: string };
   run: {
     id: string;
     friendlyId: string;
@@ -119,14 +93,16 @@ export interface DequeuedMessage {
     masterQueue: string;
     traceContext: Record<string, string>;
   };
-  environment: { id: string; type: 'DEVELOPMENT' };
+  environment: { id: string; type: EnvironmentType };
   organization: { id: string };
   project: { id: string };
 }
 
 /** @trigger.dev/core: v3/schemas/runEngine.ts DequeuedMessage */
-export function dequeuedMessage(leased: LeasedCall, worker: WorkerRef): DequeuedMessage {
+export function dequeuedMessage(leased: LeasedCall, deploymentId?: string): DequeuedMessage {
   const meta = readRunMeta(leased.meta);
+  // The build to which this lease has tied the run, or an earlier one.
+  const { workerId, version, environmentType } = readTaskData(leased.task.data);
   const id = publicRunId(leased.run);
   return {
     version: '1',
@@ -138,19 +114,19 @@ export function dequeuedMessage(leased: LeasedCall, worker: WorkerRef): Dequeued
     ),
     dequeuedAt: new Date(leased.leasedAt).toISOString(),
     completedWaitpoints: [],
-    backgroundWorker: { id: worker.id, friendlyId: worker.id, version: worker.version },
-    deployment: {},
+    backgroundWorker: { id: workerId, friendlyId: workerId, version },
+    deployment: deploymentId === undefined ? {} : { id: deploymentId, friendlyId: deploymentId },
     run: {
       id,
       friendlyId: id,
       isTest: meta.test ?? false,
       isReplay: false,
-      machine: machineOf(meta.machine),
+      machine: machineOf(readAttemptMeta(leased.callMeta).machine ?? meta.machine),
       attemptNumber: leased.attempt + 1,
       masterQueue: 'main',
       traceContext: meta.traceContext ?? {},
     },
-    environment: { id: 'env_default', type: 'DEVELOPMENT' },
+    environment: { id: 'env_default', type: environmentType },
     organization: { id: 'org_default' },
     project: { id: leased.task.id },
   };

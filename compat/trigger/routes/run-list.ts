@@ -1,7 +1,7 @@
 import type { RunStatus } from '../../../core/model/call.ts';
 import type { RunRecord } from '../../../core/model/query.ts';
 import type { CellApi } from '../../../core/ports.ts';
-import { apiStatusOf, commonFields } from '../api-status.ts';
+import { apiStatusOf, commonFields, versionOf } from '../api-status.ts';
 import { requireScope } from '../auth.ts';
 import { parseNaturalDuration } from '../durations.ts';
 import { ApiError, notServed } from '../errors.ts';
@@ -91,7 +91,7 @@ export function matchesFilter(record: RunRecord, filter: RunFilter, nowMs: numbe
   return (
     among(filter.statuses, apiStatusOf(record, nowMs)) &&
     among(filter.tasks, slugOf(record.task)) &&
-    among(filter.versions, meta.lockToVersion) &&
+    among(filter.versions, versionOf(record)) &&
     among(filter.queues, meta.queue) &&
     among(filter.machines, meta.machine) &&
     among(filter.regions, meta.region) &&

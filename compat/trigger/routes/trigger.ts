@@ -4,7 +4,8 @@ import { taskIdOf } from '../names.ts';
 import { engineNow, open, param, readBody, requestKey, requireProject, type RouteContext } from '../request.ts';
 import { MAX_TASK_BODY_BYTES, TriggerBodySchema } from '../schema.ts';
 import { parentIdOf, requireParent, startSpecOf, traceContextOf } from '../start-run.ts';
-import { queueLimitOf, requireTask, startAndWait, startRun } from '../trigger-run.ts';
+import { queueLimitOf, startAndWait, startRun, taskOrUnknown } from '../trigger-run.ts';
+import { lockFor } from '../workers.ts';
 
 /** POST /api/v1/tasks/:task/trigger */
 export async function triggerTask(c: RouteContext): Promise<Response> {
@@ -15,17 +16,19 @@ export async function triggerTask(c: RouteContext): Promise<Response> {
   const { payload, options = {} } = await readBody(c, TriggerBodySchema, MAX_TASK_BODY_BYTES);
   const project = await requireProject(c, call);
   const parentId = parentIdOf(options);
-  const [nowMs, known, parent, queueLimit] = await Promise.all([
+  const [nowMs, known, parent, queueLimit, lock] = await Promise.all([
     engineNow(c, cell),
     cell.query({ type: 'task', id: taskIdOf(project, slug) }),
     parentId === null ? null : cell.query({ type: 'run-detail', run: parentId }),
     queueLimitOf(cell, project, options.queue?.name),
+    lockFor(cell, project, slug, options.lockToVersion),
   ]);
   const { context } = c.get('host');
   const key = requestKey(c);
   const spec = startSpecOf({
     project,
-    task: requireTask(known, slug, project),
+    task: taskOrUnknown(known, slug, project),
+    lock,
     payload,
     options,
     parent,

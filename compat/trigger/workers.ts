@@ -1,0 +1,107 @@
+import type { ResultOf } from '../../core/model/command.ts';
+import type { CellApi } from '../../core/ports.ts';
+import { ApiError } from './errors.ts';
+import { sha256Hex } from './ids.ts';
+import { COLLECTIONS, slugOf, versionPoolOf } from './names.ts';
+import { isRecord, parseJson } from './packets.ts';
+import type { EnvironmentType } from './run-meta.ts';
+import { versionAfter, workerIdOf } from './versions.ts';
+
+/** A build of a project's code, as it was registered. */
+export interface Worker {
+  id: string;
+  version: string;
+  contentHash: string;
+  environmentType: EnvironmentType;
+  /** Executed by deployed workers, which have this version only; else by a development session. */
+  deployed: boolean;
+  /** The engine's versions of its tasks, by slug. */
+  tasks?: Record<string, number>;
+}
+
+/** Attempts at a version number before giving up: each means that another session took it first. */
+const MAX_TRIES = 20;
+
+/** The same code again keeps its version; new code gets the day's next number. */
+export async function takeVersion(
+  cell: CellApi,
+  project: string,
+  build: Pick<Worker, 'contentHash' | 'environmentType' | 'deployed'>,
+  nowMs: number,
+): Promise<Worker> {
+  for (let i = 0; i < MAX_TRIES; i++) {
+    const known = await readWorker(cell, project, 'latest');
+    if (known?.contentHash === build.contentHash && known.deployed === build.deployed) return known;
+    const version = versionAfter(known?.version ?? null, nowMs);
+    const id = workerIdOf(version, await sha256Hex(`${project} ${version} ${build.contentHash}`));
+    const data = JSON.stringify({ ...build, id, version } satisfies Worker);
+    const [claimed] = await cell.apply([putWorker(project, version, data, true)]);
+    const mine = claimed?.type === 'put-record' && claimed.data === data;
+    await cell.apply([
+      putWorker(project, 'latest', mine || claimed?.type !== 'put-record' ? data : claimed.data, false),
+    ]);
+    if (mine) return { ...build, id, version };
+  }
+  throw new ApiError('overloaded', 'Too many workers register at once');
+}
+
+/** Keeps which of the engine's versions belong to the build, so that a run can be tied to it. */
+export async function keepTaskVersions(
+  cell: CellApi,
+  project: string,
+  worker: Worker,
+  { versions }: ResultOf<'register'>,
+): Promise<void> {
+  const tasks = Object.fromEntries(Object.entries(versions).map(([id, version]) => [slugOf(id), version]));
+  const data = JSON.stringify({ ...worker, tasks } satisfies Worker);
+  await cell.apply([putWorker(project, worker.version, data, false), putWorker(project, 'latest', data, false)]);
+}
+
+function putWorker(
+  project: string,
+  version: string,
+  data: string,
+  ifAbsent: boolean,
+): { type: 'put-record'; collection: string; id: string; data: string; ifAbsent?: true } {
+  return {
+    type: 'put-record',
+    collection: COLLECTIONS.workers,
+    id: `${project}/${version}`,
+    data,
+    ...(ifAbsent ? { ifAbsent } : {}),
+  };
+}
+
+/** A build by its version, or the `latest`. */
+export async function readWorker(cell: CellApi, project: string, version: string): Promise<Worker | null> {
+  const record = await cell.query({ type: 'record', collection: COLLECTIONS.workers, id: `${project}/${version}` });
+  const value = record === null ? null : parseJson(record.data);
+  return isRecord(value) && typeof value.id === 'string' && typeof value.contentHash === 'string'
+    ? ({ environmentType: 'DEVELOPMENT', deployed: false, ...value } as unknown as Worker)
+    : null;
+}
+
+/** What ties a run to a build: the engine's version of its task, and the pool of the build's workers if they are deployed. */
+export interface VersionLock {
+  version: number;
+  pool?: string;
+}
+
+/**
+ * The lock that a trigger asks for. A version that does not exist locks nothing (trigger.dev: triggerTask looks it up and goes on without).
+ * @throws ApiError 422 for a version that has no such task
+ */
+export async function lockFor(
+  cell: CellApi,
+  project: string,
+  slug: string,
+  lockToVersion: string | undefined,
+): Promise<VersionLock | null> {
+  if (lockToVersion === undefined || !/^\d{8}\.\d+$/.test(lockToVersion)) return null;
+  const worker = await readWorker(cell, project, lockToVersion);
+  if (!worker?.tasks) return null;
+  const version = Object.hasOwn(worker.tasks, slug) ? worker.tasks[slug] : undefined;
+  if (version === undefined)
+    throw new ApiError('invalid', `Task "${slug}" is not part of version ${lockToVersion}, to which the run is locked`);
+  return { version, ...(worker.deployed ? { pool: versionPoolOf(project, lockToVersion) } : {}) };
+}
