@@ -107,7 +107,7 @@ function functionError(answer: Answer, isSdk: boolean): string {
   const value = parse(answer.body);
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
     const { message, error } = value as Record<string, unknown>;
-    if (typeof message === 'string') return canonicalJson({ name: 'Error', ...value });
+    if (typeof message === 'string') return canonicalJson(value);
     if (typeof error === 'string') return canonicalJson({ name: 'Error', message: error, ...value });
   }
   return isSdk ? errorText(`The app answered ${answer.status}: ${quote(answer.body)}`) : notSdk(answer);

@@ -22,6 +22,16 @@ test.each<[string, Partial<StepEntry>, unknown]>([
   ['an invocation', { source: 'run', data: '7' }, { data: 7 }],
   ['a failed invocation', { source: 'run', error: true, data: '{"message":"no"}' }, { error: { message: 'no' } }],
   [
+    'an invocation of what is not there',
+    {
+      source: 'run',
+      error: true,
+      meta: writeMeta({ o: 'InvokeFunction', f: 'shop-gone' }),
+      from: { run: '', status: 'failed', reason: 'unknown-task' },
+    },
+    { error: { message: 'could not find function with ID: shop-gone', name: 'Error' } },
+  ],
+  [
     'a cancelled invocation',
     { source: 'run', error: true },
     { error: { message: 'The invoked function was cancelled', name: 'Error' } },

@@ -12,9 +12,6 @@ const INVOKE_TIMEOUT = canonicalJson({
   },
 });
 
-const INVOKE_UNKNOWN = canonicalJson({
-  error: { message: 'Could not find the invoked function: is its app synced?', name: 'Error' },
-});
 const INVOKE_CANCELLED = canonicalJson({ error: { message: 'The invoked function was cancelled', name: 'Error' } });
 
 /** A finished step as the SDK finds it in `steps` (inngest/inngest: pkg/execution/driver). Canonical text. */
@@ -34,10 +31,15 @@ export function memoOf(step: StepEntry): JsonText {
     case 'run':
       if (!step.error) return `{"data":${data}}`;
       if (step.data !== null) return `{"error":${data}}`;
-      return step.from?.reason === 'unknown-task' ? INVOKE_UNKNOWN : INVOKE_CANCELLED;
+      return step.from?.reason === 'unknown-task' ? invokeUnknown(readMeta(step.meta).f ?? '') : INVOKE_CANCELLED;
     case 'token':
       return `{"data":{"data":${data},"signal":${JSON.stringify(readMeta(step.meta).s ?? '')}}}`;
   }
+}
+
+/** The vendor's words: the SDKs' own tests compare them. */
+function invokeUnknown(functionId: string): JsonText {
+  return canonicalJson({ error: { message: `could not find function with ID: ${functionId}`, name: 'Error' } });
 }
 
 /** All finished steps of a run: hashed id to memo; and the edited inputs (JSON arrays) of steps that are still to come. */

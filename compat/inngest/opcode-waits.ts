@@ -24,7 +24,8 @@ export function sleep(opcode: Opcode, context: OpcodeContext): Op | Refusal {
 }
 
 export function waitForEvent(opcode: Opcode, context: OpcodeContext): Op | Refusal {
-  const name = textOption(opcode, 'event') ?? textOf(opcode.name);
+  // The Go SDK sends an empty option when the name is given otherwise.
+  const name = textOption(opcode, 'event') || textOf(opcode.name);
   if (!name) return new Refusal('Error', `step "${nameOf(opcode)}" waits for an event without a name`);
   const untilMs = timeoutOf(opcode, context.reply.nowMs, '');
   if (untilMs instanceof Refusal) return untilMs;
@@ -64,7 +65,7 @@ export function invoke(opcode: Opcode, context: OpcodeContext): Op | Refusal {
     op: 'wait-run',
     key: opcode.id,
     untilMs,
-    meta: metaOf(opcode, context),
+    meta: metaOf(opcode, context, { f: slug }),
     again: context.again,
     start: { task: taskIdOf(slug), input, meta: EVENT_INPUT_META },
   };

@@ -10,6 +10,8 @@ export interface StepMeta {
   v?: number;
   /** Reported in a group, where version 1 goes on planning for the rest of the run. */
   p?: 1;
+  /** Id of the function that is invoked. */
+  f?: string;
   /** Signal's name. */
   s?: string;
 }
