@@ -1,7 +1,17 @@
 import type { Hono } from 'hono';
 import { inngestExecutor, inngestRoutes, inngestTranslator } from '../compat/inngest/index.ts';
 import { qstashExecutor, qstashRoutes, qstashTranslator } from '../compat/qstash/index.ts';
-import { EXECUTOR as TRIGGER, triggerRoutes, triggerTranslator } from '../compat/trigger/index.ts';
+import {
+  DEV_PROTOCOL,
+  devProtocol,
+  END_VIEW,
+  endView,
+  EXECUTOR as TRIGGER,
+  ROW_VIEW,
+  rowView,
+  triggerRoutes,
+  triggerTranslator,
+} from '../compat/trigger/index.ts';
 import { NATIVE_PROTOCOL, nativeProtocol } from './channel/native-protocol.ts';
 import type { PushExecutor, RouteEnv, RunView, SocketProtocolFactory, Translator } from '../core/ports.ts';
 
@@ -17,6 +27,9 @@ export const TRANSLATORS: Readonly<Record<string, Translator>> = {
 };
 
 /** By the name in ConnectOptions. */
-export const SOCKET_PROTOCOLS: Readonly<Record<string, SocketProtocolFactory>> = { [NATIVE_PROTOCOL]: nativeProtocol };
+export const SOCKET_PROTOCOLS: Readonly<Record<string, SocketProtocolFactory>> = {
+  [NATIVE_PROTOCOL]: nativeProtocol,
+  [DEV_PROTOCOL]: devProtocol,
+};
 /** By the name in ChannelApi.watchRun and watchLabel. */
-export const RUN_VIEWS: Readonly<Record<string, RunView>> = {};
+export const RUN_VIEWS: Readonly<Record<string, RunView>> = { [ROW_VIEW]: rowView, [END_VIEW]: endView };

@@ -21,6 +21,8 @@ export interface Access {
   scopes: string[];
   /** Of a public token: it starts one thing only. */
   oneTimeUse: boolean;
+  /** Of a public token: what its subscriptions do not show. */
+  skipColumns: string[];
 }
 
 const DEFAULT_ENVIRONMENT = 'default';
@@ -75,6 +77,7 @@ async function accessOf(token: string, context: EnvironmentContext, cell: CellAp
         token,
         scopes: claims.scopes,
         oneTimeUse: claims.oneTimeUse,
+        skipColumns: claims.skipColumns,
       }
     );
   }
@@ -91,6 +94,7 @@ async function accessOf(token: string, context: EnvironmentContext, cell: CellAp
     token,
     scopes: [],
     oneTimeUse: false,
+    skipColumns: [],
   };
 }
 

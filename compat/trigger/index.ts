@@ -45,10 +45,21 @@ import {
   waitForToken,
 } from './routes/wait-tokens.ts';
 import { whoami } from './routes/whoami.ts';
+import { sendInput, waitForInput } from './routes/input-streams.ts';
+import { downloadPacket, runPacket, uploadNamedPacket, uploadPacket } from './routes/packets.ts';
+import { realtimeBatch } from './routes/realtime-batch.ts';
+import { realtimeRun } from './routes/realtime-run.ts';
+import { realtimeRuns } from './routes/realtime-runs.ts';
+import { readInputOrProbe, readStream } from './routes/streams-read.ts';
+import { appendPart, createStream, writeStream } from './routes/streams-write.ts';
+import { SHAPE_HEADERS } from './realtime/shape.ts';
 import { devSocket } from './socket/dev-socket.ts';
 import { stalled } from './stall.ts';
 
 export { EXECUTOR } from './names.ts';
+export { END_VIEW, endView } from './realtime/end.ts';
+export { ROW_VIEW, rowView } from './realtime/row.ts';
+export { DEV_PROTOCOL, devProtocol } from './socket/dev-protocol.ts';
 
 /** Nothing follows from the end of a run beyond what the engine does: waiting parents and batches are waits. */
 export const triggerTranslator: Translator = { lapsed: stalled };
@@ -66,9 +77,11 @@ const BROWSER_PATHS = [
   '/api/v3/batches/*',
   '/api/v2/batches/*',
   '/api/v1/waitpoints/*',
+  '/api/v1/packets/*',
+  '/api/v2/packets/*',
   '/realtime/*',
 ];
-const EXPOSED_HEADERS = ['x-trigger-jwt', 'x-trigger-jwt-claims'];
+const EXPOSED_HEADERS = ['x-trigger-jwt', 'x-trigger-jwt-claims', 'x-stream-version', ...SHAPE_HEADERS];
 
 /** Every route of the vendor that is answered; the rest of its address space says 501. */
 export function triggerRoutes(): Hono<RouteEnv> {
@@ -135,6 +148,24 @@ export function triggerRoutes(): Hono<RouteEnv> {
   on('GET', '/api/v1/waitpoints/tokens/:token', retrieveToken);
   on('POST', '/api/v1/waitpoints/tokens/:token/complete', completeTokenRoute);
   on('POST', '/api/v1/waitpoints/tokens/:token/callback/:hash', completeTokenByCallback);
+
+  on('GET', '/realtime/v1/runs/:run', realtimeRun);
+  on('GET', '/realtime/v1/runs', realtimeRuns);
+  on('GET', '/realtime/v1/batches/:batch', realtimeBatch);
+  for (const version of ['v1', 'v2']) {
+    on('GET', `/realtime/${version}/streams/:run/:stream`, readStream);
+    on('POST', `/realtime/${version}/streams/:run/:stream`, writeStream);
+  }
+  on('POST', '/realtime/v1/streams/:run/input/:stream', sendInput);
+  on('GET', '/realtime/v1/streams/:run/:target/:stream', readInputOrProbe);
+  on('PUT', '/realtime/v1/streams/:run/:target/:stream', createStream);
+  on('POST', '/realtime/v1/streams/:run/:target/:stream', writeStream);
+  on('POST', '/realtime/v1/streams/:run/:target/:stream/append', appendPart);
+  on('POST', '/api/v1/runs/:run/input-streams/wait', waitForInput);
+  on('PUT', '/api/v2/packets/:name{.+}', uploadPacket);
+  on('PUT', '/api/v1/packets/:name{.+}', uploadNamedPacket);
+  on('GET', '/api/v1/packets/:name{.+}', downloadPacket);
+  on('GET', '/api/v1/runs/:run/packets/:field{payload|output}', runPacket);
 
   on('POST', '/api/v1/auth/jwt/claims', jwtClaims);
   on('POST', '/api/v1/auth/public-tokens', createPublicToken);

@@ -10,6 +10,8 @@ export interface PublicClaims {
   sub: string;
   scopes: string[];
   oneTimeUse: boolean;
+  /** Columns that subscriptions with this token leave out. */
+  skipColumns: string[];
   jti: string | null;
 }
 
@@ -53,18 +55,20 @@ export async function verifyToken(token: string, key: string): Promise<PublicCla
   try {
     const claims: Record<string, unknown> = await verify(token, key, { alg: 'HS256', iss: ISSUER, aud: AUDIENCE });
     if (claims.pub !== true || typeof claims.sub !== 'string') return null;
-    const scopes = Array.isArray(claims.scopes)
-      ? claims.scopes.filter((scope): scope is string => typeof scope === 'string')
-      : [];
     return {
       sub: claims.sub,
-      scopes,
+      scopes: textsOf(claims.scopes),
       oneTimeUse: claims.otu === true,
+      skipColumns: textsOf(isRecord(claims.realtime) ? claims.realtime.skipColumns : undefined),
       jti: typeof claims.jti === 'string' ? claims.jti : null,
     };
   } catch {
     return null;
   }
+}
+
+function textsOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : [];
 }
 
 /** `read`, `read:runs`, `read:runs:<id>` all allow reading that run; `admin` allows all (trigger.dev: apps/webapp authorization.server.ts). */

@@ -60,16 +60,36 @@ export const COLLECTIONS = {
   metadata: `${PREFIX}metadata`,
   variables: `${PREFIX}variables`,
   keys: `${PREFIX}keys`,
+  inputWaits: `${PREFIX}input-waits`,
 } as const;
 
 /** Labels of runs, for lists. */
 const TAG_PREFIX = `${PREFIX}tag/`;
+const STREAM_PREFIX = `${PREFIX}stream/`;
 
 export const labelOf = {
   tag: (tag: string): string => TAG_PREFIX + tag,
   batch: (batchId: string): string => `trigger/batch/${batchId}`,
   parent: (run: string): string => `trigger/parent/${run}`,
+  /** The run has a stream of this name. */
+  stream: (stream: string): string => STREAM_PREFIX + stream,
 };
+
+/** What is listened to in one channel. */
+export const channelOf = {
+  /** A run's changes and its streams. */
+  run: (run: string): string => `${PREFIX}run/${run}`,
+  label: (label: string): string => `${PREFIX}label/${label}`,
+  /** Workers that hear of their runs. */
+  worker: (sid: string): string => `${PREFIX}worker/${sid}`,
+};
+
+/** The names of a run's streams, in the order of their making. */
+export function streamsOf(run: { labels: readonly string[] }): string[] {
+  return run.labels
+    .filter((label) => label.startsWith(STREAM_PREFIX))
+    .map((label) => label.slice(STREAM_PREFIX.length));
+}
 
 /** A run's tags: those of its trigger and those added later. */
 export function tagsOf(run: { labels: readonly string[] }): string[] {

@@ -567,7 +567,6 @@ describe('bad requests', () => {
     [{ parentRunId: 'run_nonsense' }, 422],
     [{ parentRunId: 'run_01h00000000000000000000000', resumeParentOnCompletion: true }, 422],
     [{ debounce: { key: 'k', delay: '1s' } }, 501],
-    [{ payloadType: 'application/store' }, 501],
   ])('the option %j is refused with %i', async (options, status) => {
     await register();
     const answer = await send('POST', '/api/v1/tasks/work/trigger', { payload: 'x', options });
@@ -600,8 +599,8 @@ describe('bad requests', () => {
     ['GET', '/api/v1/schedules'],
     ['GET', '/api/v1/queues'],
     ['POST', '/api/v1/runs/run_1/replay'],
-    ['PUT', '/api/v2/packets/x.json'],
-    ['GET', '/realtime/v1/runs/run_1'],
+    ['POST', '/api/v1/sessions'],
+    ['GET', '/realtime/v1/sessions/s/out'],
     ['GET', '/api/v1/deployments'],
   ])('%s %s is not served: 501, and the client is told not to try again', async (method, path) => {
     const answer = await send(method, path);

@@ -5,7 +5,7 @@ import { parseKeyTtl, parseMoment, parseTtl, type Moment } from './durations.ts'
 import { ApiError, notServed } from './errors.ts';
 import { runIdOf } from './ids.ts';
 import { EXECUTOR, labelOf, poolOf, queueLimitKeyOf, slugOf } from './names.ts';
-import { packetOf, STORE_TYPE } from './packets.ts';
+import { packetOf } from './packets.ts';
 import { readRunMeta, readTaskData, writeRunMeta, type RunMeta, type TriggerFunction } from './run-meta.ts';
 import { MAX_TAGS, type TriggerOptions } from './schema.ts';
 import { mainCallOf } from './waitpoints.ts';
@@ -42,7 +42,6 @@ export function startSpecOf(request: TriggerRequest): StartSpec {
   refuseUnserved(options);
   const settings = readTaskData(task.data);
   const packet = packetOf(request.payload, options.payloadType);
-  if (packet.dataType === STORE_TYPE) throw notServed('A payload in a packet store (128 KB and more)');
   const delay = options.delay === undefined ? null : momentOf(options.delay, 'delay');
   const delayUntilMs = delay === null ? undefined : at(delay, nowMs, request.clockOffsetMs);
   const ttl = options.ttl ?? settings.ttl ?? (request.isDevelopment ? DEVELOPMENT_TTL : undefined);

@@ -90,8 +90,8 @@ export function executionOf(
       costInCents: 0,
       baseCostInCents: 0,
       traceContext: meta.traceContext ?? {},
-      // The first version of streams is plain HTTP; the second needs a store of the vendor's.
-      realtimeStreamsVersion: 'v1',
+      // Input streams ask for the second version. What a run writes is told the first when it is made (streams-write.ts): the second has a store of the vendor's.
+      realtimeStreamsVersion: 'v2',
       ...(settings.version === '' ? {} : { version: settings.version }),
       ...(meta.idempotencyKey === undefined ? {} : { idempotencyKey: meta.idempotencyKey }),
       ...(meta.idempotencyKeyScope === undefined ? {} : { idempotencyKeyScope: meta.idempotencyKeyScope }),

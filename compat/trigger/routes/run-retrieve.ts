@@ -8,6 +8,7 @@ import { readMetadata } from '../metadata-store.ts';
 import { labelOf, tagsOf } from '../names.ts';
 import { engineNow, open, runParam, type RouteContext } from '../request.ts';
 import { readOutcomeMeta, readRunMeta } from '../run-meta.ts';
+import { presign, storedPaths } from './packets.ts';
 import { mainCallOf } from '../waitpoints.ts';
 
 /** Children shown with a run. */
@@ -36,6 +37,13 @@ export async function retrieveRun(c: RouteContext): Promise<Response> {
   if (access.kind === 'public') {
     delete body.payload;
     delete body.output;
+  } else {
+    // What lies in the store is read there.
+    const stored = storedPaths(detail);
+    if (stored.payload !== undefined)
+      body.payloadPresignedUrl = await presign(c, access.environment, 'GET', stored.payload);
+    if (stored.output !== undefined)
+      body.outputPresignedUrl = await presign(c, access.environment, 'GET', stored.output);
   }
   if (body.status === 'DEQUEUED' && c.req.header(VERSION_HEADER) === undefined) body.status = 'EXECUTING';
   return c.json(body);

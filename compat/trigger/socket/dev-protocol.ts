@@ -1,0 +1,65 @@
+import { runTopic } from '../../../core/model/channel.ts';
+import type { ChannelSocket, SocketHost, SocketProtocol } from '../../../core/ports.ts';
+import { publicRunId, runIdOf } from '../ids.ts';
+import { connectedFrame, notifyFrame, openFrame, PING, PING_EVERY_MS, readFrame, refusedFrame } from './frames.ts';
+
+export const DEV_PROTOCOL = 'trigger/dev-worker';
+
+/** A worker that is busy with one notification drops the next (trigger.dev: dev-run-controller handleSnapshotChangeLock): said again after this. */
+const REPEAT_MS = 250;
+const MAX_SUBSCRIPTIONS = 500;
+const MAX_FRAME_BYTES = 1_000_000;
+
+/** Tells a worker about changes of the runs that it executes, until it lets go of them. */
+export function devProtocol(host: SocketHost): SocketProtocol {
+  const notify = (socket: ChannelSocket, run: string): void => {
+    socket.send(notifyFrame(publicRunId(run)));
+    host.waitUntil(
+      new Promise<void>((resolve) => {
+        setTimeout(() => {
+          if (socket.topics().includes(runTopic(run))) socket.send(notifyFrame(publicRunId(run)));
+          resolve();
+        }, REPEAT_MS);
+      }),
+    );
+  };
+  return {
+    maxFrameBytes: MAX_FRAME_BYTES,
+    opened: (socket) => socket.send(openFrame(socket.id)),
+    received(socket, data) {
+      if (typeof data !== 'string') return;
+      const frame = readFrame(data);
+      switch (frame.kind) {
+        case 'ping':
+          return socket.send('3');
+        case 'connect':
+          return socket.send(connectedFrame(socket.id));
+        case 'close':
+          return socket.close(1000);
+        case 'subscribe':
+          // The worker knows what was there when it subscribed: it hears of what comes.
+          return socket.follow(topicsOf(frame.runs).slice(0, Math.max(0, MAX_SUBSCRIPTIONS - socket.topics().length)));
+        case 'unsubscribe':
+          return socket.unfollow(topicsOf(frame.runs));
+        case 'pong':
+          return;
+        case 'other':
+          if (data.startsWith('40')) socket.send(refusedFrame('Invalid namespace'));
+      }
+    },
+    changed: (socket, _topic, change) => notify(socket, change.run),
+    tick: {
+      everyMs: PING_EVERY_MS,
+      run: () => {
+        for (const socket of host.sockets()) socket.send(PING);
+      },
+    },
+  };
+}
+
+function topicsOf(publicIds: readonly string[]): string[] {
+  return publicIds.flatMap((id) => {
+    const run = runIdOf(id);
+    return run === null ? [] : [runTopic(run)];
+  });
+}
