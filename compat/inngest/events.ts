@@ -72,12 +72,17 @@ function memberObject(event: Record<string, unknown>, key: string): Record<strin
 }
 
 /** The event of an invocation: never stored by itself, it is the child's input. */
-export function invokedEvent(payload: unknown, source: Record<string, unknown>, nowMs: number): JsonText {
+export function invokedEvent(
+  payload: unknown,
+  source: Record<string, unknown>,
+  nowMs: number,
+  id: string = newEventId(nowMs),
+): JsonText {
   const given = isObject(payload) ? payload : {};
   const data = isObject(given['data']) ? given['data'] : {};
   return canonicalObject([
     ['data', canonicalJson({ ...data, _inngest: source })],
-    ['id', JSON.stringify(newEventId(nowMs))],
+    ['id', JSON.stringify(id)],
     ['meta', mergeSessions(given['meta'])],
     ['name', JSON.stringify(FUNCTION_INVOKED)],
     ['ts', String(nowMs)],

@@ -35,3 +35,13 @@ export async function uuidOf(text: string): Promise<string> {
   const variant = HEX[(Number.parseInt(hex.slice(16, 18), 16) & 0x3f) | 0x80] as string;
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-8${hex.slice(13, 16)}-${variant}${hex.slice(18, 20)}-${hex.slice(20, 32)}`;
 }
+
+/**
+ * Id of a step as the wire has it: SHA-1 of the app's own name for it; from its second use on with its number (npm inngest: hashId). One that
+ * is hashed already is taken as it is: the SDK names the step that it is in so.
+ */
+export async function hashedStepId(id: string, index = 0): Promise<string> {
+  if (/^[0-9a-f]{40}$/.test(id)) return id;
+  const text = index > 0 ? `${id}:${index}` : id;
+  return toHex(new Uint8Array(await crypto.subtle.digest('SHA-1', new TextEncoder().encode(text))));
+}

@@ -30,7 +30,10 @@ export const authorised: MiddlewareHandler<RouteEnv> = async (c, next) => {
 export function onError(error: unknown, c: RouteContext): Response {
   const body = toErrorBody(error);
   if (body.status >= 500 && body.status !== 501) console.error('inngest', c.req.method, c.req.path, error);
-  return c.json(body, body.status as ContentfulStatusCode);
+  const status = body.status as ContentfulStatusCode;
+  // The second API has an envelope of its own.
+  if (/^\/(api\/)?v2\//.test(c.req.path)) return c.json({ errors: [{ code: body.code, message: body.error }] }, status);
+  return c.json(body, status);
 }
 
 export function cellOf(c: RouteContext): CellApi {

@@ -1,13 +1,34 @@
 import { Hono } from 'hono';
 import type { RouteEnv } from '../../core/ports.ts';
 import { authorised, commonHeaders, onError, preflight } from './http.ts';
+import type { RouteContext } from './http.ts';
 import { checkpointAsync } from './routes/checkpoint-async.ts';
 import { devInfo } from './routes/dev-info.ts';
 import { getEvent, getEventRuns, listEvents } from './routes/events.ts';
+import { listAppFunctions } from './routes/app-functions.ts';
+import { createCancellation, deleteCancellation, listCancellations } from './routes/cancellations.ts';
+import { graphql } from './routes/graphql.ts';
+import { invoke, invokeV2 } from './routes/invoke.ts';
 import { register } from './routes/register.ts';
+import { removeAppByUrl } from './routes/remove-app.ts';
+import { rerun } from './routes/rerun.ts';
+import { listRunJobs } from './routes/run-jobs.ts';
+import { addScores, updateMetadata } from './routes/run-metadata.ts';
+import { receiveTraces } from './routes/traces.ts';
+import {
+  getAppV2,
+  getFunctionV2,
+  healthV2,
+  listAppsV2,
+  listEnvsV2,
+  listEventKeysV2,
+  listFunctionsV2,
+  listSigningKeysV2,
+} from './routes/v2-apps.ts';
+import { cancelRunV2, eventRunsV2, getRunV2, getTraceV2, listRunsV2 } from './routes/v2-runs.ts';
 import { runActions, runBatch } from './routes/run-state.ts';
 import { cancelRun, cancelRunQuietly, getRun } from './routes/runs.ts';
-import { sendEvent } from './routes/send-event.ts';
+import { sendEvent, sendEventV2 } from './routes/send-event.ts';
 import { sendSignal } from './routes/signals.ts';
 import { syncApp } from './routes/sync-app.ts';
 import { refuseV1, refuseV2, UNSERVED_V1, UNSERVED_V2 } from './routes/unserved.ts';
@@ -38,11 +59,52 @@ export function inngestRoutes(): Hono<RouteEnv> {
   app.delete('/v1/runs/:run', commonHeaders, authorised, cancelRun);
   app.post('/v1/signals', commonHeaders, authorised, sendSignal);
 
-  app.post('/v2/apps/:app/syncs', commonHeaders, authorised, syncApp);
+  app.post('/invoke/:slug', commonHeaders, authorised, invoke);
+  app.delete('/fn/remove', commonHeaders, authorised, removeAppByUrl);
+  app.get('/v1/runs/:run/jobs', commonHeaders, authorised, listRunJobs);
+  app.post('/v1/runs/:run/metadata', commonHeaders, authorised, updateMetadata);
+  app.get('/v1/apps/:app/functions', commonHeaders, authorised, listAppFunctions);
+  app.post('/v1/cancellations', commonHeaders, authorised, createCancellation);
+  app.get('/v1/cancellations', commonHeaders, authorised, listCancellations);
+  app.delete('/v1/cancellations/:id', commonHeaders, authorised, deleteCancellation);
+  app.post('/v1/traces/userland', commonHeaders, authorised, receiveTraces);
+  app.post('/dev/traces', commonHeaders, authorised, receiveTraces);
+  app.on(['GET', 'POST'], '/v0/gql', commonHeaders, authorised, graphql);
+  app.options('/v0/gql', commonHeaders, preflight);
+
+  for (const base of ['/v2', '/api/v2']) secondApi(app, base);
 
   for (const [method, path, what] of UNSERVED_V1) app.on(methodsOf(method), path, commonHeaders, refuseV1(what));
-  for (const [method, path] of UNSERVED_V2) app.on(methodsOf(method), path, commonHeaders, refuseV2);
   return app;
+}
+
+/** The second API, which the vendor serves under two paths. */
+function secondApi(app: Hono<RouteEnv>, base: string): void {
+  const use = (
+    method: 'GET' | 'POST',
+    path: string,
+    handler: (c: RouteContext) => Response | Promise<Response>,
+  ): void => void app.on(method, `${base}${path}`, commonHeaders, authorised, handler);
+  use('GET', '/health', healthV2);
+  use('GET', '/envs', listEnvsV2);
+  use('GET', '/keys/events', listEventKeysV2);
+  use('GET', '/keys/signing', listSigningKeysV2);
+  use('GET', '/apps', listAppsV2);
+  use('GET', '/apps/:app', getAppV2);
+  use('POST', '/apps/:app/syncs', syncApp);
+  use('GET', '/apps/:app/functions', listFunctionsV2);
+  use('GET', '/apps/:app/functions/:fn', getFunctionV2);
+  use('GET', '/apps/:app/functions/:fn/runs', listRunsV2);
+  use('POST', '/apps/:app/functions/:fn/invoke', invokeV2);
+  use('GET', '/runs', listRunsV2);
+  use('GET', '/runs/:run', getRunV2);
+  use('GET', '/runs/:run/trace', getTraceV2);
+  use('POST', '/runs/:run/cancel', cancelRunV2);
+  use('POST', '/runs/:run/rerun', rerun);
+  use('POST', '/runs/:run/scores', addScores);
+  use('GET', '/events/:event/runs', eventRunsV2);
+  app.post(`${base}/events`, commonHeaders, sendEventV2);
+  for (const [method, path] of UNSERVED_V2) app.on(methodsOf(method), `${base}${path}`, commonHeaders, refuseV2);
 }
 
 function methodsOf(method: string): string[] {

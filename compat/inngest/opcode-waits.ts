@@ -2,6 +2,7 @@ import { compileExpression } from '../../core/events/expression/index.ts';
 import type { Op } from '../../core/model/call.ts';
 import { MAX_WAIT_MS, parseMoment } from './duration.ts';
 import { invokedEvent } from './events.ts';
+import { newEventId } from './ids.ts';
 import { readFunctionData } from './function-data.ts';
 import { taskIdOf, tokenOf } from './names.ts';
 import { EVENT_INPUT_META } from './run-meta.ts';
@@ -38,7 +39,7 @@ export function waitForEvent(opcode: Opcode, context: OpcodeContext): Op | Refus
     key: opcode.id,
     name,
     untilMs,
-    meta: metaOf(opcode, context),
+    meta: metaOf(opcode, context, expression ? { x: expression } : {}),
     again: context.again,
     ...(expression ? { expression } : {}),
   };
@@ -60,12 +61,13 @@ export function invoke(opcode: Opcode, context: OpcodeContext): Op | Refusal {
     source_fn_id: caller.id,
     source_fn_v: call.task.version,
   };
-  const input = invokedEvent(optionOf(opcode, 'payload'), source, reply.nowMs);
+  const event = newEventId(reply.nowMs);
+  const input = invokedEvent(optionOf(opcode, 'payload'), source, reply.nowMs, event);
   return {
     op: 'wait-run',
     key: opcode.id,
     untilMs,
-    meta: metaOf(opcode, context, { f: slug }),
+    meta: metaOf(opcode, context, { f: slug, e: event }),
     again: context.again,
     start: { task: taskIdOf(slug), input, meta: EVENT_INPUT_META },
   };

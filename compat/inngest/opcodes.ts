@@ -16,6 +16,7 @@ import { againOf, errorOf, errorText, metaOf, nameOf, optionOf, Refusal, valueTe
 import type { Opcode, OpcodeContext, Reply } from './opcode.ts';
 import { invoke, sleep, waitForEvent, waitForSignal } from './opcode-waits.ts';
 import { stateSize } from './request.ts';
+import type { StepMeta } from './step-meta.ts';
 import { notesOf } from './step-notes.ts';
 
 /** Turns an app's operations into the engine's. */
@@ -68,6 +69,11 @@ function answers(call: LeasedCall, ops: Op[]): boolean {
   return ops.some((op) => 'key' in op && op.key === call.key);
 }
 
+/** Which step an attempt of the discovery call belongs to. */
+function failedStep(opcode: Opcode, call: LeasedCall): StepMeta {
+  return call.key === MAIN ? { k: opcode.id } : {};
+}
+
 function translateOne(opcode: Opcode, context: OpcodeContext): Op | Refusal {
   const { call, reply, again } = context;
   const key = opcode.id;
@@ -94,7 +100,13 @@ function translateOne(opcode: Opcode, context: OpcodeContext): Op | Refusal {
     case 'StepError': {
       const retry = reply.noRetry ? 'never' : reply.retryAt === null ? 'policy' : { at: reply.retryAt };
       if (key === RUN_COMPLETE_ID) return { op: 'fail', error: errorOf(opcode), retry };
-      return { op: 'fail', error: errorOf(opcode), retry, memoKey: key, meta: metaOf(opcode, context) };
+      return {
+        op: 'fail',
+        error: errorOf(opcode),
+        retry,
+        memoKey: key,
+        meta: metaOf(opcode, context, failedStep(opcode, call)),
+      };
     }
     case 'StepPlanned':
       return { op: 'plan', calls: [{ key, again, meta: metaOf(opcode, context) }] };

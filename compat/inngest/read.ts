@@ -34,7 +34,7 @@ export async function runText(cell: CellApi, run: RunRecord): Promise<string> {
     environment_id: ENVIRONMENT_ID,
     event_id: run.eventIds[0] ?? null,
     batch_id: null,
-    original_run_id: null,
+    original_run_id: run.from?.run ?? null,
     cron: run.scheduledAt === null ? null : (fn?.crons[0] ?? null),
     status: STATUS[run.status],
     ended_at: run.endedAt === null ? null : new Date(run.endedAt).toISOString(),

@@ -3,6 +3,7 @@ import type { LimitTemplate, TaskSpec, Trigger } from '../../core/model/task.ts'
 import type { RetryPolicy } from '../../core/schedule/backoff.ts';
 import { compileExpression } from '../../core/events/expression/index.ts';
 import type { CellApi, EnvironmentContext } from '../../core/ports.ts';
+import { keepApp } from './apps.ts';
 import { parseDurationMs } from './duration.ts';
 import { InngestError } from './errors.ts';
 import type { FunctionData } from './function-data.ts';
@@ -62,6 +63,16 @@ export async function registerApp(
   const tasks = await toTasks(request, context);
   const [result] = await cell.apply([{ type: 'register', group: groupOf(request.appName), tasks, replace: true }]);
   if (result?.type !== 'register') throw new Error('the engine did not answer a registration');
+  await keepApp(cell, {
+    id: await appIdOf(request.appName),
+    name: request.appName,
+    url: request.url,
+    sdk: request.sdk ?? '',
+    framework: request.framework ?? '',
+    appVersion: request.appVersion ?? null,
+    method: 'SERVE',
+    syncedAt: context.wallClockMs(),
+  });
   const versions = JSON.stringify(Object.entries(result.versions).sort());
   return {
     modified: result.modified,

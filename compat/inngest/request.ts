@@ -62,7 +62,7 @@ export function bodyOf(call: LeasedCall, fn: FunctionData): string {
   const stepId = call.key === MAIN ? DISCOVERY_STEP : call.key;
   const stack = visible.map((step) => JSON.stringify(step.key)).join(',');
   const ctx =
-    `{"attempt":${call.attempt},"disable_immediate_execution":${mustPlan(call, version)},"env":"","fn_id":"${fn.id}"` +
+    `{"attempt":${call.attempt},"disable_immediate_execution":${mustPlan(call, version)},"env":""${awaitsInput(call) ? '' : `,"fn_id":"${fn.id}"`}` +
     `,"max_attempts":${call.maxAttempts},"qi_id":${JSON.stringify(call.lease)},"run_id":"${call.run}"` +
     `,"stack":{"current":${visible.length},"stack":[${stack}]},"step_id":${JSON.stringify(stepId)},"use_api":${useApi}}`;
   return (
@@ -111,6 +111,15 @@ function stepUrl(url: string, stepId: string): string {
 /** Inputs that a rerun gives steps which have not run yet. */
 function editedInputs(call: LeasedCall): Readonly<Record<string, JsonText>> | undefined {
   return call.meta === null || call.meta === EVENT_INPUT_META ? undefined : readRunMeta(call.meta).i;
+}
+
+/**
+ * An edited input waits for its step. A checkpointing SDK would take it for the step's result, and one that has to plan never finds the step
+ * (npm inngest 4.24.0): without `fn_id` it does neither, and uses it as the input that it is.
+ */
+function awaitsInput(call: LeasedCall): boolean {
+  const inputs = editedInputs(call);
+  return inputs !== undefined && Object.keys(inputs).some((key) => !call.steps.some((step) => step.key === key));
 }
 
 /** Bytes of memoised state, for the bound on a run. */

@@ -69,6 +69,7 @@ export const RegisterSchema = z.looseObject({
   framework: text.nullish(),
   sdk: text.nullish(),
   v: text.nullish(),
+  appVersion: text.nullish(),
 });
 
 /** The vendor's server reads member names in any case, and the Python SDK relies on it: it sends `appname`. */

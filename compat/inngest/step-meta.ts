@@ -10,10 +10,16 @@ export interface StepMeta {
   v?: number;
   /** Reported in a group, where version 1 goes on planning for the rest of the run. */
   p?: 1;
-  /** Id of the function that is invoked. */
+  /** Composite id of the function that is invoked. */
   f?: string;
   /** Signal's name. */
   s?: string;
+  /** Of an error that the discovery call reported: the step that failed. */
+  k?: string;
+  /** Condition of a wait for an event, as it was written. */
+  x?: string;
+  /** Id of the event with which a function is invoked. */
+  e?: string;
 }
 
 export function writeMeta(meta: StepMeta): JsonText {

@@ -101,6 +101,8 @@ export interface AppOptions {
   /** The mode and the server come from the process's environment. */
   fromEnvironment?: boolean;
   streaming?: boolean;
+  /** Version 4. */
+  middleware?: unknown[];
   /** Sees every request that reaches the app. */
   onCall?: (request: Request) => void;
 }
@@ -203,7 +205,7 @@ function makeV4(
   id: string,
   flavour: Flavour,
   definitions: Definition[],
-  { keys, streaming }: AppOptions,
+  { keys, streaming, middleware }: AppOptions,
   connection: object,
 ): Made {
   const client = new Inngest4({
@@ -211,6 +213,7 @@ function makeV4(
     ...connection,
     ...keys,
     checkpointing: flavour.checkpointing,
+    ...(middleware ? { middleware } : {}),
     logger: quiet,
   } as never);
   const functions: Record<string, never> = {};

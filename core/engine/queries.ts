@@ -4,6 +4,7 @@ import { MAX_PAGE, NEVER_MS, PAGE_BYTES } from '../model/limits.ts';
 import type {
   DeadLetterRecord,
   EngineStats,
+  EventsFilter,
   LimitRecord,
   Page,
   PendingRecord,
@@ -56,10 +57,14 @@ function dispatch(k: Kernel, query: Query): unknown {
       return countRuns(k, query);
     case 'log':
       return listLog(k, query);
+    case 'event-count':
+      return countEvents(k, query);
     case 'event':
       return k.events.get(query.id);
     case 'events':
-      return listEvents(k, query);
+      return page(k, query, `SELECT * FROM events`, eventConditions(query), (row) =>
+        k.events.recordOf(row as EventRow),
+      );
     case 'event-runs':
       return (k.events.get(query.event)?.runs ?? []).flatMap((run) => {
         const row = rowOf(k, run);
@@ -175,15 +180,24 @@ function pendingOf(k: Kernel, handle: RunHandle): PendingRecord[] {
   });
 }
 
-function listEvents(
-  k: Kernel,
-  query: Extract<Query, { type: 'events' }>,
-): QueryResult<Extract<Query, { type: 'events' }>> {
+function eventConditions(query: EventsFilter): Array<[string, SqlValue]> {
   const where: Array<[string, SqlValue]> = [];
   if (query.name !== undefined) where.push(['name = ?', query.name]);
+  if (query.names !== undefined) where.push([`name IN (SELECT value FROM json_each(?))`, JSON.stringify(query.names)]);
   if (query.fromMs !== undefined) where.push(['received_at >= ?', query.fromMs]);
   if (query.toMs !== undefined) where.push(['received_at <= ?', query.toMs]);
-  return page(k, query, `SELECT * FROM events`, where, (row) => k.events.recordOf(row as EventRow));
+  return where;
+}
+
+function countEvents(k: Kernel, query: EventsFilter): { count: number; more: boolean } {
+  const where = eventConditions(query);
+  const conditions = where.length > 0 ? ` WHERE ${where.map(([text]) => text).join(' AND ')}` : '';
+  const rows = k.sql.all<{ n: number }>(
+    `SELECT count(*) AS n FROM (SELECT 1 FROM events${conditions} LIMIT ${MAX_PAGE + 1})`,
+    ...where.map(([, value]) => value),
+  );
+  const n = rows[0]?.n ?? 0;
+  return { count: Math.min(n, MAX_PAGE), more: n > MAX_PAGE };
 }
 
 /** Keyset pages by id, bounded by rows and bytes. A condition whose value is null has none to bind. */

@@ -157,6 +157,15 @@ export interface Page<T> {
   cursor?: string;
 }
 
+export interface EventsFilter {
+  name?: string;
+  /** One of these. */
+  names?: string[];
+  /** Received from, and up to, both included. */
+  fromMs?: number;
+  toMs?: number;
+}
+
 interface Queries {
   /** By id or alias. */
   run: { request: { run: string }; result: RunRecord | null };
@@ -188,8 +197,10 @@ interface Queries {
       active: ActiveCall[];
     };
   };
+  /** How many there are, counted up to MAX_PAGE. */
+  'event-count': { request: EventsFilter; result: { count: number; more: boolean } };
   event: { request: { id: string }; result: EventRecord | null };
-  events: { request: PageRequest & { name?: string; fromMs?: number; toMs?: number }; result: Page<EventRecord> };
+  events: { request: PageRequest & EventsFilter; result: Page<EventRecord> };
   'event-runs': { request: { event: string }; result: RunRecord[] };
   tasks: { request: { group?: string }; result: TaskRecord[] };
   task: { request: { id: string }; result: TaskRecord | null };

@@ -1,8 +1,9 @@
-import { requireEventKey } from '../auth.ts';
+import { requireEventKey, requireSigningKey } from '../auth.ts';
 import { InngestError, toErrorBody } from '../errors.ts';
 import { MAX_EVENTS, toEventInput } from '../events.ts';
 import { cellOf, onError, parseJson, readText } from '../http.ts';
 import type { RouteContext } from '../http.ts';
+import { answerV2 } from '../http-v2.ts';
 import { parseIdSeed } from '../ids.ts';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 
@@ -14,18 +15,7 @@ export async function sendEvent(c: RouteContext): Promise<Response> {
   try {
     const { context } = c.var.host;
     requireEventKey(context, c.req.param('key') ?? '');
-    const text = await readText(c, MAX_BODY_BYTES);
-    const value = isForm(c) && !looksLikeJson(text) ? fromForm(text) : parseJson(text);
-    const list: unknown[] = Array.isArray(value) ? value : [value];
-    if (list.length > MAX_EVENTS)
-      throw new InngestError(400, 'too_many_events', `A request has at most ${MAX_EVENTS} events.`);
-    const nowMs = context.wallClockMs();
-    const seed = parseIdSeed(c.req.header('x-inngest-event-id-seed'));
-    const events = list.map((raw, i) => toEventInput(raw, i + 1, nowMs, seed));
-    if (events.length === 0) return c.json({ ids: [], status: 200 });
-    const [result] = await cellOf(c).apply([{ type: 'ingest', events }]);
-    if (result?.type !== 'ingest') throw new Error('the engine did not answer an event');
-    return c.json({ ids: result.ids, status: 200 });
+    return c.json({ ids: await takeEvents(c), status: 200 });
   } catch (error) {
     const body = toErrorBody(error);
     if (body.status >= 500) return onError(error, c);
@@ -34,6 +24,30 @@ export async function sendEvent(c: RouteContext): Promise<Response> {
       body.status as ContentfulStatusCode,
     );
   }
+}
+
+/** POST /v2/events: the same with a signing key or an event key as bearer, in the second API's envelope. */
+export async function sendEventV2(c: RouteContext): Promise<Response> {
+  const bearer = /^Bearer\s+(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1] ?? '';
+  await requireSigningKey(c.var.host.context, c.req.header('authorization')).catch(() =>
+    requireEventKey(c.var.host.context, bearer),
+  );
+  return answerV2(c, { ids: await takeEvents(c) });
+}
+
+async function takeEvents(c: RouteContext): Promise<string[]> {
+  const text = await readText(c, MAX_BODY_BYTES);
+  const value = isForm(c) && !looksLikeJson(text) ? fromForm(text) : parseJson(text);
+  const list: unknown[] = Array.isArray(value) ? value : [value];
+  if (list.length > MAX_EVENTS)
+    throw new InngestError(400, 'too_many_events', `A request has at most ${MAX_EVENTS} events.`);
+  const nowMs = c.var.host.context.wallClockMs();
+  const seed = parseIdSeed(c.req.header('x-inngest-event-id-seed'));
+  const events = list.map((raw, i) => toEventInput(raw, i + 1, nowMs, seed));
+  if (events.length === 0) return [];
+  const [result] = await cellOf(c).apply([{ type: 'ingest', events }]);
+  if (result?.type !== 'ingest') throw new Error('the engine did not answer an event');
+  return result.ids;
 }
 
 /** curl's `-d` says that it sends a form, whatever it sends. */

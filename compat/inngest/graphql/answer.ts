@@ -1,0 +1,211 @@
+import {
+  buildSchema,
+  execute,
+  NoSchemaIntrospectionCustomRule,
+  parse,
+  specifiedRules,
+  validate,
+  VariablesInAllowedPositionRule,
+} from 'graphql';
+import type { DocumentNode, GraphQLSchema } from 'graphql';
+import type { RunRecord } from '../../../core/model/query.ts';
+import { invokeFunction, rerunRun } from '../actions.ts';
+import { allApps, findApp, pickFunction } from '../apps.ts';
+import { InngestError } from '../errors.ts';
+import { nameIn } from '../events.ts';
+import { groupOf } from '../names.ts';
+import { removeApp } from '../remove.ts';
+import { originEvents } from '../read.ts';
+import { outputOf } from '../run-view.ts';
+import { listEvents, listRuns } from './lists.ts';
+import { SCHEMA } from './schema.ts';
+import type { Reader } from './views.ts';
+import { appView, eventV2View, eventView, functionView, runV2View, runView, time } from './views.ts';
+
+/** A query's text in tokens, and its nesting: the vendor's own queries have a few hundred and about ten. */
+const MAX_TOKENS = 10_000;
+const MAX_DEPTH = 20;
+const MAX_STREAM = 100;
+
+export interface GraphqlRequest {
+  query: string;
+  variables?: Record<string, unknown> | null | undefined;
+  operationName?: string | null | undefined;
+}
+
+export interface GraphqlHost {
+  nowMs: number;
+  /** Asks the app at this URL for its functions; answers the app's name. */
+  sync(url: string): Promise<string>;
+}
+
+let schema: GraphQLSchema | null = null;
+
+/** Answers one query. The result is always an answer of GraphQL, errors included. */
+export async function answerGraphql(reader: Reader, request: GraphqlRequest, host: GraphqlHost): Promise<object> {
+  // Checked once, by its tests: not again in each isolate.
+  schema ??= buildSchema(SCHEMA, { assumeValid: true });
+  let document: DocumentNode;
+  try {
+    document = parse(request.query, { maxTokens: MAX_TOKENS });
+  } catch (error) {
+    return { data: null, errors: [error] };
+  }
+  const depth = depthOf(document);
+  if (depth > MAX_DEPTH)
+    return { data: null, errors: [{ message: `the query is nested ${depth} levels deep, more than ${MAX_DEPTH}` }] };
+  const errors = validate(schema, document, RULES);
+  if (errors.length > 0) return { errors };
+  return execute({
+    schema,
+    document,
+    rootValue: rootOf(reader, host),
+    variableValues: request.variables ?? {},
+    operationName: request.operationName ?? null,
+  });
+}
+
+/** People's clients declare an id as String where the schema says ULID, as the vendor's server lets them. */
+const RULES = specifiedRules.filter(
+  (rule) => rule !== VariablesInAllowedPositionRule && rule !== NoSchemaIntrospectionCustomRule,
+);
+
+function depthOf(node: unknown): number {
+  let deepest = 0;
+  const walk = (value: unknown, depth: number): void => {
+    deepest = Math.max(deepest, depth);
+    if (typeof value !== 'object' || value === null || depth > MAX_DEPTH + 1) return;
+    const { selectionSet, definitions } = value as {
+      selectionSet?: { selections: unknown[] };
+      definitions?: unknown[];
+    };
+    for (const one of definitions ?? []) walk(one, depth);
+    for (const one of selectionSet?.selections ?? []) walk(one, depth + 1);
+  };
+  walk(node, 0);
+  return deepest;
+}
+
+function rootOf(reader: Reader, host: GraphqlHost): object {
+  const { cell } = reader;
+  const runOf = (id: string): Promise<RunRecord | null> => cell.query({ type: 'run', run: id });
+  const needed = async (id: string): Promise<RunRecord> => {
+    const run = await runOf(id);
+    if (!run) throw new InngestError(404, 'unknown-run', `no run "${id}"`);
+    return run;
+  };
+  return {
+    apps: async () => (await allApps(cell)).map((app) => appView(reader, app)),
+    app: async ({ id }: { id: string }) => {
+      const app = await findApp(cell, id);
+      return app && appView(reader, app);
+    },
+    functions: async () => (await reader.functions()).map((one) => functionView(reader, one)),
+    functionBySlug: async ({ query }: { query: { functionSlug: string } }) => {
+      const found = pickFunction(await reader.functions(), null, query.functionSlug);
+      return found && functionView(reader, found);
+    },
+    functionRun: async ({ query }: { query: { functionRunId: string } }) => {
+      const run = await runOf(query.functionRunId);
+      return run && runView(reader, run);
+    },
+    run: async ({ runID }: { runID: string }) => {
+      const run = await runOf(runID);
+      return run && runV2View(reader, run);
+    },
+    runs: (args: never) => listRuns(reader, args),
+    runTraceSpanOutputByID: async ({ outputID }: { outputID: string }) => {
+      const output = await outputOf(cell, outputID);
+      if (!output) throw new InngestError(404, 'unknown-output', 'no output of this id');
+      return { input: output.input, data: output.data, error: errorView(output.error) };
+    },
+    runTrigger: async ({ runID }: { runID: string }) => triggerView(reader, await needed(runID)),
+    event: async ({ query }: { query: { eventId: string } }) => {
+      const event = await cell.query({ type: 'event', id: query.eventId });
+      return event && eventView(reader, event);
+    },
+    events: async ({ query }: { query: { lastEventId?: string | null } }) => {
+      const cursor = query.lastEventId ? { cursor: query.lastEventId } : {};
+      const page = await cell.query({ type: 'events', limit: MAX_STREAM, ...cursor });
+      return page.items.map((event) => eventView(reader, event));
+    },
+    eventV2: async ({ id }: { id: string }) => {
+      const event = await cell.query({ type: 'event', id });
+      return event && eventV2View(reader, event);
+    },
+    eventsV2: (args: never) => listEvents(reader, args),
+    stream: async ({ query }: { query: { limit: number } }) => {
+      const page = await cell.query({ type: 'events', limit: Math.min(Math.max(query.limit, 1), MAX_STREAM) });
+      return page.items.map((event) => ({
+        id: event.id,
+        trigger: event.name,
+        type: 'EVENT',
+        createdAt: time(event.receivedAt),
+        inBatch: false,
+        runs: async () =>
+          (await cell.query({ type: 'event-runs', event: event.id })).map((run) => runView(reader, run)),
+      }));
+    },
+    createApp: async ({ input }: { input: { url: string } }) => {
+      const app = await findApp(cell, await host.sync(input.url));
+      return app && appView(reader, app);
+    },
+    deleteApp: async ({ id }: { id: string }) => {
+      const app = await findApp(cell, id);
+      if (!app) throw new InngestError(404, 'unknown-app', 'no such app');
+      await removeApp(cell, app);
+      return app.id;
+    },
+    deleteAppByName: async ({ name }: { name: string }) => {
+      const app = await findApp(cell, name);
+      if (app) await removeApp(cell, app);
+      return app !== null;
+    },
+    invokeFunction: async ({ data, functionSlug, user }: { data?: unknown; functionSlug: string; user?: unknown }) => {
+      const found = pickFunction(await reader.functions(), null, functionSlug);
+      if (!found) throw new InngestError(404, 'unknown-task', `no function "${functionSlug}" in ${groupOf('')}`);
+      await invokeFunction(cell, found, { data, user }, { nowMs: host.nowMs, listed: true });
+      return true;
+    },
+    cancelRun: async ({ runID }: { runID: string }) => {
+      await needed(runID);
+      await cell.apply([{ type: 'cancel', run: runID }]);
+      return runView(reader, await needed(runID));
+    },
+    rerun: async ({ runID, fromStep }: { runID: string; fromStep?: { stepID: string; input?: unknown } | null }) => {
+      const run = await needed(runID);
+      if (!fromStep) return rerunRun(cell, run, null);
+      const { stepID, input } = fromStep;
+      const text =
+        input === undefined || input === null
+          ? {}
+          : { input: typeof input === 'string' ? input : JSON.stringify(input) };
+      return rerunRun(cell, run, { step: stepID, ...text });
+    },
+  };
+}
+
+function errorView(text: string | null): object | null {
+  if (text === null) return null;
+  const value = JSON.parse(text) as { message?: unknown; name?: unknown; stack?: unknown; cause?: unknown } | null;
+  const one = (member: unknown): string | null => (typeof member === 'string' ? member : null);
+  return {
+    message: one(value?.message) ?? text,
+    name: one(value?.name),
+    stack: one(value?.stack),
+    cause: value?.cause ?? null,
+  };
+}
+
+async function triggerView(reader: Reader, run: RunRecord): Promise<object> {
+  const payloads = await originEvents(reader.cell, run);
+  return {
+    eventName: run.scheduledAt === null ? nameIn(payloads[0] ?? '{}') : null,
+    IDs: run.eventIds,
+    payloads,
+    timestamp: time(run.scheduledAt ?? run.createdAt),
+    isBatch: run.eventIds.length > 1,
+    batchID: null,
+    cron: run.scheduledAt === null ? null : ((await reader.functionOf(run))?.fn.crons[0] ?? null),
+  };
+}

@@ -1,0 +1,251 @@
+import type { EventRecord } from '../../../core/model/event.ts';
+import type { RunRecord } from '../../../core/model/query.ts';
+import type { CellApi } from '../../../core/ports.ts';
+import type { AppRecord, KnownFunction } from '../apps.ts';
+import { findApp, functionsOf } from '../apps.ts';
+import { nameIn, textOf } from '../events.ts';
+import { uuidOf } from '../hex.ts';
+import { slugOf } from '../names.ts';
+import { originEvents } from '../read.ts';
+import { outputId, traceOfRun } from '../run-view.ts';
+import type { Span } from '../trace.ts';
+
+/** What one request of GraphQL asks for: reads are shared within it, and counted. */
+export class Reader {
+  readonly cell: CellApi;
+  #functions: Promise<KnownFunction[]> | null = null;
+  #left = 20_000;
+
+  constructor(cell: CellApi) {
+    this.cell = cell;
+  }
+
+  /** A query over related lists may not grow without bound. */
+  spend(n: number): void {
+    this.#left -= n;
+    if (this.#left < 0) throw new Error('the query asks for too much: ask for less of it at once');
+  }
+
+  functions(): Promise<KnownFunction[]> {
+    this.#functions ??= functionsOf(this.cell);
+    return this.#functions;
+  }
+
+  async functionOf(run: RunRecord): Promise<KnownFunction | null> {
+    return (await this.functions()).find(({ task }) => task.id === run.task) ?? null;
+  }
+}
+
+const STATUS = { completed: 'COMPLETED', failed: 'FAILED', cancelled: 'CANCELLED', running: 'RUNNING' } as const;
+
+export function statusOf(run: RunRecord): string {
+  if (run.reason === 'skipped') return 'SKIPPED';
+  return run.status === 'running' && run.startedAt === null ? 'QUEUED' : STATUS[run.status];
+}
+
+export function time(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}
+
+export function outputText(run: RunRecord): string | null {
+  const result = run.status === 'completed' ? run.output : run.error;
+  if (result === null) return null;
+  const text = textOf(result);
+  // What the server itself ends a run with is told as the vendor's state errors are.
+  return run.status === 'failed' && /"name":"InngestErr/.test(text) ? `{"error":${text}}` : text;
+}
+
+export function appView(reader: Reader, app: AppRecord): object {
+  const own = async (): Promise<KnownFunction[]> => (await reader.functions()).filter(({ fn }) => fn.app === app.name);
+  const [language = '', version = ''] = app.sdk.split(':');
+  return {
+    id: app.id,
+    externalID: app.name,
+    name: app.name,
+    sdkLanguage: language,
+    sdkVersion: version.replace(/^v/, ''),
+    framework: app.framework,
+    url: app.url,
+    checksum: '',
+    error: null,
+    method: app.method,
+    appVersion: app.appVersion,
+    connected: true,
+    autodiscovered: false,
+    functionCount: async () => (await own()).length,
+    functions: async () => (await own()).map((known) => functionView(reader, known)),
+  };
+}
+
+export function functionView(reader: Reader, { task, fn }: KnownFunction): object {
+  reader.spend(1);
+  return {
+    id: fn.id,
+    name: task.name,
+    slug: fn.slug,
+    config: JSON.stringify({ id: fn.slug, name: task.name, triggers: task.triggers, concurrency: task.limits }),
+    concurrency: task.limits.length,
+    triggers: task.triggers.map((trigger) =>
+      trigger.kind === 'cron'
+        ? { type: 'CRON', value: trigger.cron, condition: null }
+        : { type: 'EVENT', value: trigger.pattern, condition: trigger.expression ?? null },
+    ),
+    url: fn.url,
+    appID: fn.appId,
+    app: async () => {
+      const app = await findApp(reader.cell, fn.app);
+      return app && appView(reader, app);
+    },
+  };
+}
+
+async function idsOf(reader: Reader, run: RunRecord): Promise<{ fn: string; app: string }> {
+  const known = await reader.functionOf(run);
+  if (known) return { fn: known.fn.id, app: known.fn.appId };
+  const slug = slugOf(run.task);
+  return { fn: await uuidOf(`inngest function ${slug}`), app: await uuidOf(`inngest app ${slug}`) };
+}
+
+const known = async (reader: Reader, run: RunRecord): Promise<object | null> => {
+  const found = await reader.functionOf(run);
+  return found && functionView(reader, found);
+};
+
+/** `FunctionRun`, as the first generation of queries asks for it. */
+export function runView(reader: Reader, run: RunRecord): object {
+  reader.spend(1);
+  const events = async (): Promise<object[]> => {
+    const found = await Promise.all(run.eventIds.map((id) => reader.cell.query({ type: 'event', id })));
+    return found.flatMap((event) => (event ? [eventView(reader, event)] : []));
+  };
+  return {
+    id: run.id,
+    functionID: async () => (await idsOf(reader, run)).fn,
+    function: () => known(reader, run),
+    event: async () => (await events())[0] ?? null,
+    events,
+    batchID: null,
+    batchCreatedAt: null,
+    status: statusOf(run),
+    startedAt: time(run.startedAt),
+    finishedAt: time(run.endedAt),
+    output: outputText(run),
+    eventID: run.eventIds[0] ?? run.id,
+    cron: async () => cronOf(reader, run),
+  };
+}
+
+async function cronOf(reader: Reader, run: RunRecord): Promise<string | null> {
+  return run.scheduledAt === null ? null : ((await reader.functionOf(run))?.fn.crons[0] ?? '');
+}
+
+/** `FunctionRunV2`. */
+export function runV2View(reader: Reader, run: RunRecord): object {
+  reader.spend(1);
+  const isBatch = run.eventIds.length > 1;
+  return {
+    id: run.id,
+    appID: async () => (await idsOf(reader, run)).app,
+    app: async () => {
+      const found = await reader.functionOf(run);
+      const app = found && (await findApp(reader.cell, found.fn.app));
+      return app && appView(reader, app);
+    },
+    functionID: async () => (await idsOf(reader, run)).fn,
+    function: () => known(reader, run),
+    traceID: run.id,
+    queuedAt: time(run.createdAt),
+    startedAt: time(run.startedAt),
+    endedAt: time(run.endedAt),
+    status: statusOf(run),
+    sourceID: run.from?.run ?? null,
+    triggerIDs: run.eventIds,
+    eventName: async () => nameIn((await originEvents(reader.cell, run))[0] ?? '{}'),
+    isBatch,
+    batchCreatedAt: isBatch ? time(run.createdAt) : null,
+    cronSchedule: async () => cronOf(reader, run),
+    output: outputText(run),
+    trace: async () => spanView(reader, run, await traceOfRun(reader.cell, run)),
+    hasAI: async () => {
+      const { children } = await traceOfRun(reader.cell, run);
+      return children.some((span) => span.stepOp === 'AI_GATEWAY');
+    },
+  };
+}
+
+function spanView(reader: Reader, run: RunRecord, span: Span): object {
+  const info = span.stepInfo;
+  return {
+    appID: async () => (await idsOf(reader, run)).app,
+    functionID: async () => (await idsOf(reader, run)).fn,
+    runID: run.id,
+    run: () => runView(reader, run),
+    spanID: span.spanID,
+    traceID: run.id,
+    name: span.name,
+    status: span.status,
+    attempts: span.attempts,
+    duration: span.startedAt === null || span.endedAt === null ? null : span.endedAt - span.startedAt,
+    outputID: outputId(span),
+    queuedAt: time(span.queuedAt),
+    startedAt: time(span.startedAt),
+    endedAt: time(span.endedAt),
+    childrenSpans: () => span.children.map((child) => spanView(reader, run, child)),
+    stepOp: span.stepOp,
+    stepID: span.stepID,
+    stepInfo: info && { ...info, __typename: info.kind, ...timesOf(info) },
+    stepType: span.isRoot ? 'FINALIZATION' : (span.stepOp ?? 'RUN'),
+    isRoot: span.isRoot,
+    parentSpanID: span.parentSpanID,
+    isUserland: false,
+    metadata: span.metadata.map((one) => ({ ...one, updatedAt: time(one.updatedAt) })),
+  };
+}
+
+function timesOf(info: NonNullable<Span['stepInfo']>): object {
+  if (info.kind === 'RunStepInfo') return {};
+  return info.kind === 'SleepStepInfo' ? { sleepUntil: time(info.sleepUntil) } : { timeout: time(info.timeout) };
+}
+
+/** `Event`, as the first generation of queries asks for it. */
+export function eventView(reader: Reader, event: EventRecord): object {
+  reader.spend(1);
+  const runs = async (): Promise<RunRecord[]> => reader.cell.query({ type: 'event-runs', event: event.id });
+  return {
+    id: event.id,
+    externalID: event.dedupeId,
+    name: event.name,
+    createdAt: time(event.receivedAt),
+    payload: () => JSON.stringify((JSON.parse(event.body) as { data?: unknown }).data ?? {}),
+    raw: event.body,
+    totalRuns: event.runs.length,
+    pendingRuns: async () => (await runs()).filter((run) => run.status === 'running').length,
+    status: async () => eventStatus(await runs()),
+    functionRuns: async () => (await runs()).map((run) => runView(reader, run)),
+  };
+}
+
+function eventStatus(runs: RunRecord[]): string {
+  if (runs.length === 0) return 'NO_FUNCTIONS';
+  if (runs.some((run) => run.status === 'running')) return 'RUNNING';
+  const failed = runs.filter((run) => run.status === 'failed').length;
+  return failed === 0 ? 'COMPLETED' : failed === runs.length ? 'FAILED' : 'PARTIALLY_FAILED';
+}
+
+export function eventV2View(reader: Reader, event: EventRecord): object {
+  reader.spend(1);
+  return {
+    id: event.id,
+    externalID: event.dedupeId,
+    idempotencyKey: event.dedupeId,
+    name: event.name,
+    occurredAt: time(event.ts),
+    receivedAt: time(event.receivedAt),
+    raw: event.body,
+    runs: async () => {
+      const runs = await reader.cell.query({ type: 'event-runs', event: event.id });
+      return runs.map((run) => runV2View(reader, run));
+    },
+    version: () => (JSON.parse(event.body) as { v?: string }).v ?? null,
+  };
+}
