@@ -17,7 +17,7 @@ export function checkRows(world: World): void {
   const { db, checks, engine } = world;
   const { kernel } = engine;
   const hidden = db.all<Row>(
-    `SELECT * FROM pending WHERE bucket = '' AND due <= ? AND (lease IS NOT NULL OR kind IN ('schedule', 'retention', 'expire')) LIMIT 1`,
+    `SELECT * FROM pending WHERE bucket = '' AND due <= ? AND (lease IS NOT NULL OR kind IN ('schedule', 'retention', 'guard')) LIMIT 1`,
     kernel.watermark,
   )[0];
   checks.that(
@@ -34,7 +34,7 @@ export function checkRows(world: World): void {
       );
   const first = db.all<{ due: number | null }>(
     // A call that became due just now is known without a timer.
-    `SELECT min(due) AS due FROM pending WHERE bucket = '' AND due > ? AND (due > ? OR lease IS NOT NULL OR kind IN ('schedule', 'retention', 'expire'))`,
+    `SELECT min(due) AS due FROM pending WHERE bucket = '' AND due > ? AND (due > ? OR lease IS NOT NULL OR kind IN ('schedule', 'retention', 'guard'))`,
     kernel.watermark,
     kernel.now,
   )[0]?.due;
@@ -52,7 +52,7 @@ export function checkEverything(world: World): void {
   checkHolders(world);
   const { db, checks } = world;
   const orphan = db.all(
-    `SELECT p.owner, p.key FROM pending p LEFT JOIN runs r ON r.id = CASE WHEN p.kind = 'expire' THEN substr(p.owner, 8) ELSE p.owner END
+    `SELECT p.owner, p.key FROM pending p LEFT JOIN runs r ON r.id = CASE WHEN p.kind = 'guard' THEN substr(p.owner, 7) ELSE p.owner END
      WHERE p.kind NOT IN ('schedule', 'retention') AND (r.id IS NULL OR r.status <> 'running') LIMIT 1`,
   )[0];
   checks.that('pending', orphan === undefined, () => `pending without a live run: ${JSON.stringify(orphan)}`);

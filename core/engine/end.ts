@@ -1,21 +1,10 @@
-import type { EndedRun } from '../model/call.ts';
-import type { Payload, JsonText } from '../model/payload.ts';
 import { cancelChildrenOf } from './children.ts';
+import { dropGuards } from './guards.ts';
 import { ingest } from './ingest.ts';
-import type { Kernel, RunHandle } from './kernel.ts';
+import type { Ending, Kernel, RunHandle } from './kernel.ts';
 import { runMatch } from './matching.ts';
 import { resolve } from './resolve.ts';
 import { start } from './start.ts';
-
-export interface Ending {
-  status: EndedRun['status'];
-  /** Output of a completed run, error of another. */
-  data: Payload | null;
-  reason?: string;
-  meta?: JsonText;
-  /** Attempt (from 0) of the call that ended it. */
-  attempt?: number;
-}
 
 /** Ends a run once: frees what it holds, tells whoever waits, and lets its vendor add what follows, all in this transaction. */
 export function endRun(k: Kernel, handle: RunHandle, ending: Ending): void {
@@ -42,7 +31,9 @@ export function endRun(k: Kernel, handle: RunHandle, ending: Ending): void {
     },
     ending.data,
   );
-  if (state.head.expireAt !== null) k.dropExpiry(run);
+  dropGuards(k, state);
+  const { window, holds } = state.head;
+  for (const name of window ? [...holds, window.name] : holds) k.dropName(name, run);
   if (ending.status === 'cancelled') cancelChildrenOf(k, run);
   afterEnd(k, handle, ending, attempt);
   for (const waiter of k.waiters(runMatch(run)))

@@ -3,7 +3,9 @@ import type { Command, CommandResult } from '../model/command.ts';
 import { assertNever } from '../model/errors.ts';
 import { NEVER_MS, RECOVERY_ALARM_MS } from '../model/limits.ts';
 import type { Query, QueryResult } from '../model/query.ts';
+import { amend } from './amend.ts';
 import { cancel } from './cancel.ts';
+import { endRun } from './end.ts';
 import { ingest } from './ingest.ts';
 import { Kernel, type KernelOptions } from './kernel.ts';
 import { lapse } from './lapse.ts';
@@ -32,7 +34,9 @@ export class Engine {
   #alarm: number | null = null;
 
   constructor(options: KernelOptions) {
-    this.kernel = new Kernel(options);
+    const kernel = new Kernel(options);
+    kernel.end = (handle, ending) => endRun(kernel, handle, ending);
+    this.kernel = kernel;
     // What is due is known before anything is taken, so that nothing younger overtakes it.
     this.#transact(() => {
       armRetention(this.kernel);
@@ -156,6 +160,8 @@ export class Engine {
       }
       case 'cancel':
         return { type: 'cancel', result: cancel(k, command.run, command.reason, command.graceMs) };
+      case 'amend':
+        return amend(k, command);
       case 'complete-token':
         return completeToken(k, command);
       case 'register':

@@ -3,6 +3,7 @@ import { holderOf, LimitBook } from '../flow/limit-book.ts';
 import { ReadyQueue } from '../flow/ready-queue.ts';
 import { applyEntry, openRun } from '../history/fold.ts';
 import type { Pending, RunHead, RunState } from '../history/state.ts';
+import type { RunStatus } from '../model/call.ts';
 import type { EventRecord } from '../model/event.ts';
 import type { HistoryBody, HistoryEntry } from '../model/history.ts';
 import { IdFactory, isId } from '../model/ids.ts';
@@ -19,7 +20,7 @@ import {
 } from '../model/limits.ts';
 import type { JsonText, Payload } from '../model/payload.ts';
 import type { LimitSpec, TaskRecord } from '../model/task.ts';
-import type { Clock, Effects, Random, RecordReader, Sql, Translator } from '../ports.ts';
+import type { Clock, Effects, Random, RecordReader, Sql, SqlRow, Translator } from '../ports.ts';
 import { PayloadStore } from '../store/payloads.ts';
 import { IDLE_INDEX, type PendingRow, pendingRowOf, RunStore, statusIndex, taskIndex } from '../store/run-store.ts';
 import { migrate } from '../store/schema.ts';
@@ -57,7 +58,19 @@ export interface RunHandle {
   /** Waits by event: the index value, by key. */
   matches: Map<string, string>;
   events: EventRecord[] | null;
+  /** Labels on disk that this transaction has replaced. */
+  labelsBefore: readonly string[] | null;
   chars: number;
+}
+
+export interface Ending {
+  status: Exclude<RunStatus, 'running'>;
+  /** Output of a completed run, error of another. */
+  data: Payload | null;
+  reason?: string;
+  meta?: JsonText;
+  /** Attempt (from 0) of the call that ended it. */
+  attempt?: number;
 }
 
 /** Calls and waits of a run that are looked at to see whether it rests. */
@@ -65,8 +78,17 @@ const FEW = 4;
 /** In a pending row's `held`: the unit of what the call holds by itself, beside what its run holds. */
 const OWN_HELD = 1000;
 
-/** Owner of a run's expiry timer: this and the run's id. */
-export const EXPIRY_OWNER = 'expire:';
+/** Waits that one look reads at once. */
+const WAITERS_PER_READ = 1_000;
+const AFTER_ALL_OWNERS = '\uffff';
+
+/** A row that waits for something to happen: a run's wait, or a guard beside it (engine/guards.ts). */
+export interface Waiter {
+  owner: string;
+  key: string;
+  kind: string;
+  guard: string | null;
+}
 
 export interface ReadyItem {
   run: string;
@@ -108,6 +130,8 @@ export class Kernel {
   /** Rows due up to here are known to `ready`, to a backlog, or are leased. */
   watermark = -1;
   nextDue = NEVER_MS;
+  /** Ends a run (engine/end.ts), for what an end may lead to in turn: what starts a run may end another. */
+  end!: (handle: RunHandle, ending: Ending) => void;
   /** The process is about to end: reports are taken, no call is started. What is ready is found again after the restart. */
   draining = false;
   #leaseCount = 0;
@@ -205,6 +229,7 @@ export class Kernel {
       isNew: false,
       matches: new Map(),
       events: null,
+      labelsBefore: null,
       chars: sizeOf(state),
     };
     this.#remember(run, handle);
@@ -226,6 +251,7 @@ export class Kernel {
       isNew: true,
       matches: new Map(),
       events: null,
+      labelsBefore: null,
       chars: 0,
     };
     this.touched.set(head.id, handle);
@@ -337,6 +363,10 @@ export class Kernel {
     }
     if (handle.entries.length > 0) this.changed.set(run, state);
     for (const { body } of handle.entries) if (body.kind === 'label') this.runs.putLabels(head, body.remove ?? []);
+    // Events that a batch takes are written when it has them all: nobody is shown a run that collects them.
+    if (handle.entries.some(({ body }) => body.kind === 'amend' && !('grown' in body)))
+      this.runs.putHead(state, handle.labelsBefore ?? head.labels);
+    handle.labelsBefore = null;
     const ended = state.status !== 'running';
     if (ended && handle.entries.some((entry) => entry.body.kind === 'end')) {
       this.runs.endRun(state);
@@ -369,7 +399,7 @@ export class Kernel {
       // A pull call that is due waits in its pool's bucket; a push call is looked at first (see pump).
       const bucket = isDueCall && pool !== null ? poolBucket(pool) : '';
       const row = pendingRowOf(run, pending, bucket, match, this.#heldBy(handle, pending));
-      if (bucket !== '') row.due -= pending.call?.priorityMs ?? 0;
+      if (bucket !== '') row.due -= pending.priorityMs;
       if (isParked) row.due = NEVER_MS;
       // A lease that is to end now or earlier still has to be found by the next look at the clock.
       if (pending.lease !== null) row.due = Math.max(row.due, this.now + 1);
@@ -615,27 +645,33 @@ export class Kernel {
     );
   }
 
-  /** A timer that is no part of a run's history: a schedule's tick, an expiry, housekeeping. */
-  putTimer(owner: string, key: string, kind: string, atMs: number): void {
+  /** A timer that is no part of a run's history: a schedule's tick, a guard, housekeeping. With `event`, an event may end it too. */
+  putTimer(
+    owner: string,
+    key: string,
+    kind: string,
+    atMs: number,
+    event?: { match: string | null; guard: string | null },
+  ): void {
     // One set for now or earlier still has to be found by the next look at the clock, also while this one is at work.
-    const due = Math.max(atMs, this.now + 1);
-    this.sql.run(
-      `INSERT OR REPLACE INTO pending (owner, key, kind, bucket, due, attempt, lease, held, match) VALUES (?, ?, ?, '', ?, 0, NULL, NULL, NULL)`,
+    const due = Math.min(Math.max(atMs, this.now + 1), NEVER_MS);
+    this.runs.insertPending({
       owner,
       key,
       kind,
+      bucket: '',
       due,
-    );
+      attempt: 0,
+      lease: null,
+      held: null,
+      match: event?.match ?? null,
+      guard: event?.guard ?? null,
+    });
     this.nextDue = Math.min(this.nextDue, due);
   }
 
-  /** A run's expiry stands beside its rows, not among them: their keys are the user's. */
-  putExpiry(run: string, atMs: number): void {
-    this.putTimer(EXPIRY_OWNER + run, '', 'expire', atMs);
-  }
-
-  dropExpiry(run: string): void {
-    this.dropTimer(EXPIRY_OWNER + run, '');
+  hasTimer(owner: string, key: string): boolean {
+    return this.sql.all(`SELECT 1 AS x FROM pending WHERE owner = ? AND key = ?`, owner, key).length > 0;
   }
 
   dropTimer(owner: string, key: string): void {
@@ -652,6 +688,40 @@ export class Kernel {
         limit,
       )
       .map((row) => ({ run: row.owner, key: row.key }));
+  }
+
+  /**
+   * What waits for an event under an index value now, runs oldest first, then guards; read as it is gone through, so that there may be any
+   * number. What comes to wait meanwhile is not among it: who was started by what the event did was not there when it came.
+   */
+  *eventWaiters(match: string): Generator<Waiter> {
+    this.flush();
+    const read = (after: Waiter | null, last: string): Array<Waiter & SqlRow> =>
+      this.sql.all(
+        `SELECT owner, key, kind, guard FROM pending WHERE match = ? AND (owner, key) > (?, ?) AND owner <= ? ORDER BY owner, key LIMIT ?`,
+        match,
+        after?.owner ?? '',
+        after?.key ?? '',
+        last,
+        WAITERS_PER_READ,
+      );
+    let rows = read(null, AFTER_ALL_OWNERS);
+    const newest =
+      rows.length < WAITERS_PER_READ
+        ? ''
+        : (this.sql.all<{ owner: string }>(`SELECT max(owner) AS owner FROM pending WHERE match = ?`, match)[0]
+            ?.owner ?? '');
+    for (;;) {
+      yield* rows;
+      const last = rows.at(-1);
+      if (!last || rows.length < WAITERS_PER_READ) return;
+      rows = read(last, newest);
+    }
+  }
+
+  /** A name stands for a run no more, where it still does. */
+  dropName(key: string, run: string): void {
+    this.sql.run(`DELETE FROM names WHERE key = ? AND run = ?`, key, run);
   }
 
   listens(eventName: string): boolean {
@@ -768,9 +838,10 @@ export class Kernel {
     if (cache.size > (isLarge ? LARGE_STATES : CACHED_RUNS)) cache.delete(cache.keys().next().value as string);
   }
 
-  /** A run that only waits for time or others is read again when it goes on: thousands of sleepers take no memory. */
+  /** A run that only waits for time or others is read again when it goes on: thousands of sleepers take no memory. One that collects is asked for again soon. */
   #rests(handle: RunHandle): boolean {
     const { pending, head } = handle.state;
+    if (head.window) return false;
     if (pending.size === 0 || pending.size > FEW) return false;
     for (const one of pending.values()) {
       if (one.lease !== null || one.dueAt <= this.now || this.leases.of(head.id, one.key)) return false;
@@ -792,7 +863,7 @@ function sizeOf(state: RunState): number {
 
 /** Position in a backlog. In a bucket the row's due time is the position already. */
 function orderOf(row: PendingRow, pending: Pending | undefined): number {
-  return row.bucket === '' ? row.due - (pending?.call?.priorityMs ?? 0) : row.due;
+  return row.bucket === '' ? row.due - (pending?.priorityMs ?? 0) : row.due;
 }
 
 export function inOrder(limits: readonly LimitSpec[]): LimitSpec[] {

@@ -1,6 +1,7 @@
 import type { Pending } from '../history/state.ts';
 import type { LapsedCall } from '../model/call.ts';
 import { endRun } from './end.ts';
+import { unbegun } from './guards.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
 import { endLease } from './report.ts';
 
@@ -16,8 +17,7 @@ export function lapse(k: Kernel, handle: RunHandle, key: string, returned = fals
     endRun(k, handle, { status: 'cancelled', data: null, reason: state.reason ?? 'lapsed' });
     return;
   }
-  const { head } = state;
-  const outcome = returned ? null : k.translators[head.executor]?.lapsed?.(lapsedCall(k, handle, pending));
+  const outcome = returned ? null : k.translators[state.head.executor]?.lapsed?.(lapsedCall(k, handle, pending));
   if (!outcome && !returned && pending.begun && k.taskOf(handle)?.onLapse === 'cancel') {
     endRun(k, handle, { status: 'cancelled', data: null, reason: 'lapsed' });
     return;
@@ -28,10 +28,7 @@ export function lapse(k: Kernel, handle: RunHandle, key: string, returned = fals
   }
   k.releaseCall(handle, key);
   k.append(handle, { kind: 'lapse', key, dueAt: k.now, ...(returned ? { why: 'returned' as const } : {}) });
-  const { expireAt } = state;
-  if (state.startedAt !== null || state.steps.length > 0 || expireAt === null) return;
-  if (expireAt > k.now) k.putExpiry(head.id, expireAt);
-  else endRun(k, handle, { status: 'failed', data: null, reason: 'expired' });
+  if (state.startedAt === null && state.steps.length === 0) unbegun(k, handle);
 }
 
 function lapsedCall(k: Kernel, handle: RunHandle, pending: Pending): LapsedCall {

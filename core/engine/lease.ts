@@ -2,9 +2,11 @@ import { type BacklogItem, compareItems, limitBucket, poolBucket } from '../flow
 import type { LeasedCall } from '../model/call.ts';
 import { PUSH_LEASE_MS } from '../model/limits.ts';
 import type { TaskRecord } from '../model/task.ts';
+import { begun } from './guards.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
 import { isOrphaned } from './orphan.ts';
 import { resolve } from './resolve.ts';
+import { closeWindow } from './window.ts';
 
 /** Ready calls that one look for work may move behind a full limit; the rest are looked at next time. */
 const MAX_LOOKED_AT = 500;
@@ -51,6 +53,11 @@ function takeReady(k: Kernel, run: string, key: string): LeasedCall | null {
   if (handle.rows.get(key)?.row.bucket !== '') return null;
   const { pool } = handle.state;
   if (handle.state.parked) return null;
+  if (handle.state.head.window) {
+    // Nothing more has come in time. Its row is written, and looked at, again.
+    closeWindow(k, handle);
+    return null;
+  }
   if (pool === null) return admit(k, handle, key) ? takePush(k, handle, key) : null;
   k.moveTo(handle, key, poolBucket(pool));
   k.readyPools.add(pool);
@@ -103,8 +110,8 @@ function takePush(k: Kernel, handle: RunHandle, key: string): LeasedCall | null 
   const pending = handle.state.pending.get(key);
   const task = k.taskOf(handle);
   const lease = k.newLease();
+  if (handle.state.startedAt === null) begun(k, handle);
   handle.state.startedAt ??= k.now;
-  if (handle.state.head.expireAt !== null) k.dropExpiry(run);
   k.takePush({
     token: lease,
     run,
@@ -153,6 +160,7 @@ export function leasePull(k: Kernel, request: PullRequest): LeasedCall[] {
     }
     if (!admit(k, handle, head.key)) continue;
     const lease = k.newLease();
+    if (handle.state.startedAt === null) begun(k, handle);
     k.append(handle, {
       kind: 'lease',
       key: head.key,
@@ -162,7 +170,6 @@ export function leasePull(k: Kernel, request: PullRequest): LeasedCall[] {
       ...(task ? { version: task.version, ...(task.versionPool === undefined ? {} : { pool: task.versionPool }) } : {}),
     });
     k.holdCall(handle, head.key);
-    if (handle.state.head.expireAt !== null) k.dropExpiry(head.run);
     k.flush();
     calls.push(leasedCall(k, handle, head.key, lease));
   }

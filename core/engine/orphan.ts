@@ -1,6 +1,7 @@
 import { MAIN } from '../model/call.ts';
 import type { TaskRecord } from '../model/task.ts';
 import { TIMERS_PER_TICK } from '../model/limits.ts';
+import { moveExpiry } from './guards.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
 import { taskMatch } from './matching.ts';
 import { endLease } from './report.ts';
@@ -40,8 +41,7 @@ export function openParked(k: Kernel, task: TaskRecord): void {
       version: handle.state.locked ? handle.state.version : task.version,
       pool: task.mode === 'push' ? null : (handle.state.head.ownPool ?? task.pool ?? ''),
     });
-    const { expireAt, startedAt } = handle.state;
-    if (expireAt !== null && startedAt === null) k.putExpiry(run, expireAt);
+    if (handle.state.startedAt === null) moveExpiry(k, handle);
   }
   if (waiting.length === TIMERS_PER_TICK) k.putTimer(OPENING_OWNER + task.id, MAIN, 'open', k.now);
 }

@@ -190,8 +190,19 @@ function applyOps(
           ? start(k, { ...op.start, parent: { ...op.start.parent, run: state.head.id, key: op.key } })
           : null;
         if (child) started.push(child);
+        // Its start may have ended this very run, whose place it takes.
+        if (hasEnded(state)) return;
         const run = child?.run ?? op.run ?? '';
         wait(k, handle, op, { kind: 'run', run });
+        if (child?.outcome === 'dropped') {
+          resolve(k, state.head.id, op.key, {
+            source: 'run',
+            data: null,
+            error: true,
+            from: { run: '', status: 'failed', reason: 'dropped' },
+          });
+          break;
+        }
         resolveIfEnded(k, handle, op.key, run);
         break;
       }
@@ -384,4 +395,9 @@ function metaOf(meta: JsonText | undefined): { meta?: JsonText } {
 function attemptOf(state: RunState, reporter: Reporter | null): { attempt?: number } {
   const attempt = reporter ? state.pending.get(reporter.key)?.attempt : undefined;
   return attempt === undefined ? {} : { attempt };
+}
+
+/** Asked where the state may have changed since it was last known to go on. */
+function hasEnded(state: RunState): boolean {
+  return state.status !== 'running';
 }

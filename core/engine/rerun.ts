@@ -22,6 +22,7 @@ export function specOf({ head, input }: RunState): StartSpec {
     ...(head.maxAttempts === null ? {} : { maxAttempts: head.maxAttempts }),
     ...(head.meta === null ? {} : { meta: head.meta }),
     ...(head.retry === null ? {} : { retry: head.retry }),
+    ...(head.priorityMs === 0 ? {} : { priorityMs: head.priorityMs }),
     ...(head.scheduledAt === null ? {} : { scheduledAt: head.scheduledAt }),
   };
 }

@@ -254,6 +254,8 @@ function factsOf(k: Kernel, row: RunFactsRow, outcomeMeta: string | null): RunFa
     endedAt: row.ended_at,
     // What came after its end is not in its row.
     seq: live?.seq ?? k.runs.newestSeq(row.id),
+    startDueAt: head.dueAt,
+    open: row.ended_at === null && head.window !== null,
     outcomeMeta,
     cancelling: live?.cancelling ?? false,
     meta: row.meta,

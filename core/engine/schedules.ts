@@ -101,7 +101,8 @@ function begin(k: Kernel, schedule: ScheduleRecord, scheduledAt: number): string
     // The same tick never starts twice, whatever happens in between.
     const key = `schedule:${schedule.id}:${scheduledAt}${i === 0 ? '' : `:${i}`}`;
     const dedupe = spec.dedupe ?? { key, untilMs: k.now + 86_400_000 };
-    return [start(k, { ...spec, dueAt, scheduledAt, dedupe }).run];
+    const { run } = start(k, { ...spec, dueAt, scheduledAt, dedupe });
+    return run === '' ? [] : [run];
   });
 }
 

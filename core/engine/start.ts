@@ -1,15 +1,16 @@
-import { compileExpression, evaluate, type JsonValue } from '../events/expression/index.ts';
-import { eventTextOf } from './binding.ts';
 import type { RunHead } from '../history/state.ts';
 import { type CallSpec, MAIN, type StartSpec } from '../model/call.ts';
 import type { StartResult } from '../model/command.ts';
 import { EngineError } from '../model/errors.ts';
 import type { EventRecord } from '../model/event.ts';
 import { NEVER_MS } from '../model/limits.ts';
-import type { LimitSpec, TaskRecord } from '../model/task.ts';
+import { type Admitted, admit, type Arrival } from './admit.ts';
+import { eventTextOf, KeyReader } from './binding.ts';
+import { armGuards, begun } from './guards.ts';
 import { inOrder, type Kernel, type RunHandle } from './kernel.ts';
+import { priorityOf, templateLimits } from './templates.ts';
 
-/** Starts a run, or answers the one that its id, alias or idempotency key names. */
+/** Starts a run, or answers the one that its id, alias or idempotency key names; unless the task's admissions want it otherwise. */
 export function start(
   k: Kernel,
   spec: StartSpec,
@@ -24,28 +25,52 @@ export function start(
       'unknown-task',
       `no task "${spec.task}" is registered${spec.version === undefined ? '' : ` with version ${spec.version}`}`,
     );
-  const { executor, mode, pool } = task ?? (spec.ifUnknown as NonNullable<StartSpec['ifUnknown']>);
 
+  const arrival: Arrival = { task, spec, events, made: null };
+  const keys = new KeyReader(k.now, () => eventTextOf(arrival.events, arrival.spec.input));
+  // What goes on from another run, or has begun already, is past that.
+  const admitted: Admitted =
+    from || spec.leased ? { outcome: 'started', holds: [], window: null } : admit(k, arrival, keys);
+  if (admitted.outcome === 'dropped') return { run: '', outcome: 'dropped', deduplicated: false, createdAt: k.now };
+  const handle = admitted.outcome === 'joined' ? admitted.handle : make(k, arrival, keys, admitted, from);
+  const { id, createdAt } = handle.state.head;
+  if (arrival.made) k.events.insert({ ...arrival.made, runs: [id] });
+  if (spec.alias !== undefined) k.putName(`alias:${spec.alias}`, id, NEVER_MS);
+  if (spec.dedupe) k.putName(`key:${spec.dedupe.key}`, id, spec.dedupe.untilMs);
+  if (admitted.outcome === 'skipped') k.end(handle, { status: 'cancelled', data: null, reason: 'skipped' });
+  const lease = spec.leased ? takeAtOnce(k, handle, handle.state.head.call.key, spec.leased) : null;
+  return { run: id, outcome: admitted.outcome, deduplicated: false, createdAt, ...(lease === null ? {} : { lease }) };
+}
+
+function make(
+  k: Kernel,
+  { task, spec, events }: Arrival,
+  keys: KeyReader,
+  { outcome, holds, window, dueAt }: Exclude<Admitted, { outcome: 'dropped' | 'joined' }>,
+  from: RunHead['from'],
+): RunHandle {
+  const { executor, mode, pool } = task ?? (spec.ifUnknown as NonNullable<StartSpec['ifUnknown']>);
   const id = spec.id ?? k.ids.next(k.now);
   const call: CallSpec = spec.call ?? { key: MAIN };
-  const limits = limitsFor(k, task, spec, events);
-  for (const limit of call.limits ?? []) k.putLimit(limit);
+  // What depends on its event is decided when it has stopped collecting.
+  const decided = window === null && outcome === 'started';
+  for (const limit of [...(spec.limits ?? []), ...(call.limits ?? [])]) k.putLimit(limit);
   const head: RunHead = {
     id,
     alias: spec.alias ?? null,
     task: spec.task,
     version: task?.version ?? 0,
     createdAt: k.now,
-    dueAt: Math.max(k.now, spec.dueAt ?? call.dueAt ?? k.now),
+    dueAt: dueAt ?? Math.max(k.now, spec.dueAt ?? call.dueAt ?? k.now),
     meta: spec.meta ?? null,
     scheduledAt: spec.scheduledAt ?? null,
     parent: spec.parent ?? null,
     eventIds: events ? events.map((event) => event.id) : (spec.eventIds ?? []),
     labels: spec.labels ?? [],
-    call: spec.priorityMs === undefined ? call : { ...call, priorityMs: spec.priorityMs },
+    call,
     maxAttempts: spec.maxAttempts ?? ((task?.binding ?? 'start') === 'start' ? (task?.maxAttempts ?? null) : null),
     retry: spec.retry ?? null,
-    limits,
+    limits: inOrder([...(decided && task ? templateLimits(k, task, keys) : []), ...(spec.limits ?? [])]),
     expireAt: spec.expireAt ?? null,
     executor,
     pool: mode === 'pull' ? (spec.pool ?? pool ?? '') : null,
@@ -53,15 +78,19 @@ export function start(
     ...(spec.version === undefined ? {} : { locked: true as const }),
     ...(task ? {} : { parked: true as const }),
     ...(from ? { from } : {}),
+    priorityMs: spec.priorityMs ?? (decided && task ? priorityOf(task, keys) : 0),
+    guards: outcome === 'skipped' ? null : (spec.guards ?? task?.guards ?? null),
+    holds,
+    window,
   };
   const handle = k.create(head, spec.input);
   if (events) handle.events = events;
+  // An event that is stored by now is kept as long as the run is.
   else for (const event of head.eventIds) k.events.addRun(event, id);
-  if (spec.alias !== undefined) k.putName(`alias:${spec.alias}`, id, NEVER_MS);
-  if (spec.dedupe) k.putName(`key:${spec.dedupe.key}`, id, spec.dedupe.untilMs);
-  if (spec.expireAt !== undefined) k.putExpiry(id, spec.expireAt);
-  const lease = spec.leased ? takeAtOnce(k, handle, call.key, spec.leased) : null;
-  return { run: id, deduplicated: false, createdAt: k.now, ...(lease === null ? {} : { lease }) };
+  for (const name of holds) k.putName(name, id, NEVER_MS);
+  if (window) k.putName(window.name, id, NEVER_MS);
+  else if (outcome === 'started') armGuards(k, handle);
+  return handle;
 }
 
 /** The lease is on disk, as a worker's is, for nobody here would notice that its holder is gone. */
@@ -72,6 +101,7 @@ function takeAtOnce(
   { holder, untilMs }: NonNullable<StartSpec['leased']>,
 ): string {
   const lease = k.newLease();
+  begun(k, handle);
   k.append(handle, { kind: 'lease', key, lease, untilMs, holder });
   k.holdCall(handle, key);
   return lease;
@@ -83,7 +113,14 @@ function findKnown(k: Kernel, spec: StartSpec): StartResult | null {
     (spec.alias !== undefined ? k.nameOf(`alias:${spec.alias}`) : null) ??
     (spec.dedupe ? keyed(k, spec.dedupe) : null);
   const handle = run === null ? null : k.find(run);
-  return handle && { run: handle.state.head.id, deduplicated: true, createdAt: handle.state.head.createdAt };
+  return (
+    handle && {
+      run: handle.state.head.id,
+      outcome: 'known',
+      deduplicated: true,
+      createdAt: handle.state.head.createdAt,
+    }
+  );
 }
 
 /** The run that an idempotency key names, while it counts. */
@@ -92,28 +129,4 @@ function keyed(k: Kernel, { key, unless }: NonNullable<StartSpec['dedupe']>): st
   if (run === null || !unless) return run;
   const status = k.find(run)?.state.status;
   return status !== undefined && unless.includes(status) ? null : run;
-}
-
-function limitsFor(k: Kernel, task: TaskRecord | null, spec: StartSpec, events: EventRecord[] | null): LimitSpec[] {
-  const templated: LimitSpec[] = (task?.limits ?? []).map(({ expression, ...limit }) => {
-    if (expression === undefined) return limit;
-    const body = eventTextOf(events, spec.input);
-    const compiled = compileExpression(expression);
-    const value = compiled.ok
-      ? evaluate(compiled.expression, {
-          ...(body === null ? {} : { event: JSON.parse(body) as JsonValue }),
-          nowMs: k.now,
-        })
-      : null;
-    // A key that cannot be evaluated still bounds: all such runs share one key.
-    const text = value?.ok
-      ? typeof value.value === 'string'
-        ? value.value
-        : (JSON.stringify(value.value) ?? 'null')
-      : '';
-    return { ...limit, key: `${limit.key}:${text}` };
-  });
-  for (const limit of templated) k.declareLimit(limit);
-  for (const limit of spec.limits ?? []) k.putLimit(limit);
-  return inOrder([...templated, ...(spec.limits ?? [])]);
 }

@@ -1,7 +1,7 @@
 import { TIMERS_PER_TICK } from '../model/limits.ts';
 import { cancelChildren } from './cancel.ts';
-import { endRun } from './end.ts';
-import { EXPIRY_OWNER, type Kernel } from './kernel.ts';
+import { fireGuard } from './guards.ts';
+import type { Kernel } from './kernel.ts';
 import { lapse } from './lapse.ts';
 import { openParked, OPENING_OWNER } from './orphan.ts';
 import { collectGarbage, RETENTION_OWNER } from './retention.ts';
@@ -56,13 +56,8 @@ function fire(k: Kernel, row: { owner: string; key: string; kind: string; lease:
     }
     case 'children':
       return cancelChildren(k, row.owner);
-    case 'expire': {
-      k.dropTimer(row.owner, row.key);
-      const handle = k.find(row.owner.slice(EXPIRY_OWNER.length));
-      if (handle && !handle.state.parked && handle.state.startedAt === null && handle.state.steps.length === 0)
-        endRun(k, handle, { status: 'failed', data: null, reason: 'expired' });
-      return;
-    }
+    case 'guard':
+      return fireGuard(k, row);
     default:
       if (row.lease !== null) {
         const handle = k.find(row.owner);

@@ -1,6 +1,6 @@
 import { type CallSpec, MAIN } from '../model/call.ts';
 import { assertNever } from '../model/errors.ts';
-import type { HistoryEntry } from '../model/history.ts';
+import type { HistoryBody, HistoryEntry } from '../model/history.ts';
 import type { Payload } from '../model/payload.ts';
 import { type Pending, PendingMap, type RunHead, type RunState } from './state.ts';
 
@@ -27,6 +27,7 @@ export function openRun(head: RunHead, input: Payload | null): RunState {
     steps: [],
     stepKeys: new Set(),
     pending: new PendingMap(),
+    amended: false,
   };
   putCall(state, head.call, head.dueAt, 0);
   return state;
@@ -87,6 +88,7 @@ export function applyEntry(state: RunState, entry: HistoryEntry): void {
         seq,
         again: body.again ?? 'each',
         call: null,
+        priorityMs: 0,
         wait: body.wait,
         then: body.then ?? null,
         meta: body.meta ?? null,
@@ -151,6 +153,8 @@ export function applyEntry(state: RunState, entry: HistoryEntry): void {
       });
       return;
     }
+    case 'amend':
+      return amend(state, body, entry.data);
     case 'cancelling':
       state.cancelling = true;
       state.reason = body.reason ?? null;
@@ -182,6 +186,36 @@ export function foldHistory(head: RunHead, input: Payload | null, entries: Itera
   return state;
 }
 
+/** The run's head as it is from now on. Applied to a head that has it already, it changes nothing: a run's row may hold its last one. */
+function amend(state: RunState, body: Extract<HistoryBody, { kind: 'amend' }>, input: Payload | null): void {
+  const { head } = state;
+  const { kind: _kind, input: newInput, grown, closed, addEvents, events, expireAt, ...plain } = body;
+  const eventIds = events ?? head.eventIds;
+  state.head = {
+    ...head,
+    ...plain,
+    eventIds: addEvents ? [...eventIds, ...addEvents.filter((id) => !eventIds.includes(id))] : eventIds,
+    expireAt: expireAt === undefined ? head.expireAt : expireAt,
+    window: closed ? null : grown !== undefined && head.window ? { ...head.window, chars: grown } : head.window,
+  };
+  if (expireAt !== undefined) state.expireAt = expireAt;
+  if (newInput) state.input = input;
+  state.amended = true;
+  const first = state.pending.get(head.call.key);
+  const placed = [body.dueAt, body.priorityMs, body.limits].some((value) => value !== undefined);
+  if (!first?.call || !placed) return;
+  // A new object, so that its row is written, and its place looked for, again.
+  state.pending.set(first.key, {
+    ...first,
+    dueAt: body.dueAt ?? first.dueAt,
+    priorityMs: priorityOf(state, first.call),
+  });
+}
+
+function priorityOf({ head }: RunState, call: CallSpec): number {
+  return head.priorityMs + (call.priorityMs ?? 0);
+}
+
 function putCall(state: RunState, call: CallSpec, dueAt: number, seq: number): void {
   state.pending.set(call.key, {
     key: call.key,
@@ -196,6 +230,7 @@ function putCall(state: RunState, call: CallSpec, dueAt: number, seq: number): v
     seq,
     again: call.again ?? 'none',
     call,
+    priorityMs: priorityOf(state, call),
     wait: null,
     then: null,
     meta: null,

@@ -1,10 +1,10 @@
 import type { Again, CallSpec, ParentRef, RunStatus, StepEntry } from '../model/call.ts';
 import type { WaitKind } from '../model/history.ts';
 import type { JsonText, Payload } from '../model/payload.ts';
-import type { LimitSpec } from '../model/task.ts';
+import type { Guards, LimitSpec } from '../model/task.ts';
 import type { RetryPolicy } from '../schedule/backoff.ts';
 
-/** The half of a run that never changes: written when it starts, history entry 0. */
+/** The half of a run that does not change once it has begun: written when it starts, amended until its first lease. */
 export interface RunHead {
   id: string;
   alias: string | null;
@@ -34,6 +34,13 @@ export interface RunHead {
   locked?: true;
   /** Its task was not registered when it started: it waits for that. */
   parked?: true;
+  /** All its calls stand this much before their time where they wait for room. */
+  priorityMs: number;
+  guards: Guards | null;
+  /** Names that stand for it until it ends. */
+  holds: string[];
+  /** While it collects: where, and how many characters of events it has. */
+  window: { kind: 'debounce' | 'batch'; name: string; chars: number } | null;
 }
 
 /** A call or wait that is not resolved. Immutable: a change makes a new object. */
@@ -56,6 +63,8 @@ export interface Pending {
   seq: number;
   again: Again;
   call: CallSpec | null;
+  /** How much before its time a call stands where it waits for room: the run's and its own. */
+  priorityMs: number;
   wait: WaitKind | null;
   then: CallSpec | null;
   meta: JsonText | null;
@@ -109,4 +118,6 @@ export interface RunState {
   steps: StepEntry[];
   stepKeys: Set<string>;
   pending: PendingMap;
+  /** The head is not what the run's row says. */
+  amended: boolean;
 }

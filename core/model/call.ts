@@ -2,7 +2,7 @@ import type { RetryPolicy } from '../schedule/backoff.ts';
 import type { DocumentPatch } from './document.ts';
 import type { EventInput, EventRecord } from './event.ts';
 import type { JsonText, Payload } from './payload.ts';
-import type { LimitSpec } from './task.ts';
+import type { Admission, Guards, LimitSpec } from './task.ts';
 
 /** Key of a run's main call: the one that discovers what comes next. */
 export const MAIN = '';
@@ -76,7 +76,11 @@ export interface StartSpec {
   limits?: LimitSpec[];
   maxAttempts?: number;
   retry?: RetryPolicy;
+  /** All calls of the run stand this much before their time where they wait for room; default as the task says. */
   priorityMs?: number;
+  /** In place of the task's; keys as they are. */
+  admit?: Admission[];
+  guards?: Guards;
   /** The same key again before `untilMs` answers the first run with `deduplicated`, `unless` that run has one of these statuses: then the key is the new run's. */
   dedupe?: { key: string; untilMs: number; unless?: RunStatus[] };
   /** Who started it. With a key: when this run ends, the parent's wait of this key is resolved (source 'run'). */

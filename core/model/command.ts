@@ -29,6 +29,8 @@ export type Command =
       reason?: string;
       /** Pull: time for the worker to end by itself. */ graceMs?: number;
     }
+  /** Changes a run that has not begun. `delayed`: only while its time is still to come. */
+  | { type: 'amend'; run: string; change: Amendment; when?: 'delayed' }
   /**
    * Resolves waits for a token. `keep`: when nobody waits, 'latch' resolves every later wait, 'queue' resolves one later wait for each completion.
    */
@@ -73,8 +75,28 @@ export type Command =
   /** Commands for another cell, kept with this transaction and applied there once, in order. For this cell itself: at once. */
   | { type: 'post'; cell: string; commands: Command[] };
 
+/** What a run that has not begun may be changed in; what is absent stays. */
+export interface Amendment {
+  dueAt?: number;
+  input?: Payload | null;
+  /** Stored events, in place of those it has; or besides them. */
+  events?: string[];
+  addEvents?: string[];
+  meta?: JsonText | null;
+  scheduledAt?: number | null;
+  /** In place of all. */
+  labels?: string[];
+  priorityMs?: number;
+  maxAttempts?: number;
+  expireAt?: number | null;
+  limits?: LimitSpec[];
+}
+
 export interface StartResult {
+  /** The run that was started, is known, was joined, or is kept as skipped (it has ended: `cancelled`, reason `skipped`). Empty when `dropped`: there is none. */
   run: string;
+  outcome: 'started' | 'known' | 'joined' | 'dropped' | 'skipped';
+  /** The outcome is `known`: an id, alias or idempotency key named a run that is there. */
   deduplicated: boolean;
   createdAt: number;
   /** With `leased`: the fencing token of its first call. */
@@ -94,6 +116,8 @@ export type CommandResult =
     }
   | { type: 'extend'; result: 'live' | 'stale'; status: RunStatus | null }
   | { type: 'cancel'; result: 'cancelled' | 'cancelling' | 'ended' | 'unknown' }
+  /** `due`: it was to be changed only while delayed. Whatever is not `amended` is as it was. */
+  | { type: 'amend'; result: 'amended' | 'due' | 'begun' | 'ended' | 'unknown' }
   | { type: 'complete-token'; waiters: Array<{ run: string; key: string }>; kept: boolean }
   | { type: 'register'; modified: boolean; versions: Record<string, number>; removed: string[] }
   | { type: 'unregister'; removed: string[] }

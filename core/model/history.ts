@@ -1,4 +1,5 @@
 import type { Again, CallSpec, EndedRef, RunStatus, StepSource } from './call.ts';
+import type { Amendment } from './command.ts';
 import type { JsonText, Payload } from './payload.ts';
 
 /** One transition of a run. Entry 0, `start`, is the immutable half of the run's own row. */
@@ -63,6 +64,8 @@ export type HistoryBody =
    * asked for the call anew. One that had not begun does not count as a start.
    */
   | { kind: 'lapse'; key: string; dueAt: number; why?: 'returned' | 'reported' }
+  /** What the run will work on, or when, has changed before it began. `input`: the entry's data takes the input's place. */
+  | ({ kind: 'amend'; input?: true; grown?: number; closed?: true; holds?: string[] } & Omit<Amendment, 'input'>)
   | { kind: 'cancelling'; reason?: string; untilMs: number }
   | { kind: 'label'; labels: string[]; remove?: string[] }
   | { kind: 'note'; name: string }

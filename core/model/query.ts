@@ -24,6 +24,10 @@ export interface RunFacts {
   startedAt: number | null;
   endedAt: number | null;
   seq: number;
+  /** When its first call is due, or was: in the future while the run is delayed. */
+  startDueAt: number;
+  /** It still collects what it will work on (admission by debounce or batch). */
+  open: boolean;
   /** Meta of the outcome that ended it. */
   outcomeMeta: JsonText | null;
   /** A cancellation waits for the worker that holds it. */

@@ -1,5 +1,6 @@
 import type { RetryPolicy } from '../schedule/backoff.ts';
 import type { StartSpec } from './call.ts';
+import type { RateBound } from './limit.ts';
 import type { JsonText } from './payload.ts';
 
 export type Trigger =
@@ -28,6 +29,50 @@ export interface LimitTemplate extends LimitSpec {
   expression?: string;
 }
 
+/**
+ * What stands between a start and a run, asked in this order. `key` with the value of `expression` as text names what is counted; a start
+ * names it by `key` alone. None of them costs anything to a task without it.
+ */
+export type Admission =
+  /** Beyond the rate a start is dropped. A key that is false is not bounded. */
+  | { kind: 'rate'; key: string; expression?: string; bound: RateBound }
+  /** Once a key while `ttlMs` last: what comes after it is dropped. */
+  | { kind: 'once'; key: string; expression?: string; ttlMs: number }
+  /** One run a key from its start to its end. Another is kept as `skipped`, or ends the one that is there. A key that is false bounds nothing. */
+  | { kind: 'single'; key: string; expression?: string; taken: 'skip' | 'replace' }
+  /**
+   * The run waits until nothing has come for `delayMs`. `keep`: whether it works on what came first or last. At `maxDelayMs` after the
+   * first it waits no longer: `hold` goes on with this run, `renew` leaves its time as it is and begins another.
+   */
+  | {
+      kind: 'debounce';
+      key: string;
+      expression?: string;
+      delayMs: number;
+      maxDelayMs?: number;
+      atMax: 'hold' | 'renew';
+      keep: 'first' | 'last';
+    }
+  /** The run takes the events that come until it has `size` of them, `maxBytes` characters, or `waitMs` have gone by since the first. An event for which `onlyIf` is false stands alone; so does what has no event. */
+  | {
+      kind: 'batch';
+      key: string;
+      expression?: string;
+      size: number;
+      waitMs: number;
+      maxBytes: number;
+      onlyIf?: string;
+    };
+
+/** What ends a run from outside its own steps. All of them cancel it. */
+export interface Guards {
+  /** The expression sees `event` (the run's first, bound when the run stands) and `async` (the arriving one). */
+  cancelOn?: Array<{ name: string; expression?: string; withinMs?: number }>;
+  /** From the time when the run stands to its first lease, and from there to its end. */
+  startWithinMs?: number;
+  finishWithinMs?: number;
+}
+
 export interface TaskSpec {
   id: string;
   /** Tasks that are registered and removed together (an app, a project). */
@@ -42,6 +87,10 @@ export interface TaskSpec {
   maxAttempts: number;
   retry: RetryPolicy;
   limits: LimitTemplate[];
+  admit?: Admission[];
+  guards?: Guards;
+  /** A number of `unitMs` by which a run's calls stand before their time; at most `maxMs` either way, 0 where it is no number. */
+  priority?: { expression: string; unitMs: number; maxMs: number };
   /**
    * Which version a run's calls are made with: the one it started with (default), the one that is current at each call, or (pull) the one
    * that is current at its first lease. With the last two a run whose task was removed is its translator's to decide about (`orphaned`);

@@ -43,6 +43,14 @@ export class EventStore {
     this.#sql.run(`UPDATE events SET runs = coalesce(runs || ',', '') || ? WHERE id = ?`, run, id);
   }
 
+  /** A run does not take this event after all. */
+  removeRun(id: string, run: string): void {
+    const row = this.#sql.all<{ runs: string | null }>(`SELECT runs FROM events WHERE id = ?`, id)[0];
+    if (!row?.runs) return;
+    const left = row.runs.split(',').filter((other) => other !== run);
+    this.#sql.run(`UPDATE events SET runs = ? WHERE id = ?`, left.length > 0 ? left.join(',') : null, id);
+  }
+
   get(id: string): EventRecord | null {
     const row = this.#sql.all<EventRow>(`SELECT * FROM events WHERE id = ?`, id)[0];
     return row ? this.recordOf(row) : null;

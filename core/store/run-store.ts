@@ -44,6 +44,8 @@ export interface PendingRow extends Record<string, SqlValue> {
   lease: string | null;
   held: number | null;
   match: string | null;
+  /** What an arriving event must be, beyond what `match` says: a bound expression (engine/binding.ts). */
+  guard: string | null;
 }
 
 /** The columns of `runs.head` that have no column of their own. */
@@ -66,7 +68,37 @@ type HeadJson = Pick<
   locked?: true;
   parked?: true;
   call?: RunHead['call'];
+  priorityMs?: number;
+  guards?: RunHead['guards'];
+  holds?: string[];
+  window?: RunHead['window'];
 };
+
+/** What a run does not have is not written. */
+function headJsonOf(head: RunHead): HeadJson {
+  return {
+    dueAt: head.dueAt,
+    scheduledAt: head.scheduledAt,
+    eventIds: head.eventIds,
+    labels: head.labels,
+    maxAttempts: head.maxAttempts,
+    retry: head.retry,
+    limits: head.limits,
+    expireAt: head.expireAt,
+    executor: head.executor,
+    pool: head.pool,
+    ...(head.parent ? { parent: head.parent } : {}),
+    ...(head.ownPool === undefined ? {} : { ownPool: head.ownPool }),
+    ...(head.locked ? { locked: head.locked } : {}),
+    ...(head.parked ? { parked: head.parked } : {}),
+    ...(head.from ? { from: head.from } : {}),
+    ...(Object.keys(head.call).length > 1 || head.call.key !== '' ? { call: withoutData(head.call) } : {}),
+    ...(head.priorityMs === 0 ? {} : { priorityMs: head.priorityMs }),
+    ...(head.guards ? { guards: head.guards } : {}),
+    ...(head.holds.length > 0 ? { holds: head.holds } : {}),
+    ...(head.window ? { window: head.window } : {}),
+  };
+}
 
 export class RunStore {
   #sql: Sql;
@@ -80,24 +112,6 @@ export class RunStore {
   /** `index`: names, beside its labels, by which the run is found. */
   insertRun(state: RunState, index: readonly string[] = []): void {
     const { head } = state;
-    const json: HeadJson = {
-      dueAt: head.dueAt,
-      scheduledAt: head.scheduledAt,
-      eventIds: head.eventIds,
-      labels: head.labels,
-      maxAttempts: head.maxAttempts,
-      retry: head.retry,
-      limits: head.limits,
-      expireAt: head.expireAt,
-      executor: head.executor,
-      pool: head.pool,
-      ...(head.parent ? { parent: head.parent } : {}),
-      ...(head.ownPool === undefined ? {} : { ownPool: head.ownPool }),
-      ...(head.locked ? { locked: head.locked } : {}),
-      ...(head.parked ? { parked: head.parked } : {}),
-      ...(head.from ? { from: head.from } : {}),
-      ...(Object.keys(head.call).length > 1 || head.call.key !== '' ? { call: withoutData(head.call) } : {}),
-    };
     this.#sql.run(
       `INSERT INTO runs (id, alias, task, version, status, reason, created_at, started_at, ended_at, seq, parent, head, meta, input) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
       head.id,
@@ -111,7 +125,7 @@ export class RunStore {
       null,
       0,
       head.parent?.run ?? null,
-      JSON.stringify(json),
+      JSON.stringify(headJsonOf(head)),
       head.meta,
       this.#payloads.put(`r:${head.id}`, state.input),
     );
@@ -158,7 +172,26 @@ export class RunStore {
       if (!head.labels.includes(label)) this.#sql.run(`DELETE FROM labels WHERE label = ? AND run = ?`, label, head.id);
   }
 
+  /** The row of a run that was amended says what it is now: for the lists, which do not read its history. */
+  putHead(state: RunState, labelsBefore: readonly string[] = []): void {
+    const { head } = state;
+    const before = this.#sql.all<{ input: SqlValue }>(`SELECT input FROM runs WHERE id = ?`, head.id)[0];
+    this.#payloads.drop(`r:${head.id}`, before?.input ?? null);
+    this.#sql.run(
+      `UPDATE runs SET head = ?, meta = ?, input = ? WHERE id = ?`,
+      JSON.stringify(headJsonOf(head)),
+      head.meta,
+      this.#payloads.put(`r:${head.id}`, state.input),
+      head.id,
+    );
+    for (const label of labelsBefore)
+      if (!head.labels.includes(label)) this.#sql.run(`DELETE FROM labels WHERE label = ? AND run = ?`, label, head.id);
+    for (const label of head.labels) if (!labelsBefore.includes(label)) this.putLabel(label, head.id);
+  }
+
   endRun(state: RunState): void {
+    // A run that was ended while it collected: its row was to be written when it stopped.
+    if (state.head.window) this.putHead(state, state.head.labels);
     this.#sql.run(
       `UPDATE runs SET status = ?, reason = ?, started_at = ?, ended_at = ?, seq = ?, version = ? WHERE id = ?`,
       state.status,
@@ -208,6 +241,10 @@ export class RunStore {
       meta: row.meta,
       parent: json.parent ?? null,
       call: data === null ? call : { ...call, data },
+      priorityMs: json.priorityMs ?? 0,
+      guards: json.guards ?? null,
+      holds: json.holds ?? [],
+      window: json.window ?? null,
     };
   }
 
@@ -267,7 +304,7 @@ export class RunStore {
 
   insertPending(row: PendingRow): void {
     this.#sql.run(
-      `INSERT OR REPLACE INTO pending (owner, key, kind, bucket, due, attempt, lease, held, match) VALUES (?,?,?,?,?,?,?,?,?)`,
+      `INSERT OR REPLACE INTO pending (owner, key, kind, bucket, due, attempt, lease, held, match, guard) VALUES (?,?,?,?,?,?,?,?,?,?)`,
       row.owner,
       row.key,
       row.kind,
@@ -277,6 +314,7 @@ export class RunStore {
       row.lease,
       row.held,
       row.match,
+      row.guard,
     );
   }
 
@@ -284,7 +322,7 @@ export class RunStore {
   updatePending(before: PendingRow, after: PendingRow): void {
     const sets: string[] = [];
     const values: SqlValue[] = [];
-    for (const column of ['kind', 'bucket', 'due', 'attempt', 'lease', 'held', 'match'] as const) {
+    for (const column of ['kind', 'bucket', 'due', 'attempt', 'lease', 'held', 'match', 'guard'] as const) {
       if (before[column] === after[column]) continue;
       sets.push(`${column} = ?`);
       values.push(after[column]);
@@ -397,5 +435,6 @@ export function pendingRowOf(
     lease: pending.lease,
     held,
     match,
+    guard: pending.wait?.kind === 'event' ? (pending.wait.expression ?? null) : null,
   };
 }

@@ -47,6 +47,12 @@ const MIGRATIONS: string[][] = [
     // Lines of the logs over many runs (TaskSpec.log), by time; seq 0 is a run's start, the others are entries of its history.
     `CREATE TABLE log (name TEXT, at INTEGER, run TEXT, seq INTEGER, PRIMARY KEY (name, at, run, seq)) WITHOUT ROWID`,
   ],
+  [
+    // The bound expression of a wait or guard: an event is held against it without reading the run.
+    `ALTER TABLE pending ADD COLUMN guard TEXT`,
+    // A run's deadline is one of its guards.
+    `UPDATE pending SET owner = 'guard:' || substr(owner, 8), key = 'expire', kind = 'guard' WHERE kind = 'expire'`,
+  ],
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -22,7 +22,13 @@ export function acceptedWithoutAnswer(commands: Command[]): CommandResult[] | nu
       command.spec.dedupe === undefined &&
       command.spec.alias === undefined
     )
-      results.push({ type: 'start', run: command.spec.id, deduplicated: false, createdAt: Date.now() });
+      results.push({
+        type: 'start',
+        run: command.spec.id,
+        outcome: 'started',
+        deduplicated: false,
+        createdAt: Date.now(),
+      });
     else return null;
   }
   return results;

@@ -1,0 +1,454 @@
+import { describe, expect, it } from 'vitest';
+import type { LeasedCall } from '../model/call.ts';
+import type { Admission, TaskSpec } from '../model/task.ts';
+import { TestEngine } from '../testing/harness.ts';
+import { NodeSql } from '../testing/node-sql.ts';
+
+const DAY_MS = 86_400_000;
+
+function open(admit: Admission[], more: Partial<TaskSpec> = {}): TestEngine {
+  const t = new TestEngine({ sql: new NodeSql() });
+  t.register({ id: 'work', triggers: [{ kind: 'event', pattern: 'e' }], admit, ...more });
+  return t;
+}
+
+let count = 0;
+function send(t: TestEngine, data: object = {}, more: object = {}): Array<{ run: string }> {
+  const ts = t.nowMs;
+  const event = {
+    id: `e${String(count++).padStart(6, '0')}`,
+    name: 'e',
+    ts,
+    body: JSON.stringify({ name: 'e', data, ts }),
+    ...more,
+  };
+  return t.apply({ type: 'ingest', events: [event] }).runs;
+}
+
+function end(t: TestEngine, call: LeasedCall): void {
+  t.report(call, { op: 'complete', output: '"done"' });
+}
+
+function record(t: TestEngine, run: string) {
+  return t.engine.query({ type: 'run', run });
+}
+
+function dataOf(call: LeasedCall): unknown[] {
+  return call.events.map((event) => (JSON.parse(event.body) as { data: unknown }).data);
+}
+
+describe('a rate', () => {
+  const rate: Admission = {
+    kind: 'rate',
+    key: 'r',
+    expression: 'event.data.user',
+    bound: { max: 2, periodMs: 60_000, shape: 'gcra', burst: 1 },
+  };
+
+  it('drops what is beyond it, by key, and lets it through again later, also after a restart', () => {
+    const t = open([rate]);
+    expect(send(t, { user: 'a' })).toHaveLength(1);
+    expect(send(t, { user: 'a' })).toEqual([]);
+    expect(send(t, { user: 'b' })).toHaveLength(1);
+    t.restart();
+    t.advance(29_999);
+    expect(send(t, { user: 'a' })).toEqual([]);
+    t.advance(1);
+    expect(send(t, { user: 'a' })).toHaveLength(1);
+  });
+
+  it('does not bound a key that is false', () => {
+    const t = open([{ ...rate, expression: 'event.data.user == "a"' }]);
+    expect(
+      [send(t, { user: 'b' }), send(t, { user: 'b' }), send(t, { user: 'a' }), send(t, { user: 'a' })].map(
+        (runs) => runs.length,
+      ),
+    ).toEqual([1, 1, 1, 0]);
+  });
+
+  it('answers a start and a waiting parent that there is no run', () => {
+    const t = open([{ kind: 'rate', key: 'r', bound: { max: 1, periodMs: 60_000, shape: 'gcra' } }]);
+    t.register(
+      { id: 'work', admit: [{ kind: 'rate', key: 'r', bound: { max: 1, periodMs: 60_000, shape: 'gcra' } }] },
+      { id: 'parent' },
+    );
+    t.start('work');
+    t.take();
+    expect(t.apply({ type: 'start', spec: { task: 'work', input: null } })).toMatchObject({
+      outcome: 'dropped',
+      run: '',
+    });
+    t.start('parent');
+    t.report(t.one(), { op: 'wait-run', key: 'w', start: { task: 'work', input: null } });
+    expect(t.one().steps).toMatchObject([{ key: 'w', error: true, from: { run: '', reason: 'dropped' } }]);
+  });
+
+  it('is forgotten when it is idle', () => {
+    const t = open([rate]);
+    for (let i = 0; i < 5; i++) send(t, { user: i });
+    t.advance(2 * 3_600_000);
+    expect(t.sql.all(`SELECT key FROM names WHERE key LIKE 'rate:%'`)).toEqual([]);
+  });
+});
+
+describe('once a key', () => {
+  const once: Admission = { kind: 'once', key: 'o', expression: 'event.data.id', ttlMs: DAY_MS };
+
+  it('starts one run until its time is over, whatever became of the run', () => {
+    const t = open([once]);
+    expect(send(t, { id: 1 })).toHaveLength(1);
+    end(t, t.one());
+    expect(send(t, { id: 1 })).toEqual([]);
+    expect(send(t, { id: '1' })).toEqual([]);
+    expect(send(t, { id: 2 })).toHaveLength(1);
+    t.advance(DAY_MS);
+    expect(send(t, { id: 1 })).toHaveLength(1);
+  });
+});
+
+describe('the only run of a key', () => {
+  const single = (taken: 'skip' | 'replace'): Admission => ({
+    kind: 'single',
+    key: 's',
+    expression: 'event.data.k',
+    taken,
+  });
+
+  it('keeps its place from start to end; another is kept as skipped', () => {
+    const t = open([single('skip')]);
+    const [first] = send(t, { k: 1 });
+    const call = t.one();
+    const [second] = send(t, { k: 1 });
+    expect(record(t, second!.run)).toMatchObject({ status: 'cancelled', reason: 'skipped', startedAt: null });
+    expect(send(t, { k: 2 })).toHaveLength(1);
+    t.take();
+    t.report(call, { op: 'sleep', key: 'z', untilMs: t.nowMs + 1000 });
+    t.restart();
+    const [third] = send(t, { k: 1 });
+    expect(t.status(third!.run)).toBe('cancelled');
+    t.advance(1000);
+    end(
+      t,
+      t.take().find((one) => one.run === first!.run)!,
+    );
+    const [fourth] = send(t, { k: 1 });
+    expect(t.status(fourth!.run)).toBe('running');
+  });
+
+  it('gives way to the next one, where the task says so', () => {
+    const t = open([single('replace')]);
+    const [first] = send(t, { k: 1 });
+    const old = t.one();
+    const [second] = send(t, { k: 1 });
+    expect(record(t, first!.run)).toMatchObject({ status: 'cancelled', reason: 'replaced' });
+    expect(t.one().run).toBe(second!.run);
+    expect(t.report(old, { op: 'complete', output: '1' }).result).toBe('ended');
+    expect(t.status(second!.run)).toBe('running');
+  });
+
+  it('bounds nothing where the key is false', () => {
+    const t = open([single('skip')]);
+    send(t, { k: false });
+    send(t, { k: false });
+    expect(t.take()).toHaveLength(2);
+  });
+
+  it('ends the run that asks for its own successor, and nothing else of that report counts', () => {
+    const t = open([{ kind: 'single', key: 's', taken: 'replace' }]);
+    const run = t.start('work', {});
+    const call = t.one();
+    t.report(
+      call,
+      { op: 'wait-run', key: 'self', start: { task: 'work', input: null } },
+      { op: 'step', key: 'x', data: '1' },
+    );
+    expect(record(t, run)).toMatchObject({ status: 'cancelled', reason: 'replaced' });
+    expect(t.engine.query({ type: 'run-detail', run })?.steps).toEqual([]);
+    expect(t.one().run).not.toBe(run);
+  });
+});
+
+describe('a debounce', () => {
+  const last: Admission = {
+    kind: 'debounce',
+    key: 'd',
+    expression: 'event.data.k',
+    delayMs: 1000,
+    maxDelayMs: 2500,
+    atMax: 'hold',
+    keep: 'last',
+  };
+
+  it('waits until nothing has come for its delay, and works on the last event', () => {
+    const t = open([last]);
+    const [first] = send(t, { k: 1, n: 1 });
+    expect(record(t, first!.run)).toMatchObject({ open: true, startDueAt: t.nowMs + 1000 });
+    t.advance(900);
+    const [second] = send(t, { k: 1, n: 2 });
+    expect(second!.run).toBe(first!.run);
+    t.advance(999);
+    expect(t.take()).toEqual([]);
+    t.advance(1);
+    const call = t.one();
+    expect(dataOf(call)).toEqual([{ k: 1, n: 2 }]);
+    expect(record(t, call.run)).toMatchObject({ open: false, eventIds: [call.events[0]!.id] });
+    end(t, call);
+    expect(record(t, call.run)).toMatchObject({ open: false, eventIds: [call.events[0]!.id], status: 'completed' });
+    const [next] = send(t, { k: 1, n: 3 });
+    expect(next!.run).not.toBe(first!.run);
+  });
+
+  it('goes on through a restart as it was', () => {
+    const t = open([last]);
+    send(t, { k: 1, n: 1 });
+    t.advance(500);
+    send(t, { k: 1, n: 2 });
+    t.restart();
+    t.advance(500);
+    send(t, { k: 1, n: 3 });
+    t.restart();
+    t.advance(999);
+    expect(t.take()).toEqual([]);
+    t.advance(1);
+    expect(dataOf(t.one())).toEqual([{ k: 1, n: 3 }]);
+  });
+
+  it('waits no longer than its greatest delay', () => {
+    const t = open([last]);
+    for (let n = 0; n < 4; n++) {
+      send(t, { k: 1, n });
+      t.advance(n === 3 ? 99 : 800);
+    }
+    expect(t.take()).toEqual([]);
+    t.advance(1);
+    expect(dataOf(t.one())).toEqual([{ k: 1, n: 3 }]);
+  });
+
+  it('ignores an event that is older than the one it has', () => {
+    const t = open([last]);
+    send(t, { k: 1, n: 1 });
+    send(t, { k: 1, n: 0 }, { ts: t.nowMs - 10 });
+    t.advance(1000);
+    expect(dataOf(t.one())).toEqual([{ k: 1, n: 1 }]);
+  });
+
+  it('keeps keys apart, and belongs to the event it ends up with', () => {
+    const t = open([last]);
+    const [a] = send(t, { k: 1 });
+    const dropped = t.engine.query({ type: 'events' }).items[0]!;
+    send(t, { k: 2 });
+    send(t, { k: 1 });
+    t.advance(1000);
+    expect(t.take()).toHaveLength(2);
+    expect(t.engine.query({ type: 'event', id: dropped.id })?.runs).toEqual([]);
+    const kept = record(t, a!.run)!.eventIds[0]!;
+    expect(t.engine.query({ type: 'event-runs', event: kept }).map((run) => run.id)).toEqual([a!.run]);
+  });
+
+  it('that keeps the first only puts it off; beyond its greatest delay another begins', () => {
+    const first: Admission = {
+      kind: 'debounce',
+      key: 'd',
+      delayMs: 1000,
+      maxDelayMs: 2000,
+      atMax: 'renew',
+      keep: 'first',
+    };
+    const t = open([], {});
+    const start = (n: number) =>
+      t.apply({ type: 'start', spec: { task: 'work', input: `${n}`, admit: [first], expireAt: t.nowMs + 1500 } });
+    const one = start(1);
+    t.advance(800);
+    expect(start(2)).toMatchObject({ run: one.run, outcome: 'joined' });
+    t.advance(800);
+    const three = start(3);
+    expect(three).toMatchObject({ outcome: 'started' });
+    t.advance(200);
+    expect(t.one()).toMatchObject({ run: one.run, input: '1' });
+    t.advance(800);
+    expect(t.one()).toMatchObject({ run: three.run, input: '3' });
+  });
+
+  it('decides with its last event what depends on it', () => {
+    const t = open([last, { kind: 'single', key: 's', expression: 'event.data.s', taken: 'skip' }], {
+      limits: [{ key: 'l', max: 1, hold: 'call', expression: 'event.data.n' }],
+      guards: { cancelOn: [{ name: 'stop', expression: 'async.data.n == event.data.n' }] },
+    });
+    const [run] = send(t, { k: 1, n: 1, s: 'x' });
+    send(t, { k: 1, n: 2, s: 'y' });
+    t.apply({ type: 'ingest', events: [{ name: 'stop', ts: t.nowMs, body: '{"data":{"n":2}}' }] });
+    t.advance(1000);
+    t.one();
+    expect(t.engine.query({ type: 'limits' }).map((limit) => limit.key)).toEqual(['l:2']);
+    send(t, { k: 2, n: 3, s: 'y' });
+    t.advance(1000);
+    expect(t.take()).toEqual([]);
+    t.apply({ type: 'ingest', events: [{ name: 'stop', ts: t.nowMs, body: '{"data":{"n":1}}' }] });
+    expect(t.status(run!.run)).toBe('running');
+    t.apply({ type: 'ingest', events: [{ name: 'stop', ts: t.nowMs, body: '{"data":{"n":2}}' }] });
+    expect(t.status(run!.run)).toBe('cancelled');
+  });
+
+  it('lets all its starters wait for the one run', () => {
+    const t = open([]);
+    t.register(
+      { id: 'work', admit: [{ kind: 'debounce', key: 'd', delayMs: 1000, atMax: 'hold', keep: 'last' }] },
+      { id: 'parent' },
+    );
+    const parents = [t.start('parent'), t.start('parent')];
+    for (const [i, call] of t.take().entries())
+      t.report(call, { op: 'wait-run', key: 'w', start: { task: 'work', input: `${i}` } });
+    t.advance(1000);
+    const call = t.one();
+    expect(call.input).toBe('1');
+    end(t, call);
+    expect(t.take().map((one) => [one.run, one.steps[0]?.data])).toEqual(parents.map((run) => [run, '"done"']));
+  });
+
+  it('of the same event again puts it off, and after its end nothing', () => {
+    const t = open([last]);
+    send(t, { k: 1 }, { dedupeId: 'same' });
+    t.advance(500);
+    send(t, { k: 1 }, { dedupeId: 'same' });
+    t.advance(500);
+    expect(t.take()).toEqual([]);
+    t.advance(500);
+    t.one();
+    expect(send(t, { k: 1 }, { dedupeId: 'same' })).toEqual([]);
+  });
+
+  it('that is cancelled frees its key', () => {
+    const t = open([last]);
+    const [run] = send(t, { k: 1 });
+    t.apply({ type: 'cancel', run: run!.run });
+    const [next] = send(t, { k: 1 });
+    expect(next!.run).not.toBe(run!.run);
+    t.advance(1000);
+    expect(t.one().run).toBe(next!.run);
+  });
+});
+
+describe('a batch', () => {
+  const batch: Admission = {
+    kind: 'batch',
+    key: 'b',
+    expression: 'event.data.k',
+    size: 3,
+    waitMs: 1000,
+    maxBytes: 10_000,
+  };
+
+  it('goes when it is full, with its events in order', () => {
+    const t = open([batch]);
+    const [first] = send(t, { k: 1, n: 1 });
+    send(t, { k: 1, n: 2 });
+    send(t, { k: 2, n: 9 });
+    expect(t.take()).toEqual([]);
+    expect(record(t, first!.run)).toMatchObject({ open: true });
+    send(t, { k: 1, n: 3 });
+    const call = t.one();
+    expect(call.run).toBe(first!.run);
+    expect(dataOf(call)).toEqual([
+      { k: 1, n: 1 },
+      { k: 1, n: 2 },
+      { k: 1, n: 3 },
+    ]);
+    for (const event of call.events)
+      expect(t.engine.query({ type: 'event-runs', event: event.id }).map((run) => run.id)).toEqual([call.run]);
+    const [next] = send(t, { k: 1, n: 4 });
+    expect(next!.run).not.toBe(first!.run);
+  });
+
+  it('goes when the time since its first event is over, also after a restart', () => {
+    const t = open([batch]);
+    send(t, { k: 1, n: 1 });
+    t.advance(900);
+    t.restart();
+    send(t, { k: 1, n: 2 });
+    t.advance(99);
+    expect(t.take()).toEqual([]);
+    t.advance(1);
+    expect(dataOf(t.one())).toHaveLength(2);
+  });
+
+  it('goes when its events are large', () => {
+    const t = open([{ ...batch, maxBytes: 200 }]);
+    send(t, { k: 1, pad: 'x'.repeat(60) });
+    expect(t.take()).toEqual([]);
+    send(t, { k: 1, pad: 'x'.repeat(60) });
+    expect(dataOf(t.one())).toHaveLength(2);
+    send(t, { k: 1, pad: 'x'.repeat(300) });
+    expect(dataOf(t.one())).toHaveLength(1);
+  });
+
+  it('takes all events of one request, in as many runs as they fill', () => {
+    const t = open([batch]);
+    const events = Array.from({ length: 7 }, (_, n) => ({
+      name: 'e',
+      ts: t.nowMs,
+      body: JSON.stringify({ name: 'e', data: { k: 1, n } }),
+    }));
+    t.apply({ type: 'ingest', events });
+    t.advance(1000);
+    expect(t.take().map((call) => dataOf(call).length)).toEqual([3, 3, 1]);
+  });
+
+  it('leaves alone what its condition leaves out, and a schedule', () => {
+    const t = open([{ ...batch, onlyIf: 'event.data.k > 1' }]);
+    send(t, { k: 1 });
+    expect(dataOf(t.one())).toEqual([{ k: 1 }]);
+    send(t, { k: 2 });
+    expect(t.take()).toEqual([]);
+    t.start('work', { scheduledAt: t.nowMs });
+    expect(t.one().events).toEqual([]);
+  });
+
+  it('takes the input of a start as an event', () => {
+    const t = open([{ ...batch, size: 2 }]);
+    t.register(
+      { id: 'work', admit: [{ ...batch, size: 2 }], triggers: [{ kind: 'event', pattern: 'e' }] },
+      { id: 'parent' },
+    );
+    t.start('parent');
+    t.report(t.one(), {
+      op: 'wait-run',
+      key: 'w',
+      start: { task: 'work', input: '{"name":"in","data":{"k":1,"n":"in"}}' },
+    });
+    send(t, { k: 1, n: 2 });
+    const call = t.one();
+    expect(dataOf(call)).toEqual([
+      { k: 1, n: 'in' },
+      { k: 1, n: 2 },
+    ]);
+    expect(call.input).toBeNull();
+    end(t, call);
+    expect(t.one().steps).toMatchObject([{ key: 'w', data: '"done"' }]);
+  });
+
+  it('of a worker is leased when it is full, and not before', () => {
+    const t = open([{ ...batch, size: 2 }], { mode: 'pull', pool: 'p' });
+    send(t, { k: 1 });
+    expect(t.engine.lease({ pool: 'p', max: 1, holdMs: 1000, holder: 'w' })).toEqual([]);
+    send(t, { k: 1 });
+    expect(t.engine.lease({ pool: 'p', max: 1, holdMs: 1000, holder: 'w' })[0]?.events).toHaveLength(2);
+  });
+
+  it('writes two rows for an event that joins it', () => {
+    const t = open([{ ...batch, size: 100 }]);
+    send(t, { k: 1 });
+    const before = t.sql.rowsWritten();
+    send(t, { k: 1 });
+    expect(t.sql.rowsWritten() - before).toBeLessThanOrEqual(2);
+  });
+});
+
+describe('a task without any of them', () => {
+  it('writes no row more for a start', () => {
+    const t = open([], {});
+    const before = t.sql.rowsWritten();
+    t.start('work');
+    // The run and its call; this database does not count indexes.
+    expect(t.sql.rowsWritten() - before).toBe(2);
+  });
+});
