@@ -3,7 +3,7 @@ import type { AppendRequest, LabelChanges, LabelPosition, RunChange, StreamInfo,
 import type { Command, CommandResult } from './model/command.ts';
 import type { JsonText } from './model/payload.ts';
 import type { Query, QueryResult } from './model/query.ts';
-import type { ScheduleRecord } from './model/task.ts';
+import type { ScheduleRecord, TaskRecord } from './model/task.ts';
 
 /** Milliseconds since the epoch. In dev mode a test moves it. */
 export interface Clock {
@@ -55,7 +55,11 @@ export interface Translator {
 }
 
 export interface ScheduleTick {
+  nowMs: number;
+  /** As it was before this tick. */
   schedule: ScheduleRecord;
+  /** The task that it starts, as registered now. */
+  task: TaskRecord;
   scheduledAt: number;
   /** The times that follow, as many as anyone shows. */
   upcoming: number[];

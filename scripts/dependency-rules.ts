@@ -98,7 +98,7 @@ function zoneOf(file: string): string {
 }
 
 function isTestCode(file: string): boolean {
-  return /\.(test|suite)\.ts$/.test(file) || file.startsWith('core/testing/');
+  return /\.(test|suite)\.ts$/.test(file) || /^(core|compat\/[^/]+)\/testing\//.test(file);
 }
 
 const COMMENT_OR_LITERAL = /\/\*[\s\S]*?\*\/|\/\/[^\n]*|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`/g;

@@ -1,3 +1,4 @@
+import { generatorOf } from './schedules.ts';
 import type { RunRecord } from '../../core/model/query.ts';
 import { endedStatusOf, type EngineRunStatus } from './engine-status.ts';
 import { publicRunId } from './ids.ts';
@@ -128,6 +129,15 @@ export function retrieveResponse({
     });
   if (record.status === 'failed')
     body.error = serializedErrorOf(runErrorOf(record.error, record.status, record.reason, meta.ttl));
+  if (meta.schedule !== undefined) {
+    const { id, externalId, deduplicationKey, cron } = meta.schedule;
+    body.schedule = {
+      id,
+      ...(externalId === undefined ? {} : { externalId }),
+      ...(deduplicationKey === undefined ? {} : { deduplicationKey }),
+      generator: generatorOf(cron),
+    };
+  }
   body.relatedRuns = {
     ...(related.root ? { root: commonFields(related.root, nowMs) } : {}),
     ...(related.parent ? { parent: commonFields(related.parent, nowMs) } : {}),

@@ -1,14 +1,16 @@
-import type { Op } from '../../core/model/call.ts';
-import type { RunDetail, RunRecord } from '../../core/model/query.ts';
+import type { Op, StartSpec } from '../../core/model/call.ts';
+import type { Command, CommandResult, StartResult } from '../../core/model/command.ts';
+import type { RunDetail, RunState } from '../../core/model/query.ts';
 import type { TaskRecord } from '../../core/model/task.ts';
 import type { CellApi } from '../../core/ports.ts';
 import { ApiError } from './errors.ts';
 import { newId } from './ids.ts';
 import { COLLECTIONS, labelOf, taskIdOf } from './names.ts';
 import { isRecord, parseJson } from './packets.ts';
+import { readRunMeta } from './run-meta.ts';
 import type { BatchItem } from './schema.ts';
 import { attemptOf, startSpecOf } from './start-run.ts';
-import { queueLimitOf, startRun, startAndWait, taskOrUnknown, type Triggered } from './trigger-run.ts';
+import { queueLimitOf, startAndWait, taskOrUnknown, type Triggered } from './trigger-run.ts';
 import { writeWaitMeta } from './waitpoints.ts';
 import { lockFor } from './workers.ts';
 
@@ -27,6 +29,9 @@ export interface Batch {
 
 /** An item that is not simply a run labelled with the batch: a run made earlier under the same key, or one that could not be triggered. */
 export type OddItem = { index: number; task: string } & ({ run: string } | { error: string });
+
+/** How long a batch and its items are remembered. */
+export const BATCH_RETENTION_MS = 30 * 86_400_000;
 
 export async function readBatch(cell: CellApi, id: string): Promise<Batch | null> {
   const record = await cell.query({ type: 'record', collection: COLLECTIONS.batches, id });
@@ -76,7 +81,11 @@ export interface ItemContext {
   nowMs: number;
   clockOffsetMs: number;
   isDevelopment: boolean;
+  /** Limits of the queues that items name, as far as they have been asked for. */
+  queueLimits: Map<string, number | undefined>;
 }
+
+type IndexedItem = BatchItem & { index: number };
 
 export interface ItemResult {
   index: number;
@@ -84,69 +93,114 @@ export interface ItemResult {
   triggered: Triggered | null;
 }
 
-/** Triggers some items of a batch, those without an idempotency key in one transaction. One that cannot be triggered becomes an error of the batch. */
-export async function triggerItems(
-  context: ItemContext,
-  items: ReadonlyArray<BatchItem & { index: number }>,
-): Promise<ItemResult[]> {
-  const { cell, batch, parent } = context;
-  const results: ItemResult[] = [];
-  const plain: Array<{ item: BatchItem & { index: number }; spec: ReturnType<typeof startSpecOf> }> = [];
+/**
+ * Triggers some items of a batch in one transaction. One that cannot be triggered becomes an error of the batch, and the result of its
+ * wait. Items that came before (the stream is sent again) change nothing.
+ */
+export async function triggerItems(context: ItemContext, items: readonly IndexedItem[]): Promise<ItemResult[]> {
+  const { batch, parent } = context;
+  const planned: Array<{ item: IndexedItem; spec: StartSpec }> = [];
+  const odd: OddItem[] = [];
   for (const item of items) {
     try {
-      const spec = await specOf(context, item);
-      if (item.options?.idempotencyKey === undefined) plain.push({ item, spec });
-      else results.push({ index: item.index, task: item.task, triggered: await triggerKeyed(context, item, spec) });
+      planned.push({ item, spec: await specOf(context, item) });
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      await recordError(context, item, error.message);
-      results.push({ index: item.index, task: item.task, triggered: null });
+      odd.push({ index: item.index, task: item.task, error: error.message });
     }
   }
-  if (plain.length === 0) return results;
-  if (batch.resume && parent) {
-    const attempt = attemptOf(parent);
-    const ops = plain.map(({ item, spec }): Op => {
-      const place = { id: batch.id, index: item.index };
-      return {
-        op: 'wait-run',
-        key: waitKeyOf(place),
-        again: 'none',
-        start: spec,
-        meta: writeWaitMeta({ type: 'RUN', id: newId('waitpoint'), attempt, batch: place }),
-      };
-    });
-    const [reported] = await cell.apply([
-      { type: 'report', run: parent.id, anyLease: true, final: false, outcome: { ops } },
-    ]);
-    if (reported?.type !== 'report' || reported.result === 'ended' || reported.result === 'unknown')
-      throw new ApiError('invalid', 'The parent run has already finished');
-    // Items of a repeated stream are waits already: their runs are read from the label, not from here.
-    results.push(
-      ...plain.map(({ item }, i) => ({
-        index: item.index,
-        task: item.task,
-        triggered: { run: reported.started[i]?.run ?? '', cached: reported.started.length < plain.length },
-      })),
-    );
-    return results;
-  }
-  const started = await cell.apply(plain.map(({ spec }) => ({ type: 'start' as const, spec })));
-  plain.forEach(({ item }, i) => {
+  const refused = odd.map(({ index, task }): ItemResult => ({ index, task, triggered: null }));
+  const started =
+    batch.resume && parent
+      ? await startWaited(context, parent, planned, odd)
+      : startsOf(
+          await context.cell.apply([
+            ...planned.map(({ spec }): Command => ({ type: 'start', spec })),
+            ...odd.map((item) => oddCommand(context, item)),
+          ]),
+        );
+  const results = planned.map(({ item }, i): ItemResult => {
     const result = started[i];
-    if (result?.type === 'start')
-      results.push({ index: item.index, task: item.task, triggered: { run: result.run, cached: result.deduplicated } });
+    const triggered = result ? { run: result.run, cached: result.deduplicated } : null;
+    return { index: item.index, task: item.task, triggered };
   });
-  return results;
+  await keepForeign(context, planned, results);
+  return [...results, ...refused];
 }
 
-async function specOf(
+function startsOf(results: readonly CommandResult[]): StartResult[] {
+  return results.flatMap((result) => (result.type === 'start' ? [result] : []));
+}
+
+/** The parent waits for each: those that could not be triggered end their wait at once, with the reason. */
+async function startWaited(
   context: ItemContext,
-  item: BatchItem & { index: number },
-): Promise<ReturnType<typeof startSpecOf>> {
-  const { cell, batch, parent, tasks } = context;
+  parent: RunDetail,
+  planned: ReadonlyArray<{ item: IndexedItem; spec: StartSpec }>,
+  odd: readonly OddItem[],
+): Promise<Array<StartResult | undefined>> {
+  const { cell, batch } = context;
+  const attempt = attemptOf(parent);
+  const waitFor = (index: number, start: StartSpec, error?: string): Op => {
+    const place = { id: batch.id, index };
+    const meta = writeWaitMeta({
+      type: 'RUN',
+      id: newId('waitpoint'),
+      attempt,
+      batch: place,
+      ...(error === undefined ? {} : { error }),
+    });
+    return { op: 'wait-run', key: waitKeyOf(place), again: 'none', meta, start };
+  };
+  const ops = [
+    ...planned.map(({ item, spec }) => waitFor(item.index, spec)),
+    // A task that is registered nowhere: the engine ends this wait with an error at once.
+    ...odd.map((item) => waitFor(item.index, { task: '', input: null }, 'error' in item ? item.error : undefined)),
+  ];
+  const [reported] = await cell.apply([
+    { type: 'report', run: parent.id, anyLease: true, final: false, outcome: { ops } },
+    ...odd.map((item) => oddCommand(context, item)),
+  ]);
+  if (reported?.type !== 'report' || reported.result === 'ended' || reported.result === 'unknown')
+    throw new ApiError('invalid', 'The parent run has already finished');
+  if (reported.started.length === planned.length) return reported.started;
+  // A part of them are waits already: which ones, only each can say.
+  const found: StartResult[] = [];
+  for (const { item, spec } of planned) {
+    const { run } = await startAndWait(cell, parent, spec, waitKeyOf({ id: batch.id, index: item.index }), false);
+    found.push({ run, deduplicated: true, createdAt: context.nowMs, outcome: 'known' });
+  }
+  return found;
+}
+
+/** A run that an idempotency key named is no run of this batch's label: the batch remembers it by itself. */
+async function keepForeign(
+  context: ItemContext,
+  planned: ReadonlyArray<{ item: IndexedItem }>,
+  results: readonly ItemResult[],
+): Promise<void> {
+  const { cell, batch } = context;
+  const keyed = results.filter(
+    ({ triggered }, i) => triggered?.cached && planned[i]?.item.options?.idempotencyKey !== undefined,
+  );
+  const foreign: Command[] = [];
+  for (const { index, task, triggered } of keyed) {
+    if (!triggered) continue;
+    const record = await cell.query({ type: 'run', run: triggered.run });
+    const of = record && readRunMeta(record.meta).batch;
+    if (of?.id !== batch.id || of.index !== index)
+      foreign.push(oddCommand(context, { index, task, run: triggered.run }));
+  }
+  if (foreign.length > 0) await cell.apply(foreign);
+}
+
+async function specOf(context: ItemContext, item: IndexedItem): Promise<StartSpec> {
+  const { cell, batch, parent, tasks, queueLimits } = context;
   const options = { ...item.options, ...(batch.resume ? { resumeParentOnCompletion: true } : {}) };
-  const queueLimit = await queueLimitOf(cell, batch.project, options.queue?.name);
+  const queue = options.queue?.name;
+  if (queue !== undefined && !queueLimits.has(queue))
+    queueLimits.set(queue, await queueLimitOf(cell, batch.project, queue));
+  const queueLimit = queue === undefined ? undefined : queueLimits.get(queue);
   return startSpecOf({
     project: batch.project,
     task: taskOrUnknown(tasks.get(taskIdOf(batch.project, item.task)) ?? null, item.task, batch.project),
@@ -164,58 +218,14 @@ async function specOf(
   });
 }
 
-async function triggerKeyed(
-  context: ItemContext,
-  item: BatchItem & { index: number },
-  spec: ReturnType<typeof startSpecOf>,
-): Promise<Triggered> {
-  const { cell, batch, parent } = context;
-  const place = { id: batch.id, index: item.index };
-  const triggered =
-    batch.resume && parent
-      ? await startAndWait(cell, parent, spec, waitKeyOf(place), true, place)
-      : await startRun(cell, spec, true);
-  if (triggered.cached) await recordOdd(context, { index: item.index, task: item.task, run: triggered.run });
-  return triggered;
-}
-
-/** A waiting parent gets the failure as the item's result. */
-async function recordError(context: ItemContext, item: BatchItem & { index: number }, message: string): Promise<void> {
-  const { cell, batch, parent } = context;
-  await recordOdd(context, { index: item.index, task: item.task, error: message });
-  if (!batch.resume || !parent) return;
-  const place = { id: batch.id, index: item.index };
-  const meta = writeWaitMeta({
-    type: 'RUN',
-    id: newId('waitpoint'),
-    attempt: attemptOf(parent),
-    batch: place,
-    error: message,
-  });
-  // A task that is registered nowhere: the engine ends this wait with an error at once.
-  await cell.apply([
-    {
-      type: 'report',
-      run: parent.id,
-      anyLease: true,
-      final: false,
-      outcome: {
-        ops: [{ op: 'wait-run', key: waitKeyOf(place), again: 'none', meta, start: { task: '', input: null } }],
-      },
-    },
-  ]);
-}
-
-async function recordOdd({ cell, batch, nowMs }: ItemContext, item: OddItem): Promise<void> {
-  await cell.apply([
-    {
-      type: 'put-record',
-      collection: oddCollection(batch.id),
-      id: String(item.index).padStart(6, '0'),
-      data: JSON.stringify(item),
-      expiresAt: nowMs + 30 * 86_400_000,
-    },
-  ]);
+function oddCommand({ batch, nowMs }: ItemContext, item: OddItem): Command {
+  return {
+    type: 'put-record',
+    collection: oddCollection(batch.id),
+    id: String(item.index).padStart(6, '0'),
+    data: JSON.stringify(item),
+    expiresAt: nowMs + BATCH_RETENTION_MS,
+  };
 }
 
 function oddCollection(batchId: string): string {
@@ -227,12 +237,43 @@ export function waitKeyOf(place: { id: string; index: number }): string {
 }
 
 export async function oddItems(cell: CellApi, batchId: string): Promise<OddItem[]> {
-  const page = await cell.query({ type: 'records', collection: oddCollection(batchId), limit: 1_000, order: 'asc' });
-  return page.items.map(({ data }) => JSON.parse(data) as OddItem);
+  const items: OddItem[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await cell.query({
+      type: 'records',
+      collection: oddCollection(batchId),
+      limit: 1_000,
+      order: 'asc',
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    for (const { data } of page.items) items.push(JSON.parse(data) as OddItem);
+    ({ cursor } = page);
+  } while (cursor !== undefined);
+  return items;
 }
 
-/** All runs of a batch, in no order that means anything. */
-export async function runsOfBatch(cell: CellApi, batchId: string): Promise<RunRecord[]> {
-  const page = await cell.query({ type: 'runs', label: labelOf.batch(batchId), limit: 1_000, order: 'asc' });
-  return page.items;
+/** Items that have come so far. */
+export async function countItems(cell: CellApi, batchId: string): Promise<number> {
+  const [runs, odd] = await Promise.all([
+    cell.query({ type: 'label-count', label: labelOf.batch(batchId) }),
+    oddItems(cell, batchId),
+  ]);
+  return runs + odd.length;
+}
+
+/** All runs of a batch with their states, in the order in which they were made. */
+export async function runsOfBatch(cell: CellApi, batchId: string): Promise<RunState[]> {
+  const runs: RunState[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await cell.query({
+      type: 'label-runs',
+      label: labelOf.batch(batchId),
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    for (const run of page.items) runs.push(run);
+    ({ cursor } = page);
+  } while (cursor !== undefined);
+  return runs;
 }

@@ -35,6 +35,18 @@ import { retrieveRun } from './routes/run-retrieve.ts';
 import { latestSnapshot } from './routes/snapshot-latest.ts';
 import { snapshotsSince } from './routes/snapshots-since.ts';
 import { addTags } from './routes/run-tags.ts';
+import { replayRun } from './routes/run-replay.ts';
+import { resetIdempotencyKey } from './routes/idempotency-reset.ts';
+import {
+  activateSchedule,
+  createSchedule,
+  deleteSchedule,
+  listSchedules,
+  retrieveSchedule,
+  timezones,
+  updateSchedule,
+} from './routes/schedules.ts';
+import { scheduled } from './schedules.ts';
 import { triggerTask } from './routes/trigger.ts';
 import { waitDuration } from './routes/wait-duration.ts';
 import {
@@ -62,7 +74,7 @@ export { ROW_VIEW, rowView } from './realtime/row.ts';
 export { DEV_PROTOCOL, devProtocol } from './socket/dev-protocol.ts';
 
 /** Nothing follows from the end of a run beyond what the engine does: waiting parents and batches are waits. */
-export const triggerTranslator: Translator = { lapsed: stalled };
+export const triggerTranslator: Translator = { lapsed: stalled, scheduled };
 
 type Handler = (c: RouteContext) => Promise<Response> | Response;
 
@@ -167,6 +179,18 @@ export function triggerRoutes(): Hono<RouteEnv> {
   on('GET', '/api/v1/packets/:name{.+}', downloadPacket);
   on('GET', '/api/v1/runs/:run/packets/:field{payload|output}', runPacket);
 
+  on('POST', '/api/v1/runs/:run/replay', replayRun);
+  on('POST', '/api/v1/idempotencyKeys/:key/reset', resetIdempotencyKey);
+
+  on('POST', '/api/v1/schedules', createSchedule);
+  on('GET', '/api/v1/schedules', listSchedules);
+  on('GET', '/api/v1/schedules/:schedule', retrieveSchedule);
+  on('PUT', '/api/v1/schedules/:schedule', updateSchedule);
+  on('DELETE', '/api/v1/schedules/:schedule', deleteSchedule);
+  on('POST', '/api/v1/schedules/:schedule/activate', activateSchedule(true));
+  on('POST', '/api/v1/schedules/:schedule/deactivate', activateSchedule(false));
+  on('GET', '/api/v1/timezones', timezones);
+
   on('POST', '/api/v1/auth/jwt/claims', jwtClaims);
   on('POST', '/api/v1/auth/public-tokens', createPublicToken);
 
@@ -186,7 +210,6 @@ const UNSERVED = [
   '/api/v1/orgs/*',
   '/api/v1/schedules',
   '/api/v1/schedules/*',
-  '/api/v1/timezones',
   '/api/v1/queues',
   '/api/v1/queues/*',
   '/api/v1/concurrency-limits',

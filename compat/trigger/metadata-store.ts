@@ -1,32 +1,30 @@
+import type { Op } from '../../core/model/call.ts';
+import type { DocumentChange } from '../../core/model/document.ts';
+import { errorCodeOf } from '../../core/model/errors.ts';
+import type { RunRecord } from '../../core/model/query.ts';
 import type { CellApi } from '../../core/ports.ts';
 import { seedMetadata } from './api-status.ts';
 import { ApiError } from './errors.ts';
-import { applyMetadata, type FlushedMetadata, type MetadataOperation } from './metadata.ts';
-import { COLLECTIONS } from './names.ts';
+import { parsePath } from './json-path.ts';
+import type { FlushedMetadata, MetadataOperation } from './metadata.ts';
 import { isRecord, parseJson } from './packets.ts';
 import { readRunMeta } from './run-meta.ts';
 import { MAX_METADATA_BYTES } from './schema.ts';
 
-/**
- * One record per version, the newest wins: a writer that finds its version taken reads again, so concurrent flushes all count.
- * Repeated requests are known by their keys.
- */
-interface Version {
-  number: number;
-  metadata: Record<string, unknown>;
-  keys: string[];
-}
-
-const KEPT_KEYS = 50;
-const MAX_TRIES = 20;
-const RETENTION_MS = 30 * 86_400_000;
+/** Name of a run's metadata among its documents. */
+export const METADATA_DOCUMENT = 'metadata';
 
 /** The run's metadata, or null while no operation has changed what the trigger gave. */
 export async function readMetadata(cell: CellApi, run: string): Promise<Record<string, unknown> | null> {
-  return (await newest(cell, run))?.metadata ?? null;
+  const document = await cell.query({ type: 'document', run, document: METADATA_DOCUMENT });
+  const value = document && parseJson(document.data);
+  return isRecord(value) ? value : null;
 }
 
-/** Applies a worker's or caller's operations to the run, its parent and its root (itself where it has none). */
+/**
+ * Applies a worker's or caller's operations to the run, its parent and its root (itself where it has none), all or nothing, once by key;
+ * also after the run's end. @throws ApiError 404, 413
+ */
 export async function flushMetadata(
   cell: CellApi,
   run: string,
@@ -40,65 +38,53 @@ export async function flushMetadata(
     ...(flushed.metadata ? [{ type: 'update' as const, value: flushed.metadata }] : []),
     ...(flushed.operations ?? []),
   ];
-  if (flushed.parentOperations?.length)
-    await change(cell, meta.parentRun ?? run, flushed.parentOperations, `${key}:parent`);
-  if (flushed.rootOperations?.length) await change(cell, meta.rootRun ?? run, flushed.rootOperations, `${key}:root`);
-  return change(cell, run, own, key);
-}
-
-async function change(
-  cell: CellApi,
-  run: string,
-  operations: readonly MetadataOperation[],
-  key: string,
-): Promise<Record<string, unknown>> {
-  for (let i = 0; i < MAX_TRIES; i++) {
-    const current = await newest(cell, run);
-    const before = current?.metadata ?? (await seedOf(cell, run));
-    if (operations.length === 0 || current?.keys.includes(key)) return before;
-    const metadata = applyMetadata(before, operations);
-    const data: Version = {
-      number: (current?.number ?? 0) + 1,
-      metadata,
-      keys: [...(current?.keys ?? []), key].slice(-KEPT_KEYS),
-    };
-    const text = JSON.stringify(data);
-    if (text.length > MAX_METADATA_BYTES)
-      throw new ApiError('payload_too_large', `Metadata exceeds ${MAX_METADATA_BYTES} bytes`);
-    const nowMs = (await cell.query({ type: 'clock' })).nowMs;
-    const [put] = await cell.apply([
-      {
-        type: 'put-record',
-        collection: collectionOf(run),
-        id: versionId(data.number),
-        data: text,
-        ifAbsent: true,
-        expiresAt: nowMs + RETENTION_MS,
-      },
-    ]);
-    if (put?.type !== 'put-record' || !put.written) continue;
-    if (current)
-      await cell.apply([{ type: 'delete-record', collection: collectionOf(run), id: versionId(current.number) }]);
-    return metadata;
+  const patches: Op[] = own.length === 0 ? [] : [patchOf(own, record, key)];
+  const elsewhere = async (id: string | undefined, operations: MetadataOperation[] | undefined, name: string) => {
+    if (!operations?.length) return;
+    const target = id === undefined ? record : await cell.query({ type: 'run', run: id });
+    if (target) patches.push({ ...patchOf(operations, target, `${key}:${name}`), run: target.id });
+  };
+  await elsewhere(meta.parentRun, flushed.parentOperations, 'parent');
+  await elsewhere(meta.rootRun, flushed.rootOperations, 'root');
+  if (patches.length > 0) {
+    try {
+      await cell.apply([{ type: 'report', run, anyLease: true, final: false, outcome: { ops: patches } }]);
+    } catch (error) {
+      if (errorCodeOf(error) !== 'payload-too-large') throw error;
+      throw new ApiError('payload_too_large', `Metadata exceeds the maximum size of ${MAX_METADATA_BYTES} bytes`);
+    }
   }
-  throw new ApiError('overloaded', 'Too many changes of the same metadata at once');
+  return (await readMetadata(cell, run)) ?? seedMetadata(meta) ?? {};
 }
 
-async function newest(cell: CellApi, run: string): Promise<Version | null> {
-  const page = await cell.query({ type: 'records', collection: collectionOf(run), limit: 1 });
-  const value = page.items[0] ? parseJson(page.items[0].data) : null;
-  return isRecord(value) ? (value as unknown as Version) : null;
+function patchOf(
+  operations: readonly MetadataOperation[],
+  { meta }: RunRecord,
+  id: string,
+): Extract<Op, { op: 'patch' }> {
+  return {
+    op: 'patch',
+    document: METADATA_DOCUMENT,
+    id,
+    changes: operations.map(changeOf),
+    maxBytes: MAX_METADATA_BYTES,
+    initial: JSON.stringify(seedMetadata(readRunMeta(meta)) ?? {}),
+  };
 }
 
-async function seedOf(cell: CellApi, run: string): Promise<Record<string, unknown>> {
-  const record = await cell.query({ type: 'run', run });
-  return record ? (seedMetadata(readRunMeta(record.meta)) ?? {}) : {};
-}
-
-function collectionOf(run: string): string {
-  return `${COLLECTIONS.metadata}/${run}`;
-}
-
-function versionId(number: number): string {
-  return number.toString().padStart(10, '0');
+/** What an operation does (@trigger.dev/core: v3/runMetadata/operations.ts) as a change of a document. */
+export function changeOf(operation: MetadataOperation): DocumentChange {
+  switch (operation.type) {
+    case 'update':
+      return { path: [], do: 'set', value: JSON.stringify(operation.value) };
+    case 'delete':
+      // A path is not followed here: the vendor deletes the key of that literal name.
+      return { path: [operation.key], do: 'delete' };
+    default:
+      return {
+        path: parsePath(operation.key),
+        do: operation.type === 'increment' ? 'add' : operation.type,
+        value: JSON.stringify(operation.value ?? null),
+      };
+  }
 }

@@ -42,6 +42,11 @@ export function defaultQueueOf(task: string): string {
   return `task/${task}`;
 }
 
+/** Schedules of a project, by their public ids. */
+export function schedulePrefixOf(project: string): string {
+  return `${PREFIX}${project}/`;
+}
+
 /** A wait token as a token of the engine. */
 export function tokenOf(waitpointId: string): string {
   return `${PREFIX}${waitpointId}`;
@@ -70,9 +75,9 @@ const STREAM_PREFIX = `${PREFIX}stream/`;
 export const labelOf = {
   tag: (tag: string): string => TAG_PREFIX + tag,
   batch: (batchId: string): string => `trigger/batch/${batchId}`,
-  parent: (run: string): string => `trigger/parent/${run}`,
   /** The run has a stream of this name. */
   stream: (stream: string): string => STREAM_PREFIX + stream,
+  schedule: (id: string): string => `trigger/schedule/${id}`,
 };
 
 /** What is listened to in one channel. */

@@ -3,11 +3,17 @@ import { describe, expect, it } from 'vitest';
 import { parseKeyTtl, parseMoment, parseNaturalDuration, parseTtl } from './durations.ts';
 import { parseSnapshotId, publicRunId, runIdOf, snapshotId } from './ids.ts';
 import { allows, issueToken, peekSubject, tokenTtlSeconds, verifyToken } from './jwt.ts';
-import { applyMetadata, FlushedMetadataSchema } from './metadata.ts';
+import { changeDocument } from '../../core/model/document.ts';
+import { FlushedMetadataSchema, type MetadataOperation } from './metadata.ts';
+import { changeOf } from './metadata-store.ts';
 import { plainValue } from './packets.ts';
 import { notifyFrame, readFrame } from './socket/frames.ts';
 import { failureStatusOf, retryWishOf } from './task-errors.ts';
 import { versionAfter, versionOfWorker, workerIdOf } from './versions.ts';
+
+type Document = Parameters<typeof changeDocument>[0];
+const applyMetadata = (document: Document, operations: MetadataOperation[]): Document =>
+  changeDocument(document, operations.map(changeOf));
 
 describe('ids', () => {
   it('a run id goes out and comes back', () => {

@@ -225,13 +225,6 @@ describe('a worker session', () => {
     expect(answer.status).toBe(422);
     expect(answer.body).toMatchObject({ error: expect.stringContaining('Duplicate task id "a"') as string });
   });
-
-  it('warns of a schedule that will not fire', async () => {
-    const tasks = [{ ...task('a'), schedule: { cron: '* * * * *', timezone: 'UTC' } }, task('b')];
-    const metadata = { packageVersion: '1', contentHash: 'y', tasks };
-    const answer = await send('POST', '/api/v1/projects/proj_test/background-workers', { metadata });
-    expect(answer.body).toMatchObject({ warnings: [{ message: expect.stringContaining('"a"') as string }] });
-  });
 });
 
 describe('a run', () => {
@@ -596,9 +589,8 @@ describe('bad requests', () => {
   });
 
   it.each([
-    ['GET', '/api/v1/schedules'],
+    ['GET', '/api/v1/prompts'],
     ['GET', '/api/v1/queues'],
-    ['POST', '/api/v1/runs/run_1/replay'],
     ['POST', '/api/v1/sessions'],
     ['GET', '/realtime/v1/sessions/s/out'],
     ['GET', '/api/v1/deployments'],

@@ -29,6 +29,17 @@ export interface RunMeta {
   lockToVersion?: string;
   traceContext?: Record<string, string>;
   region?: string;
+  /** Bare id of the run that this one repeats. */
+  replayOf?: string;
+  /** The schedule that made it. */
+  schedule?: ScheduleRef;
+}
+
+export interface ScheduleRef {
+  id: string;
+  externalId?: string;
+  deduplicationKey?: string;
+  cron: string;
 }
 
 export function writeRunMeta(meta: RunMeta): JsonText {
@@ -79,6 +90,8 @@ export interface TaskData {
   machine: string;
   maxDuration?: number;
   ttl?: string | number;
+  /** 'schedule' for a task that schedules may start. */
+  triggerSource?: string;
   hasRetry: boolean;
   /** Machine for the attempt after one that ran out of memory. */
   outOfMemoryMachine?: string;

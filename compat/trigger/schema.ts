@@ -8,8 +8,11 @@ export const MAX_TASK_BODY_BYTES = 4 * 1_024 * 1_024;
 export const MAX_SMALL_BODY_BYTES = 1_024 * 1_024;
 /** One line per item, at most 3 MB each (trigger.dev: STREAMING_BATCH_ITEM_MAXIMUM_SIZE). */
 export const MAX_BATCH_ITEM_BYTES = 3 * 1_024 * 1_024;
-/** trigger.dev: STREAMING_BATCH_MAX_ITEMS, MAX_BATCH_V2_TRIGGER_ITEMS */
-export const MAX_BATCH_ITEMS = 1_000;
+/** The vendor's own bound is 1,000 (STREAMING_BATCH_MAX_ITEMS): items are streamed, so there is no need for it here. */
+export const MAX_BATCH_ITEMS = 100_000;
+/** Of a batch that a run waits for: each item is a wait of that run, and a result that its worker gets. */
+export const MAX_WAITED_BATCH_ITEMS = 10_000;
+/** trigger.dev: MAX_BATCH_V2_TRIGGER_ITEMS */
 export const MAX_LEGACY_BATCH_ITEMS = 500;
 export const MAX_TAGS = 10;
 /** Output of a run (trigger.dev: TASK_RUN output 10 MB) and flushed metadata. */
@@ -75,7 +78,13 @@ export const BatchItemSchema = z.object({
   options: TriggerOptionsSchema.optional(),
 });
 export type BatchItem = z.infer<typeof BatchItemSchema>;
-export const BatchLineSchema = BatchItemSchema.extend({ index: z.number().int().nonnegative().max(MAX_BATCH_ITEMS) });
+export const BatchLineSchema = BatchItemSchema.extend({
+  index: z
+    .number()
+    .int()
+    .nonnegative()
+    .max(MAX_BATCH_ITEMS - 1),
+});
 export type BatchLine = z.infer<typeof BatchLineSchema>;
 
 export const LegacyBatchBodySchema = z.object({
@@ -85,11 +94,36 @@ export const LegacyBatchBodySchema = z.object({
 });
 
 export const CreateBatchBodySchema = z.object({
-  runCount: z.number().int().positive().max(MAX_BATCH_ITEMS),
+  runCount: z.number().int().positive(),
   parentRunId: idText.optional(),
   resumeParentOnCompletion: z.boolean().optional(),
   idempotencyKey: longText.optional(),
 });
+
+/** Strict: a name that is none of these is refused (@trigger.dev/core: ReplayRunRequestBody). */
+export const ReplayBodySchema = z
+  .strictObject({
+    payload: z.unknown().optional(),
+    payloadType: z.enum(['application/json', 'application/super+json']).optional(),
+    metadata: z.record(z.string(), z.unknown()).optional(),
+    tags: TagsSchema.optional(),
+    queue: idText.optional(),
+    concurrencyKey: TriggerOptionsSchema.shape.concurrencyKey,
+    machine: MachineNameSchema.optional(),
+    version: idText.optional(),
+    region: z.string().max(100).optional(),
+    delay: Delay.optional(),
+    ttl: TriggerOptionsSchema.shape.ttl,
+    idempotencyKey: longText.optional(),
+    idempotencyKeyTTL: z.string().max(20).optional(),
+    maxAttempts: TriggerOptionsSchema.shape.maxAttempts,
+    maxDuration: TriggerOptionsSchema.shape.maxDuration,
+    priority: z.number().optional(),
+  })
+  .refine((body) => body.payloadType !== 'application/super+json' || typeof body.payload === 'string', {
+    message: 'payload must be a string when payloadType is application/super+json',
+    path: ['payload'],
+  });
 
 export const TagsBodySchema = z.object({ tags: TagsSchema });
 
@@ -123,6 +157,21 @@ const RetrySchema = z.object({
 });
 export type WorkerRetry = z.infer<typeof RetrySchema>;
 
+/** A whole number of minutes or hours up to a day, or a percentage of the interval (@trigger.dev/core: ScheduleWindow). */
+const WindowSchema = z
+  .string()
+  .max(10)
+  .regex(/^\d+(?:m|h|%)$/, 'A window is a number of minutes, hours or per cent, such as "30m", "2h" or "50%"');
+
+export const UpdateScheduleBodySchema = z.object({
+  task: idText,
+  cron: z.string().max(255),
+  externalId: longText.nullish(),
+  timezone: z.string().max(100).nullish(),
+  window: WindowSchema.nullish(),
+});
+export const CreateScheduleBodySchema = UpdateScheduleBodySchema.extend({ deduplicationKey: longText.min(1) });
+
 export const WorkerTaskSchema = z.object({
   id: idText,
   description: z.string().max(4_096).optional(),
@@ -134,7 +183,14 @@ export const WorkerTaskSchema = z.object({
     .object({ preset: MachineNameSchema.optional(), cpu: z.number().optional(), memory: z.number().optional() })
     .optional(),
   triggerSource: z.string().max(40).optional(),
-  schedule: z.unknown().optional(),
+  schedule: z
+    .object({
+      cron: z.string().max(255),
+      timezone: z.string().max(100).optional(),
+      environments: z.array(z.string().max(40)).max(20).optional(),
+      window: WindowSchema.optional(),
+    })
+    .nullish(),
   maxDuration: z.number().positive().optional(),
   ttl: z.union([z.string().max(100), z.number().int().nonnegative()]).optional(),
 });

@@ -6,10 +6,20 @@ import { ApiError, notServed } from './errors.ts';
 import { runIdOf } from './ids.ts';
 import { EXECUTOR, labelOf, poolOf, queueLimitKeyOf, slugOf } from './names.ts';
 import { packetOf } from './packets.ts';
-import { readRunMeta, readTaskData, writeRunMeta, type RunMeta, type TriggerFunction } from './run-meta.ts';
+import {
+  readRunMeta,
+  readTaskData,
+  writeRunMeta,
+  type RunMeta,
+  type ScheduleRef,
+  type TriggerFunction,
+} from './run-meta.ts';
 import { MAX_TAGS, type TriggerOptions } from './schema.ts';
 import { mainCallOf } from './waitpoints.ts';
 import type { VersionLock } from './workers.ts';
+
+/** Time for a worker to run its onCancel hooks (30 s) and answer (trigger.dev: PENDING_CANCEL stall). */
+export const CANCEL_GRACE_MS = 60_000;
 
 /** How long a repeated HTTP request answers the run that it made the first time. */
 const REQUEST_KEY_MS = 3_600_000;
@@ -34,6 +44,8 @@ export interface TriggerRequest {
   /** The engine's clock minus the callers': a moment that a caller names is meant by its own. */
   clockOffsetMs: number;
   isDevelopment: boolean;
+  schedule?: ScheduleRef;
+  replayOf?: string;
 }
 
 /** One trigger as a run to start. @throws ApiError for options that cannot be read or are not served */
@@ -81,11 +93,13 @@ export function startSpecOf(request: TriggerRequest): StartSpec {
     ...(batch === undefined ? {} : { batch }),
     ...(options.lockToVersion === undefined ? {} : { lockToVersion: options.lockToVersion }),
     ...(options.region === undefined ? {} : { region: options.region }),
+    ...(request.schedule === undefined ? {} : { schedule: request.schedule }),
+    ...(request.replayOf === undefined ? {} : { replayOf: request.replayOf }),
   };
   const labels = [
     ...tags.map(labelOf.tag),
     ...(batch ? [labelOf.batch(batch.id)] : []),
-    ...(parent && options.resumeParentOnCompletion !== true ? [labelOf.parent(parent.id)] : []),
+    ...(request.schedule ? [labelOf.schedule(request.schedule.id)] : []),
   ];
   return {
     task: task.id,
@@ -103,6 +117,7 @@ export function startSpecOf(request: TriggerRequest): StartSpec {
     ...(options.maxAttempts === undefined ? {} : { maxAttempts: options.maxAttempts }),
     ...(options.priority === undefined ? {} : { priorityMs: options.priority * 1_000 }),
     ...(labels.length === 0 ? {} : { labels }),
+    ...(parent ? { parent: { run: parent.id, cancelGraceMs: CANCEL_GRACE_MS } } : {}),
     ...(ttlMs === null || ttlMs === 0 ? {} : { expireAt: Math.max(nowMs, delayUntilMs ?? nowMs) + ttlMs }),
   };
 }
@@ -114,19 +129,30 @@ function refuseUnserved(options: TriggerOptions): void {
 }
 
 /** The key of an idempotent trigger, unique per project and task; else the HTTP request's own. */
-function dedupeOf({ project, task, options, requestKey, batch, nowMs }: TriggerRequest): {
-  key: string;
-  untilMs: number;
-} {
+function dedupeOf({
+  project,
+  task,
+  options,
+  requestKey,
+  batch,
+  nowMs,
+}: TriggerRequest): NonNullable<StartSpec['dedupe']> {
   if (options.idempotencyKey !== undefined)
     return {
-      key: `trigger/${project}/${slugOf(task.id)}/${options.idempotencyKey}`,
+      key: dedupeKeyOf(project, slugOf(task.id), options.idempotencyKey),
       untilMs: nowMs + parseKeyTtl(options.idempotencyKeyTTL),
+      // trigger.dev: a failed or expired run's key is free again (idempotencyKeys concern).
+      unless: ['failed'],
     };
   return {
     key: batch === undefined ? `trigger/request/${requestKey}` : `trigger/batch/${batch.id}/${batch.index}`,
     untilMs: nowMs + REQUEST_KEY_MS,
   };
+}
+
+/** An idempotency key is one task's: the hash that the SDK sends. */
+export function dedupeKeyOf(project: string, slug: string, key: string): string {
+  return `trigger/${project}/${slug}/${key}`;
 }
 
 function triggerFunctionOf(waits: boolean, inBatch: boolean): TriggerFunction {

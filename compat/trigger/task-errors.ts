@@ -151,8 +151,18 @@ export function parseTaskRunError(text: string): TaskRunError {
   return { type: 'STRING_ERROR', raw: text };
 }
 
+/** The engine's own words. */
+const CANCEL_REASONS: Record<string, string> = {
+  'parent-cancelled': 'Parent run was canceled',
+  cancelled: 'Run was canceled',
+};
+
 export function cancelledError(reason: string | null): TaskRunError {
-  return { type: 'INTERNAL_ERROR', code: CANCELLED_CODE, message: reason ?? 'Run was canceled' };
+  return {
+    type: 'INTERNAL_ERROR',
+    code: CANCELLED_CODE,
+    message: CANCEL_REASONS[reason ?? ''] ?? reason ?? 'Run was canceled',
+  };
 }
 
 export function expiredError(ttl: string | number | undefined): TaskRunError {

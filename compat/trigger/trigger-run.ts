@@ -1,5 +1,4 @@
 import type { StartSpec } from '../../core/model/call.ts';
-import type { StartResult } from '../../core/model/command.ts';
 import type { RunDetail } from '../../core/model/query.ts';
 import type { TaskRecord } from '../../core/model/task.ts';
 import type { CellApi } from '../../core/ports.ts';
@@ -11,27 +10,17 @@ import type { TaskData } from './run-meta.ts';
 import { attemptOf } from './start-run.ts';
 import { writeWaitMeta } from './waitpoints.ts';
 
-/** A key whose run failed makes a new run; this many failed runs in a row of one key are followed (trigger.dev: idempotencyKeys concern). */
-const MAX_FAILED_RUNS = 1_000;
-
 export interface Triggered {
   run: string;
+  /** An idempotency key named a run that was there; a repeated request answers its run as new. */
   cached: boolean;
 }
 
-/** Starts a run; with an idempotency key, the run that the key names unless that one failed. */
+/** Starts a run or, with an idempotency key, answers the run that the key names. */
 export async function startRun(cell: CellApi, spec: StartSpec, hasKey: boolean): Promise<Triggered> {
-  let current = spec;
-  for (let i = 0; i < MAX_FAILED_RUNS; i++) {
-    const [result] = await cell.apply([{ type: 'start', spec: current }]);
-    if (result?.type !== 'start') break;
-    if (!result.deduplicated) return { run: result.run, cached: false };
-    if (!hasKey) return { run: result.run, cached: false };
-    const known = await cell.query({ type: 'run', run: result.run });
-    if (known?.status !== 'failed' || !current.dedupe || !spec.dedupe) return { run: result.run, cached: true };
-    current = { ...spec, dedupe: { key: `${spec.dedupe.key}#${result.run}`, untilMs: spec.dedupe.untilMs } };
-  }
-  throw new ApiError('overloaded', 'The idempotency key names too many failed runs');
+  const [result] = await cell.apply([{ type: 'start', spec }]);
+  if (result?.type !== 'start') throw new ApiError('overloaded', 'The run could not be started');
+  return { run: result.run, cached: hasKey && result.deduplicated };
 }
 
 /** Starts a child that its parent waits for, in one transaction; under an idempotency key the parent waits for the run that the key names. */
@@ -49,22 +38,19 @@ export async function startAndWait(
     attempt: attemptOf(parent),
     ...(batch ? { batch } : {}),
   });
-  const existing = hasKey ? await startRun(cell, spec, true) : null;
-  const target = existing ? { run: existing.run } : { start: spec };
   const [reported] = await cell.apply([
     {
       type: 'report',
       run: parent.id,
       anyLease: true,
       final: false,
-      outcome: { ops: [{ op: 'wait-run', key: waitKey, again: 'none', meta, ...target }] },
+      outcome: { ops: [{ op: 'wait-run', key: waitKey, again: 'none', meta, start: spec }] },
     },
   ]);
   if (reported?.type !== 'report' || reported.result === 'unknown' || reported.result === 'ended')
     throw new ApiError('invalid', 'The parent run has already finished');
-  if (existing) return existing;
-  const started: StartResult | undefined = reported.started[0];
-  if (started) return { run: started.run, cached: false };
+  const started = reported.started[0];
+  if (started) return { run: started.run, cached: hasKey && started.deduplicated };
   return { run: await waitedRun(cell, parent.id, waitKey), cached: false };
 }
 

@@ -1,4 +1,4 @@
-import { configure, envvars, queues, runs, schedules, tasks } from '@trigger.dev/sdk';
+import { configure, envvars, prompts, query, runs, tasks } from '@trigger.dev/sdk';
 import { expect, suite } from '../harness/index.ts';
 import { call, SDK, useSdk } from './support.ts';
 
@@ -45,15 +45,28 @@ suite({ vendor: 'trigger', name: 'refusals', sdk: SDK }, (s) => {
       expect.equal((await failure(runs.retrieve(id))).status, 404);
   });
 
-  s.case(['T-9'], 'what is not served says so once, with a stable code', async (context) => {
-    const startedAt = performance.now();
-    const error = await failure(queues.list());
-    expect.equal(error.status, 501);
-    expect.equal((await failure(schedules.list())).status, 501);
-    expect(performance.now() - startedAt < 1_800, 'the SDK did not try again');
-    const answer = await call(context, 'GET', '/api/v1/queues');
-    expect.equal(((await answer.json()) as { code: string }).code, 'not_served');
-  });
+  s.case(
+    ['T-9', 'T-96', 'T-97', 'T-98'],
+    'what is not served says so once, with a stable code: queries, prompts, webhooks',
+    async (context) => {
+      const startedAt = performance.now();
+      expect.equal((await failure(query.execute('SELECT 1'))).status, 501);
+      expect.equal((await failure(prompts.list())).status, 501);
+      expect(performance.now() - startedAt < 1_800, 'the SDK did not try again');
+      for (const [method, path] of [
+        ['POST', '/api/v1/query'],
+        ['GET', '/api/v1/query/schema'],
+        ['GET', '/api/v1/prompts'],
+        ['GET', '/api/v1/webhooks/endpoints'],
+      ] as const) {
+        const answer = await call(context, method, path);
+        expect.deepEqual(
+          [answer.status, ((await answer.json()) as { code: string }).code, answer.headers.get('x-should-retry')],
+          [501, 'not_served', 'false'],
+        );
+      }
+    },
+  );
 
   s.case(
     ['T-9', 'T-51'],

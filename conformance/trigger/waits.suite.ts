@@ -10,7 +10,8 @@ suite({ vendor: 'trigger', name: 'waits', sdk: SDK }, (s) => {
 
   s.case(['T-45', 'T-65', 'T-67'], 'wait.for holds a run on the server until its time has come', async (context) => {
     const handle = await tasks.trigger<typeof project.sleeper>('sleeper', { seconds: 240 });
-    await seen(context, handle.id, 'the run to execute', (run) => run.status === 'EXECUTING');
+    // Said by user code: a minute that passes before the wait begins would be one of its lease.
+    await seen(context, handle.id, 'the task to run', (run) => run.metadata?.state === 'running');
     await context.until(
       async () => (await context.clock.advance(60_000)) && (await runs.retrieve(handle.id)).isCompleted,
       { what: 'the end of the wait', everyMs: 500, timeoutMs: 20_000 },

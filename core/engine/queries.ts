@@ -1,6 +1,7 @@
 import { limitOfBucket } from '../flow/backlogs.ts';
+import type { RunStatus } from '../model/call.ts';
 import { assertNever } from '../model/errors.ts';
-import { MAX_PAGE, NEVER_MS, PAGE_BYTES } from '../model/limits.ts';
+import { MAX_PAGE, MAX_STATES, NEVER_MS, PAGE_BYTES } from '../model/limits.ts';
 import type {
   DeadLetterRecord,
   EngineStats,
@@ -59,6 +60,19 @@ function dispatch(k: Kernel, query: Query): unknown {
       return listLog(k, query);
     case 'event-count':
       return countEvents(k, query);
+    case 'label-runs': {
+      const limit = Math.max(1, Math.min(query.limit ?? MAX_STATES, MAX_STATES));
+      const items = k.sql.all<{ id: string; status: RunStatus; reason: string | null; endedAt: number | null }>(
+        `SELECT runs.id, status, reason, ended_at AS endedAt FROM labels JOIN runs ON runs.id = labels.run
+         WHERE label = ? AND labels.run > ? ORDER BY labels.run LIMIT ?`,
+        query.label,
+        query.cursor ?? '',
+        limit + 1,
+      );
+      return items.length > limit ? { items: items.slice(0, limit), cursor: items[limit - 1]?.id } : { items };
+    }
+    case 'label-count':
+      return k.sql.all<{ n: number }>(`SELECT count(*) AS n FROM labels WHERE label = ?`, query.label)[0]?.n ?? 0;
     case 'event':
       return k.events.get(query.id);
     case 'events':

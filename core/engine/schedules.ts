@@ -88,7 +88,9 @@ function begin(k: Kernel, schedule: ScheduleRecord, scheduledAt: number): string
   const starts = scheduled
     ? scheduled(
         {
+          nowMs: k.now,
           schedule,
+          task,
           scheduledAt,
           upcoming: upcoming(schedule, scheduledAt),
           workerPresent: task.mode === 'push' || k.present(task.pool ?? ''),

@@ -31,6 +31,8 @@ export const MAX_PAGE = 1_000;
 export const PAGE_BYTES = 8_000_000;
 /** Runs that one page, or one count, looks at before it answers with what it has: the cell does nothing else meanwhile. */
 export const MAX_EXAMINED = 10_000;
+/** Runs of one page that shows their states only. */
+export const MAX_STATES = 20_000;
 /** A push lease without an answer. Above the longest timeout a vendor allows a request (2 h), since the Dispatcher reports timeouts itself. */
 export const PUSH_LEASE_MS = 2 * 3_600_000 + 60_000;
 /** Runs whose state is kept in memory, and the size of a state above which it is not. */

@@ -118,6 +118,14 @@ export interface PendingRecord {
   target: string | null;
 }
 
+/** What a list of many runs needs. */
+export interface RunState {
+  id: string;
+  status: RunStatus;
+  reason: string | null;
+  endedAt: number | null;
+}
+
 export interface RunDetail extends RunRecord {
   steps: StepEntry[];
   pending: PendingRecord[];
@@ -203,6 +211,9 @@ interface Queries {
   };
   /** How many there are, counted up to MAX_PAGE. */
   'event-count': { request: EventsFilter; result: { count: number; more: boolean } };
+  /** Runs of a label, oldest first, with nothing but their state; pages of up to MAX_STATES. */
+  'label-runs': { request: { label: string; cursor?: string; limit?: number }; result: Page<RunState> };
+  'label-count': { request: { label: string }; result: number };
   event: { request: { id: string }; result: EventRecord | null };
   events: { request: PageRequest & EventsFilter; result: Page<EventRecord> };
   'event-runs': { request: { event: string }; result: RunRecord[] };

@@ -22,14 +22,19 @@ export class TimeControl {
     for (;;) {
       const next = this.#engine.kernel.nextDue;
       if (next > toMs) break;
-      this.#clock.set(next);
-      while (this.#engine.wake());
+      this.#moveTo(next);
       idle = (await this.idle(timeoutMs)).idle;
     }
-    this.#clock.set(toMs);
-    while (this.#engine.wake());
+    this.#moveTo(toMs);
     idle = (await this.idle(timeoutMs)).idle && idle;
     return { nowMs: this.#clock.now(), idle };
+  }
+
+  #moveTo(atMs: number): void {
+    this.#clock.set(atMs);
+    // The alarm that is set is one of the clock as it stood: what is due next may be due before it now.
+    this.#engine.forgetAlarm();
+    while (this.#engine.wake());
   }
 
   /** Waits until no call is under way and nothing is ready for a push executor. */

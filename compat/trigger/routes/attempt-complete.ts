@@ -58,7 +58,13 @@ async function largerMachineFor(cell: CellApi, run: string, completion: Completi
 async function applyFlushed(cell: CellApi, run: string, ref: SnapshotRef, completion: Completion): Promise<void> {
   if (completion.flushedMetadata?.data === undefined) return;
   const parsed = FlushedMetadataSchema.safeParse(plainValue(completion.flushedMetadata));
-  if (parsed.success) await flushMetadata(cell, run, parsed.data, `complete:${ref.lease}:${ref.attempt}`);
+  if (!parsed.success) return;
+  try {
+    await flushMetadata(cell, run, parsed.data, `complete:${ref.lease}:${ref.attempt}`);
+  } catch (error) {
+    // The attempt has ended all the same: metadata over its bound stays as it was.
+    if (!(error instanceof ApiError) || error.code !== 'payload_too_large') throw error;
+  }
 }
 
 function goesOn(

@@ -83,7 +83,7 @@ export function executionOf(
       payloadType: meta.payloadType,
       tags: tagsOf(detail),
       isTest: meta.test ?? false,
-      isReplay: false,
+      isReplay: meta.replayOf !== undefined,
       createdAt: iso(detail.createdAt),
       startedAt: iso(detail.startedAt ?? nowMs),
       durationMs: 0,

@@ -6,6 +6,7 @@ import { machineNameFor } from '../machines.ts';
 import { COLLECTIONS, defaultQueueOf, EXECUTOR, groupOf, poolOf, taskIdOf, versionPoolOf } from '../names.ts';
 import { engineNow, open, projectParam, readBody, rememberProject, type RouteContext } from '../request.ts';
 import type { TaskData } from '../run-meta.ts';
+import { declarativeCommands } from '../schedules.ts';
 import {
   MAX_WORKER_BODY_BYTES,
   RegisterWorkerBodySchema,
@@ -20,9 +21,8 @@ export async function registerWorker(c: RouteContext): Promise<Response> {
   const project = projectParam(c);
   const { metadata } = await readBody(c, RegisterWorkerBodySchema, MAX_WORKER_BODY_BYTES);
   const worker = await registerBuild(c, cell, project, metadata, { environmentType: 'DEVELOPMENT', deployed: false });
-  const warnings = scheduleWarnings(metadata.tasks);
   const { id, version, contentHash } = worker;
-  return c.json({ id, version, contentHash, ...(warnings.length > 0 ? { warnings } : {}) });
+  return c.json({ id, version, contentHash });
 }
 
 /** Makes the build the project's current one: its tasks replace those before. */
@@ -34,6 +34,7 @@ export async function registerBuild(
   kind: Pick<Worker, 'environmentType' | 'deployed'>,
 ): Promise<Worker> {
   refuseDuplicates(metadata.tasks);
+  const schedules = await declarativeCommands(cell, project, metadata.tasks, kind.environmentType);
   const build = { contentHash: metadata.contentHash, ...kind };
   const worker = await takeVersion(cell, project, build, await engineNow(c, cell));
   const [registered] = await cell.apply([
@@ -44,20 +45,11 @@ export async function registerBuild(
       tasks: metadata.tasks.map((task) => taskSpecOf(project, task, worker, metadata)),
     },
     ...queueCommands(project, metadata),
+    ...schedules,
     rememberProject(project),
   ]);
   if (registered?.type === 'register') await keepTaskVersions(cell, project, worker, registered);
   return worker;
-}
-
-/** The CLI prints these; its schema knows two codes only (@trigger.dev/core: BackgroundWorkerWarning). */
-function scheduleWarnings(tasks: readonly WorkerTask[]): Array<{ code: string; message: string }> {
-  return tasks
-    .filter((task) => task.schedule !== undefined && task.schedule !== null)
-    .map((task) => ({
-      code: 'schedule_default_window',
-      message: `Schedules are not served yet: task "${task.id}" is registered, but its schedule will not start it.`,
-    }));
 }
 
 function refuseDuplicates(tasks: readonly WorkerTask[]): void {
@@ -91,6 +83,7 @@ export function taskSpecOf(
     ...(queueLimit === undefined ? {} : { queueLimit }),
     ...(task.maxDuration === undefined ? {} : { maxDuration: task.maxDuration }),
     ...(task.ttl === undefined ? {} : { ttl: task.ttl }),
+    ...(task.triggerSource === undefined ? {} : { triggerSource: task.triggerSource }),
   };
   return {
     id: taskIdOf(project, task.id),

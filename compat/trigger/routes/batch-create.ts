@@ -1,9 +1,10 @@
 import { publicToken, requireScope, spend } from '../auth.ts';
 import { claimBatch } from '../batches.ts';
+import { ApiError } from '../errors.ts';
 import { parseKeyTtl } from '../durations.ts';
 import { derivedId } from '../ids.ts';
 import { engineNow, open, readBody, requestKey, requireProject, type RouteContext } from '../request.ts';
-import { CreateBatchBodySchema, MAX_SMALL_BODY_BYTES } from '../schema.ts';
+import { CreateBatchBodySchema, MAX_BATCH_ITEMS, MAX_SMALL_BODY_BYTES, MAX_WAITED_BATCH_ITEMS } from '../schema.ts';
 import { parentIdOf, requireParent } from '../start-run.ts';
 
 /** POST /api/v3/batches — the first phase: how many items there will be and who waits for them. */
@@ -12,6 +13,9 @@ export async function createBatch(c: RouteContext): Promise<Response> {
   const { access, cell } = call;
   requireScope(access, 'batchTrigger', [['tasks', '']]);
   const body = await readBody(c, CreateBatchBodySchema, MAX_SMALL_BODY_BYTES);
+  const max = body.resumeParentOnCompletion ? MAX_WAITED_BATCH_ITEMS : MAX_BATCH_ITEMS;
+  if (body.runCount > max)
+    throw new ApiError('bad_request', `Batch runCount of ${body.runCount} exceeds maximum allowed of ${max}.`);
   const project = await requireProject(c, call);
   const parent = parentIdOf(body);
   if (parent !== null && body.resumeParentOnCompletion)

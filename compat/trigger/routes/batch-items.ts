@@ -1,5 +1,13 @@
 import { requireScope } from '../auth.ts';
-import { oddItems, readBatch, runsOfBatch, sealBatch, triggerItems, type Batch, type ItemContext } from '../batches.ts';
+import {
+  BATCH_RETENTION_MS,
+  countItems,
+  readBatch,
+  sealBatch,
+  triggerItems,
+  type Batch,
+  type ItemContext,
+} from '../batches.ts';
 import { ApiError, invalidBody } from '../errors.ts';
 import { groupOf } from '../names.ts';
 import { parseJson } from '../packets.ts';
@@ -9,8 +17,9 @@ import { requireParent, traceContextOf } from '../start-run.ts';
 import { randomDigits } from './trigger.ts';
 
 /** Items triggered in one transaction, so that a long stream starts to run before it ends. */
-const CHUNK_ITEMS = 100;
-const BATCH_RETENTION_MS = 30 * 86_400_000;
+const CHUNK_ITEMS = 250;
+/** Items held before a transaction, in bytes of their lines. */
+const CHUNK_BYTES = 4 * 1_024 * 1_024;
 
 /** POST /api/v3/batches/:batch/items — the second phase: one JSON line per item. Sealed when all have come. */
 export async function streamBatchItems(c: RouteContext): Promise<Response> {
@@ -21,7 +30,9 @@ export async function streamBatchItems(c: RouteContext): Promise<Response> {
   requireScope(call.access, 'batchTrigger', [['tasks', '']]);
   if (batch.sealed) return c.json({ id: batch.id, itemsAccepted: 0, itemsDeduplicated: batch.runCount, sealed: true });
   const context = await itemContext(c, cell, batch);
-  const seen = new Set<number>();
+  const seen = new Uint8Array(batch.runCount);
+  let distinct = 0;
+  let held = 0;
   let accepted = 0;
   let deduplicated = 0;
   let chunk: BatchLine[] = [];
@@ -31,24 +42,30 @@ export async function streamBatchItems(c: RouteContext): Promise<Response> {
       else accepted++;
     }
     chunk = [];
+    held = 0;
   };
-  for await (const line of linesOf(c)) {
-    const item = parseLine(line);
+  for await (const { line, isWhole, number } of linesOf(c)) {
+    const value = parseJson(line);
+    // The stream was cut within a line: what came before it counts, and the client sends all again.
+    if (value === undefined && !isWhole) break;
+    const item = parseLine(value, number);
     if (item.index >= batch.runCount)
       throw new ApiError(
         'bad_request',
         `Item index ${item.index} is out of range: the batch was announced with ${batch.runCount} items`,
       );
-    if (seen.has(item.index)) {
+    if (seen[item.index] === 1) {
       deduplicated++;
       continue;
     }
-    seen.add(item.index);
+    seen[item.index] = 1;
+    distinct++;
     chunk.push(item);
-    if (chunk.length >= CHUNK_ITEMS) await flush();
+    held += line.length;
+    if (chunk.length >= CHUNK_ITEMS || held >= CHUNK_BYTES) await flush();
   }
   if (chunk.length > 0) await flush();
-  const enqueued = seen.size === batch.runCount ? seen.size : await countItems(cell, batch.id);
+  const enqueued = distinct === batch.runCount ? distinct : await countItems(cell, batch.id);
   const sealed = enqueued >= batch.runCount;
   if (sealed) await sealBatch(cell, batch, context.nowMs + BATCH_RETENTION_MS);
   const counts = sealed ? {} : { enqueuedCount: enqueued, expectedCount: batch.runCount };
@@ -74,24 +91,21 @@ export async function itemContext(c: RouteContext, cell: ItemContext['cell'], ba
     nowMs,
     clockOffsetMs: nowMs - context.wallClockMs(),
     isDevelopment: context.mode === 'dev',
+    queueLimits: new Map(),
   };
 }
 
-async function countItems(cell: ItemContext['cell'], batchId: string): Promise<number> {
-  const [runs, odd] = await Promise.all([runsOfBatch(cell, batchId), oddItems(cell, batchId)]);
-  return runs.length + odd.length;
-}
-
-function parseLine(line: string): BatchLine {
-  const value = parseJson(line);
-  if (value === undefined) throw new ApiError('bad_request', 'A line of the batch is not valid JSON');
+function parseLine(value: unknown, number: number): BatchLine {
+  if (value === undefined) throw new ApiError('bad_request', `Line ${number} of the batch is not valid JSON`);
   const parsed = BatchLineSchema.safeParse(value);
   if (!parsed.success) throw invalidBody(parsed.error);
   return parsed.data;
 }
 
-async function* linesOf(c: RouteContext): AsyncGenerator<string> {
+/** `isWhole`: it ended with a line break. Numbers count from 1. */
+async function* linesOf(c: RouteContext): AsyncGenerator<{ line: string; isWhole: boolean; number: number }> {
   const decoder = new TextDecoder();
+  let number = 0;
   let rest = '';
   for await (const bytes of bodyOf(c)) {
     rest += decoder.decode(bytes, { stream: true });
@@ -99,8 +113,11 @@ async function* linesOf(c: RouteContext): AsyncGenerator<string> {
     rest = lines.pop() ?? '';
     if (rest.length > MAX_BATCH_ITEM_BYTES)
       throw new ApiError('payload_too_large', `A batch item may have at most ${MAX_BATCH_ITEM_BYTES} bytes`);
-    for (const line of lines) if (line.trim() !== '') yield line;
+    for (const line of lines) {
+      number++;
+      if (line.trim() !== '') yield { line, isWhole: true, number };
+    }
   }
   rest += decoder.decode();
-  if (rest.trim() !== '') yield rest;
+  if (rest.trim() !== '') yield { line: rest, isWhole: false, number: number + 1 };
 }

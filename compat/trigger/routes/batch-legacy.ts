@@ -1,12 +1,10 @@
 import { publicToken, requireScope } from '../auth.ts';
-import { claimBatch, triggerItems, type Batch } from '../batches.ts';
+import { BATCH_RETENTION_MS, claimBatch, triggerItems, type Batch } from '../batches.ts';
 import { derivedId, publicRunId } from '../ids.ts';
 import { engineNow, open, readBody, requestKey, requireProject, type RouteContext } from '../request.ts';
 import { LegacyBatchBodySchema, MAX_BATCH_ITEM_BYTES } from '../schema.ts';
 import { parentIdOf } from '../start-run.ts';
 import { itemContext } from './batch-items.ts';
-
-const BATCH_RETENTION_MS = 30 * 86_400_000;
 
 /** POST /api/v2/tasks/batch (4.0) and /api/v1/tasks/batch (3.x): all items at once; the answer is the union of what both read. */
 export async function legacyBatch(c: RouteContext): Promise<Response> {

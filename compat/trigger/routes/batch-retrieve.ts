@@ -3,7 +3,7 @@ import { oddItems, readBatch, runsOfBatch, type Batch, type OddItem } from '../b
 import { ApiError } from '../errors.ts';
 import { publicRunId } from '../ids.ts';
 import { open, param, type RouteContext } from '../request.ts';
-import type { RunRecord } from '../../../core/model/query.ts';
+import type { RunState } from '../../../core/model/query.ts';
 
 /** GET /api/v2/batches/:batch (and v1) */
 export async function retrieveBatch(c: RouteContext): Promise<Response> {
@@ -19,14 +19,14 @@ export async function retrieveBatch(c: RouteContext): Promise<Response> {
 /** @trigger.dev/core: v3/schemas/api.ts RetrieveBatchV2Response */
 export function batchResponse(
   batch: Batch,
-  runs: readonly RunRecord[],
+  runs: readonly RunState[],
   odd: readonly OddItem[],
 ): Record<string, unknown> {
   const errors = odd.flatMap((item) =>
     'error' in item ? [{ index: item.index, taskIdentifier: item.task, error: item.error }] : [],
   );
   const ended = runs.every((run) => run.status !== 'running');
-  const endedAt = Math.max(batch.createdAt, ...runs.map((run) => run.endedAt ?? 0));
+  const endedAt = runs.reduce((latest, run) => Math.max(latest, run.endedAt ?? 0), batch.createdAt);
   const status = !batch.sealed
     ? 'PENDING'
     : errors.length === batch.runCount

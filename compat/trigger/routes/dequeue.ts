@@ -120,7 +120,7 @@ export function dequeuedMessage(leased: LeasedCall, deploymentId?: string): Dequ
       id,
       friendlyId: id,
       isTest: meta.test ?? false,
-      isReplay: false,
+      isReplay: meta.replayOf !== undefined,
       machine: machineOf(readAttemptMeta(leased.callMeta).machine ?? meta.machine),
       attemptNumber: leased.attempt + 1,
       masterQueue: 'main',

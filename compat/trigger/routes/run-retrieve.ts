@@ -5,7 +5,7 @@ import { retrieveResponse } from '../api-status.ts';
 import { ApiError } from '../errors.ts';
 import { publicRunId } from '../ids.ts';
 import { readMetadata } from '../metadata-store.ts';
-import { labelOf, tagsOf } from '../names.ts';
+import { tagsOf } from '../names.ts';
 import { engineNow, open, runParam, type RouteContext } from '../request.ts';
 import { readOutcomeMeta, readRunMeta } from '../run-meta.ts';
 import { presign, storedPaths } from './packets.ts';
@@ -62,16 +62,15 @@ async function relatedRuns(
   detail: RunRecord,
 ): Promise<{ root?: RunRecord; parent?: RunRecord; children: RunRecord[] }> {
   const { parentRun, rootRun } = readRunMeta(detail.meta);
-  const [parent, root, waited, started] = await Promise.all([
+  const [parent, root, children] = await Promise.all([
     parentRun === undefined ? null : cell.query({ type: 'run', run: parentRun }),
     rootRun === undefined || rootRun === parentRun ? null : cell.query({ type: 'run', run: rootRun }),
     cell.query({ type: 'runs', parent: detail.id, limit: MAX_CHILDREN }),
-    cell.query({ type: 'runs', label: labelOf.parent(detail.id), limit: MAX_CHILDREN }),
   ]);
   const top = root ?? (rootRun === undefined ? null : parent);
   return {
     ...(top ? { root: top } : {}),
     ...(parent ? { parent } : {}),
-    children: [...waited.items, ...started.items],
+    children: children.items,
   };
 }

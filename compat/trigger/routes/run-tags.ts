@@ -5,7 +5,7 @@ import { labelOf, tagsOf } from '../names.ts';
 import { open, readBody, runParam, type RouteContext } from '../request.ts';
 import { MAX_SMALL_BODY_BYTES, MAX_TAGS, TagsBodySchema } from '../schema.ts';
 
-/** POST /api/v1/runs/:run/tags — adds to a run that has not ended. */
+/** POST /api/v1/runs/:run/tags — adds to a run, also after its end. */
 export async function addTags(c: RouteContext): Promise<Response> {
   const { access, cell } = await open(c, ['secret', 'public']);
   const run = runParam(c);
@@ -31,7 +31,6 @@ export async function addTags(c: RouteContext): Promise<Response> {
       outcome: { ops: [{ op: 'label', labels: added.map(labelOf.tag) }] },
     },
   ]);
-  if (reported?.type !== 'report' || reported.result === 'ended')
-    throw new ApiError('invalid', 'The run has already finished');
+  if (reported?.type !== 'report' || reported.result === 'unknown') throw new ApiError('not_found', 'Run not found');
   return c.json({ message: `Successfully set ${added.length} new tags.` });
 }
