@@ -1,17 +1,22 @@
 import type { Hono } from 'hono';
-import { inngestExecutor, inngestRoutes, inngestTranslator } from '../compat/inngest/index.ts';
+import {
+  inngestExecutor,
+  inngestRoutes,
+  inngestTranslator,
+  REALTIME_PROTOCOL,
+  realtimeProtocol,
+} from '../compat/inngest/index.ts';
 import { qstashExecutor, qstashRoutes, qstashTranslator } from '../compat/qstash/index.ts';
 import {
   DEV_PROTOCOL,
   devProtocol,
-  END_VIEW,
-  endView,
   EXECUTOR as TRIGGER,
   ROW_VIEW,
   rowView,
   triggerRoutes,
   triggerTranslator,
 } from '../compat/trigger/index.ts';
+import { END_VIEW, endView } from '../core/channel/run-end.ts';
 import { NATIVE_PROTOCOL, nativeProtocol } from './channel/native-protocol.ts';
 import type { PushExecutor, RouteEnv, RunView, SocketProtocolFactory, Translator } from '../core/ports.ts';
 
@@ -30,6 +35,7 @@ export const TRANSLATORS: Readonly<Record<string, Translator>> = {
 export const SOCKET_PROTOCOLS: Readonly<Record<string, SocketProtocolFactory>> = {
   [NATIVE_PROTOCOL]: nativeProtocol,
   [DEV_PROTOCOL]: devProtocol,
+  [REALTIME_PROTOCOL]: realtimeProtocol,
 };
 /** By the name in ChannelApi.watchRun and watchLabel. */
 export const RUN_VIEWS: Readonly<Record<string, RunView>> = { [ROW_VIEW]: rowView, [END_VIEW]: endView };

@@ -9,6 +9,8 @@ import { listAppFunctions } from './routes/app-functions.ts';
 import { createCancellation, deleteCancellation, listCancellations } from './routes/cancellations.ts';
 import { graphql } from './routes/graphql.ts';
 import { invoke, invokeV2 } from './routes/invoke.ts';
+import { publish, tee } from './routes/realtime-publish.ts';
+import { connect, createToken, events } from './routes/realtime-subscribe.ts';
 import { register } from './routes/register.ts';
 import { removeAppByUrl } from './routes/remove-app.ts';
 import { rerun } from './routes/rerun.ts';
@@ -35,6 +37,7 @@ import { refuseV1, refuseV2, UNSERVED_V1, UNSERVED_V2 } from './routes/unserved.
 
 export { inngestExecutor } from './executor.ts';
 export { EXECUTOR } from './names.ts';
+export { REALTIME_PROTOCOL, realtimeProtocol } from './realtime/protocol.ts';
 export { inngestTranslator } from './translator.ts';
 
 /** The vendor's routes, all of them with explicit paths: other wire formats live on the same origin. */
@@ -58,6 +61,11 @@ export function inngestRoutes(): Hono<RouteEnv> {
   app.get('/v1/runs/:run', commonHeaders, authorised, getRun);
   app.delete('/v1/runs/:run', commonHeaders, authorised, cancelRun);
   app.post('/v1/signals', commonHeaders, authorised, sendSignal);
+  app.post('/v1/realtime/publish', commonHeaders, authorised, publish);
+  app.post('/v1/realtime/publish/tee', commonHeaders, authorised, tee);
+  app.post('/v1/realtime/token', commonHeaders, authorised, createToken);
+  app.get('/v1/realtime/connect', connect);
+  app.get('/v1/realtime/sse', commonHeaders, events);
 
   app.post('/invoke/:slug', commonHeaders, authorised, invoke);
   app.delete('/fn/remove', commonHeaders, authorised, removeAppByUrl);

@@ -69,7 +69,6 @@ import { devSocket } from './socket/dev-socket.ts';
 import { stalled } from './stall.ts';
 
 export { EXECUTOR } from './names.ts';
-export { END_VIEW, endView } from './realtime/end.ts';
 export { ROW_VIEW, rowView } from './realtime/row.ts';
 export { DEV_PROTOCOL, devProtocol } from './socket/dev-protocol.ts';
 

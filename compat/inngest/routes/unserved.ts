@@ -15,8 +15,8 @@ export const UNSERVED_V1: ReadonlyArray<readonly [method: string, path: string, 
   ['POST', '/v1/http/runs', 'A durable endpoint'],
   ['POST', '/v1/http/runs/:run/steps', 'A durable endpoint'],
   ['GET', '/v1/http/runs/:run/output', 'A durable endpoint'],
+  ['ALL', '/v1/realtime/*', 'This part of realtime'],
   ['GET', '/v1/prom/:env', 'Metrics of an environment'],
-  ['ALL', '/v1/realtime/*', 'Realtime'],
 ];
 
 /** The same of the second API, under its base. The vendor's own open-source server answers these so too, the sandboxes excepted, which it has not at all. */

@@ -1,6 +1,6 @@
 import { ApiError } from '../errors.ts';
 import { eventStream, firstVersion, positionOfEvent, secondVersion } from '../realtime/event-stream.ts';
-import { untilEnded } from '../realtime/end.ts';
+import { untilEnded } from '../../../core/channel/run-end.ts';
 import { param, type RouteContext } from '../request.ts';
 import { inputKey, openStream, outputKey, requireStreamScope, type StreamCall } from '../streams.ts';
 

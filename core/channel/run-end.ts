@@ -1,7 +1,7 @@
-import type { ChannelApi, RunView } from '../../../core/ports.ts';
+import type { ChannelApi, RunView } from '../ports.ts';
 
 /** Name of the view that says no more than whether a run has ended. */
-export const END_VIEW = 'trigger/end';
+export const END_VIEW = 'end';
 
 export const endView: RunView = async (run, cell) => {
   const record = await cell.query({ type: 'run', run });

@@ -1,0 +1,41 @@
+/** A JSON text frame as subscribers get it (npm inngest: components/realtime/types.ts, messageSchema). */
+export interface Message {
+  kind: 'data' | 'datastream-start' | 'datastream-end' | 'chunk';
+  channel: string;
+  topic: string;
+  runId: string | null;
+  createdAtMs: number;
+  /** Of a data stream. */
+  streamId?: string;
+}
+
+/** `data` is JSON text: it goes to the subscribers as it came. */
+export function messageFrame(message: Message, data: string): string {
+  const head = {
+    kind: message.kind,
+    channel: message.channel,
+    topic: message.topic,
+    created_at: new Date(message.createdAtMs).toISOString(),
+    env_id: 'default',
+    ...(message.runId === null ? {} : { run_id: message.runId }),
+    ...(message.streamId === undefined ? {} : { stream_id: message.streamId }),
+  };
+  return `${JSON.stringify(head).slice(0, -1)},"data":${data}}`;
+}
+
+/** What is not JSON is text (inngest/inngest: pkg/execution/realtime/api.go PostPublish). */
+export function asJson(text: string): string {
+  try {
+    JSON.parse(text);
+    return text;
+  } catch {
+    return JSON.stringify(text);
+  }
+}
+
+/** Where those who listen to a channel of the vendor's meet. */
+export const channelName = (channel: string): string => `inngest/realtime/${channel}`;
+/** Stream of a channel with the bytes that are passed on as they are. */
+export const RAW_STREAM = 'raw';
+/** Topic of a run's raw bytes (inngest/inngest: docs/durable-endpoint-streaming.md). */
+export const RAW_TOPIC = '$stream';

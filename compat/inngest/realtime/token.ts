@@ -1,0 +1,58 @@
+import { sign, verify } from 'hono/jwt';
+import * as z from 'zod';
+import type { EnvironmentContext } from '../../../core/ports.ts';
+import { signingKeys } from '../auth.ts';
+
+/** Of what is published to a channel; the vendor's other kinds are of its own making. */
+export const TopicSchema = z.looseObject({
+  channel: z.string().min(1).max(512),
+  name: z.string().min(1).max(256),
+  kind: z.literal('run').optional(),
+});
+export const MAX_TOPICS = 100;
+
+export interface Topic {
+  channel: string;
+  name: string;
+}
+
+/** To connect with: an open connection outlives it (inngest/inngest: pkg/execution/realtime/token.go). */
+const TTL_S = 60;
+const ISSUER = 'repoint.realtime';
+/** Signs tokens of a dev server without configured keys; dev mode is open anyway. */
+const DEV_KEY = 'signkey-dev-realtime';
+
+const ClaimsSchema = z.looseObject({ topics: z.array(TopicSchema).max(MAX_TOPICS) });
+
+/** A token for whoever may listen to the topics, browsers too: it carries them. `ttlSeconds`: how long one may connect with it. */
+export function issueRealtimeToken(
+  context: EnvironmentContext,
+  topics: readonly Topic[],
+  ttlSeconds: number = TTL_S,
+): Promise<string> {
+  const iat = Math.floor(context.wallClockMs() / 1_000);
+  const claims = {
+    iss: ISSUER,
+    env: 'default',
+    publish: false,
+    topics: topics.map(({ channel, name }) => ({ kind: 'run', channel, name })),
+    iat,
+    exp: iat + ttlSeconds,
+  };
+  return sign(claims, signingKeys(context)[0] ?? DEV_KEY, 'HS256');
+}
+
+/** The topics of a genuine token that has not run out, or null. */
+export async function readRealtimeToken(context: EnvironmentContext, token: string): Promise<Topic[] | null> {
+  const keys = signingKeys(context);
+  for (const key of keys.length > 0 ? keys : [DEV_KEY]) {
+    try {
+      const claims: unknown = await verify(token, key, { alg: 'HS256', iss: ISSUER });
+      const parsed = ClaimsSchema.safeParse(claims);
+      if (parsed.success) return parsed.data.topics.map(({ channel, name }) => ({ channel, name }));
+    } catch {
+      // Another key's, forged, or too old.
+    }
+  }
+  return null;
+}
