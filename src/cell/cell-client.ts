@@ -3,6 +3,7 @@ import type { Command, CommandResult } from '../../core/model/command.ts';
 import type { Query, QueryResult } from '../../core/model/query.ts';
 import type { CellApi, WatchRequest } from '../../core/ports.ts';
 import type { IngestMessage } from '../bindings.ts';
+import { isTooLarge, pack, unpack } from '../large/packed.ts';
 import { acceptedWithoutAnswer, isUnreachable } from './accept-later.ts';
 import type { Cell } from './cell.ts';
 import type { LeaseRequest } from './held-leases.ts';
@@ -23,6 +24,7 @@ export class CellClient implements CellApi {
     try {
       return await this.#cell.apply(commands);
     } catch (error) {
+      if (isTooLarge(error)) return this.#cell.applyPacked(pack(commands));
       const accepted = isUnreachable(error) ? acceptedWithoutAnswer(commands) : null;
       if (!accepted) throw error;
       console.error(`cell ${this.#name} could not be reached, its commands go by queue:`, error);
@@ -31,8 +33,13 @@ export class CellClient implements CellApi {
     }
   }
 
-  query<Q extends Query>(query: Q): Promise<QueryResult<Q>> {
-    return this.#cell.query(query) as Promise<QueryResult<Q>>;
+  async query<Q extends Query>(query: Q): Promise<QueryResult<Q>> {
+    try {
+      return (await this.#cell.query(query)) as QueryResult<Q>;
+    } catch (error) {
+      if (!isTooLarge(error)) throw error;
+      return unpack<QueryResult<Q>>(await this.#cell.queryPacked(query));
+    }
   }
 
   lease(request: LeaseRequest): Promise<LeasedCall[]> {

@@ -8,6 +8,7 @@ import type { CellApi, Effects, WatchRequest } from '../../core/ports.ts';
 import type { Bindings } from '../bindings.ts';
 import { Followers } from '../channel/followers.ts';
 import type { Followed } from '../channel/feeds.ts';
+import { pack, type Packed, unpack } from '../large/packed.ts';
 import { TRANSLATORS } from '../vendors.ts';
 import { Committer } from './committer.ts';
 import { Dispatches } from './dispatches.ts';
@@ -88,6 +89,15 @@ export class Cell extends DurableObject<Bindings> implements CellApi {
 
   async query<Q extends Query>(query: Q): Promise<QueryResult<Q>> {
     return this.#engine.query(query);
+  }
+
+  /** As apply and query, for what is longer than a message may be (src/large/packed.ts). */
+  async applyPacked(commands: Packed): Promise<CommandResult[]> {
+    return this.apply(await unpack<Command[]>(commands));
+  }
+
+  async queryPacked(query: Query): Promise<Packed> {
+    return pack(this.#engine.query(query));
   }
 
   async lease(request: LeaseRequest): Promise<LeasedCall[]> {

@@ -1,6 +1,7 @@
 import type { LeasedCall, Outcome } from '../../core/model/call.ts';
 import type { Command, CommandResult } from '../../core/model/command.ts';
 import type { Bindings } from '../bindings.ts';
+import { isTooLarge, pack, type Packed, unpack } from '../large/packed.ts';
 
 /** Hands leased calls to the Dispatcher and brings their outcomes back as reports. */
 export class Dispatches {
@@ -19,7 +20,7 @@ export class Dispatches {
   async #send(call: LeasedCall): Promise<void> {
     let outcome: Outcome;
     try {
-      outcome = await this.#dispatcher.dispatch(call);
+      outcome = await this.#dispatch(call);
     } catch (error) {
       // The Dispatcher itself failed: the app may not have been reached at all.
       const message = `The call could not be made: ${error instanceof Error ? error.message : String(error)}`;
@@ -39,5 +40,17 @@ export class Dispatches {
         final: true,
       }).catch((again: unknown) => console.error('report failed, the lease will lapse:', again));
     }
+  }
+
+  async #dispatch(call: LeasedCall): Promise<Outcome> {
+    let answer: Outcome | Packed;
+    try {
+      answer = (await this.#dispatcher.dispatch(call)) as Outcome | Packed;
+    } catch (error) {
+      // Refused for its size before it was sent: nobody has been called.
+      if (!isTooLarge(error)) throw error;
+      answer = (await this.#dispatcher.dispatchPacked(pack(call))) as Outcome | Packed;
+    }
+    return answer instanceof ReadableStream ? unpack<Outcome>(answer) : answer;
   }
 }

@@ -1,14 +1,38 @@
 import { WorkerEntrypoint } from 'cloudflare:workers';
 import type { LeasedCall, Outcome } from '../../core/model/call.ts';
+import type { EnvironmentContext } from '../../core/ports.ts';
 import type { Bindings } from '../bindings.ts';
 import { contextOf } from '../context.ts';
+import { isLarge, pack, type Packed, unpack } from '../large/packed.ts';
 import { EXECUTORS } from '../vendors.ts';
 import { refusal } from './destination.ts';
+import { type HostMap, parseHostMap, rewrite } from './rewrite.ts';
 import { send } from './send.ts';
+
+/** Half of what the runtime allows, for what the estimate leaves out. */
+const MESSAGE_BYTES = 16 * 1024 * 1024;
+
+const hostMaps = new WeakMap<EnvironmentContext, HostMap>();
+
+function hostMapOf(context: EnvironmentContext): HostMap {
+  let map = hostMaps.get(context);
+  if (!map) hostMaps.set(context, (map = parseHostMap(context.vars.REPOINT_REWRITE_HOSTS)));
+  return map;
+}
 
 /** Signs, sends, reads and decodes calls off the cell's thread. Stateless: a call that is lost here is made again by its cell. */
 export class Dispatcher extends WorkerEntrypoint<Bindings> {
-  async dispatch(call: LeasedCall): Promise<Outcome> {
+  /** An outcome that is too long for a message comes packed: the call has been made by then and must not be made again for it. */
+  async dispatch(call: LeasedCall): Promise<Outcome | Packed> {
+    const outcome = await this.#call(call);
+    return isLarge(outcome, MESSAGE_BYTES) ? pack(outcome) : outcome;
+  }
+
+  async dispatchPacked(call: Packed): Promise<Outcome | Packed> {
+    return this.dispatch(await unpack<LeasedCall>(call));
+  }
+
+  async #call(call: LeasedCall): Promise<Outcome> {
     const context = contextOf(this.env);
     const executor = EXECUTORS[call.task.executor];
     if (!executor) throw new Error(`no executor "${call.task.executor}"`);
@@ -17,7 +41,7 @@ export class Dispatcher extends WorkerEntrypoint<Bindings> {
     const refused = refusal(request.url, context.mode, context.vars.REPOINT_ALLOW_PRIVATE === '1');
     const result =
       refused === null
-        ? await send(request)
+        ? await send({ ...request, url: rewrite(request.url, hostMapOf(context)) })
         : ({ ok: false, code: 'refused-destination', message: refused, durationMs: 0 } as const);
     return executor.outcome(call, result, context);
   }
