@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { EnvironmentContext } from '../../core/ports.ts';
-import { authenticate, signingKeys } from './auth.ts';
+import { authenticate, configuredKeys } from './auth.ts';
 import { DEV_CURRENT_KEY, DEV_NEXT_KEY } from './constants.ts';
 
 const TOKEN = btoa('{"UserID":"u","Password":"p"}');
@@ -52,7 +52,7 @@ test('in production only the configured tokens count, and only with signing keys
 });
 
 test('keys come from the environment; dev mode falls back to the public ones', () => {
-  expect(signingKeys(context('production', KEYS))).toEqual({ current: 'sig_a', next: 'sig_b' });
-  expect(signingKeys(context('production'))).toBeNull();
-  expect(signingKeys(context('dev'))).toEqual({ current: DEV_CURRENT_KEY, next: DEV_NEXT_KEY });
+  expect(configuredKeys(context('production', KEYS))).toEqual({ current: 'sig_a', next: 'sig_b' });
+  expect(configuredKeys(context('production'))).toBeNull();
+  expect(configuredKeys(context('dev'))).toEqual({ current: DEV_CURRENT_KEY, next: DEV_NEXT_KEY });
 });

@@ -2,6 +2,7 @@ import type { EnvironmentContext } from '../../core/ports.ts';
 import { DEV_CURRENT_KEY, DEV_NEXT_KEY } from './constants.ts';
 import { fromBase64 } from './encoding.ts';
 import { WireError } from './errors.ts';
+import { credential } from './settings.ts';
 
 const MAX_TOKEN_LENGTH = 4_096;
 
@@ -10,10 +11,10 @@ export interface SigningKeys {
   next: string;
 }
 
-/** Null: this environment has no keys (production without configuration). */
-export function signingKeys(context: EnvironmentContext): SigningKeys | null {
-  const current = context.vars.QSTASH_CURRENT_SIGNING_KEY;
-  const next = context.vars.QSTASH_NEXT_SIGNING_KEY;
+/** The keys of the server's settings. Null: this environment has none (production without configuration). */
+export function configuredKeys(context: EnvironmentContext): SigningKeys | null {
+  const current = credential(context, 'QSTASH_CURRENT_SIGNING_KEY');
+  const next = credential(context, 'QSTASH_NEXT_SIGNING_KEY');
   if (current && next) return { current, next };
   if (context.mode === 'dev') return { current: current ?? DEV_CURRENT_KEY, next: next ?? DEV_NEXT_KEY };
   return null;
@@ -37,13 +38,14 @@ export function userOf(token: string): string | null {
 export function authenticate(request: Request, url: string, context: EnvironmentContext): string {
   const token = bearer(request) ?? queryToken(url);
   if (!token) throw new WireError(401, 'unauthorized: send "Authorization: Bearer <QSTASH_TOKEN>"');
-  const { QSTASH_TOKEN, REPOINT_QSTASH_READONLY_TOKEN } = context.vars;
+  const { REPOINT_QSTASH_READONLY_TOKEN } = context.vars;
+  const QSTASH_TOKEN = credential(context, 'QSTASH_TOKEN');
   if (REPOINT_QSTASH_READONLY_TOKEN && same(token, REPOINT_QSTASH_READONLY_TOKEN)) {
     if (request.method !== 'GET') throw new WireError(403, 'forbidden: this token is read-only');
     return 'default';
   }
   if (QSTASH_TOKEN && same(token, QSTASH_TOKEN)) {
-    if (signingKeys(context) === null) {
+    if (configuredKeys(context) === null) {
       throw new WireError(
         503,
         'no signing keys: set QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY on the server',

@@ -6,6 +6,8 @@ export const TASK_MESSAGE = 'qstash:message';
 export const TASK_WORKFLOW = 'qstash:workflow';
 /** A tick of a schedule to a URL group: starts one message for each endpoint. */
 export const TASK_FAN_OUT = 'qstash:fan-out';
+/** The log over all messages (core: TaskSpec.log). */
+export const MESSAGE_LOG = 'qstash:messages';
 
 /** Published with the SDK (`@upstash/qstash`: src/dev-server/constants.ts): with these it finds a running dev server and starts none. */
 export const DEV_CURRENT_KEY = 'sig_7kYjw48mhY7kAjqNGcy6cr29RJ6r';
@@ -30,8 +32,8 @@ export const MAX_FLOW_PERIOD_MS = 7 * 86_400_000;
 export const MAX_PARALLELISM = 100_000;
 
 export const MAX_MESSAGE_BYTES = 10_000_000;
-/** A batch reaches the cell in one message, which the runtime bounds to 32 MiB; what the options add is in the difference. */
-export const MAX_BATCH_BYTES = 28_000_000;
+/** The vendor takes 100 MB; a Worker has 128 MB of memory in all. */
+export const MAX_BATCH_BYTES = 50_000_000;
 export const MAX_BATCH_ITEMS = 1_000;
 /** Management requests carry names and ids, nothing large. */
 export const MAX_JSON_BYTES = 1_000_000;
@@ -46,6 +48,9 @@ export const MAX_URL_LENGTH = 8_192;
 /** A notification for a run that does not wait yet is kept this long. */
 export const LOOKBACK_MS = 30 * 86_400_000;
 
+/** A message that a delivery published, which a delivery published, ...: a destination that comes back to this server is cut off here. */
+export const MAX_HOPS = 16;
+
 /** Queues hold their slot from the first delivery to the end of the message; a callback of that end goes first in the lane. */
 export const CALLBACK_PRIORITY_MS = 366 * 86_400_000;
 
@@ -53,6 +58,7 @@ export const COLLECTION = {
   queue: 'qstash:queue',
   group: 'qstash:url-group',
   endpoint: 'qstash:endpoint',
+  groupHeaders: 'qstash:url-group-headers',
   flow: 'qstash:flow-control',
   pin: 'qstash:flow-control-pin',
   waiter: 'qstash:waiter',

@@ -1,9 +1,10 @@
 import type { LeasedCall } from '../../core/model/call.ts';
 import type { EnvironmentContext, HttpCall } from '../../core/ports.ts';
-import { signingKeys } from './auth.ts';
 import { DEFAULT_TIMEOUT_MS } from './constants.ts';
 import type { HeaderList } from './headers.ts';
+import { regionOf } from './settings.ts';
 import { sign } from './signature.ts';
+import { signingKeys } from './task-data.ts';
 
 const USER_AGENT = 'Upstash-QStash';
 
@@ -31,7 +32,9 @@ export async function toRequest(call: LeasedCall, delivery: Delivery, context: E
     ['upstash-message-id', delivery.messageId],
     ['upstash-retried', String(call.attempt)],
   );
-  const keys = signingKeys(context);
+  const region = regionOf(context);
+  if (region !== null) headers.push(['upstash-region', region]);
+  const keys = signingKeys(context, call.task.data);
   if (keys) headers.push(['upstash-signature', await sign(keys.current, delivery.url, body, context.wallClockMs())]);
   return {
     url: delivery.url,

@@ -4,11 +4,18 @@ import { errorCodeOf, errorMessageOf, type ErrorCode, ERROR_CODES } from '../../
 export class WireError extends Error {
   readonly status: number;
   readonly code: string | null;
-  constructor(status: number, message: string, code: string | null = null) {
+  readonly headers: Readonly<Record<string, string>>;
+  constructor(
+    status: number,
+    message: string,
+    code: string | null = null,
+    headers: Readonly<Record<string, string>> = {},
+  ) {
     super(message);
     this.name = 'WireError';
     this.status = status;
     this.code = code;
+    this.headers = headers;
   }
 }
 
@@ -30,13 +37,14 @@ const STATUS: Partial<Record<ErrorCode, number>> = { 'too-many': 412, 'stale-lea
 
 export function renderError(error: unknown): Response {
   if (error instanceof WireError) {
-    return json({ error: error.message, ...(error.code === null ? {} : { code: error.code }) }, error.status);
+    const body = { error: error.message, ...(error.code === null ? {} : { code: error.code }) };
+    return json(body, error.status, error.headers);
   }
   const code = errorCodeOf(error);
   if (code === null) throw error;
   return json({ error: errorMessageOf(error) }, STATUS[code] ?? ERROR_CODES[code].status);
 }
 
-export function json(value: unknown, status = 200): Response {
-  return new Response(JSON.stringify(value), { status, headers: { 'content-type': 'application/json' } });
+export function json(value: unknown, status = 200, headers: Readonly<Record<string, string>> = {}): Response {
+  return new Response(JSON.stringify(value), { status, headers: { 'content-type': 'application/json', ...headers } });
 }

@@ -1,11 +1,11 @@
-import type { RunRecord } from '../../core/model/query.ts';
+import type { RunFacts } from '../../core/model/query.ts';
 import { WireError } from './errors.ts';
 import { messageIdOf } from './ids.ts';
 import type { RunMeta } from './meta.ts';
 
 /** What a filter looks at. */
 export interface Subject {
-  run: Pick<RunRecord, 'id' | 'createdAt'>;
+  run: Pick<RunFacts, 'id' | 'createdAt'>;
   meta: RunMeta;
   atMs?: number;
   state?: string;

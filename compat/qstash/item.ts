@@ -1,6 +1,6 @@
 import type { Command, CommandResult } from '../../core/model/command.ts';
 import { COLLECTION, DEFAULT_RETRIES } from './constants.ts';
-import { mergeHeaders } from './headers.ts';
+import { type HeaderList, mergeHeaders } from './headers.ts';
 import type { RunMeta } from './meta.ts';
 import type { FlowControl, PublishOptions } from './options.ts';
 import type { Route } from './route.ts';
@@ -11,11 +11,17 @@ export interface PublishItem {
   options: PublishOptions;
   body: Uint8Array;
   queue?: string;
+  /** As they came: a URL group's default headers stand before them. */
+  headers?: HeaderList;
+  /** How many of this server's own deliveries led here. */
+  hops?: number;
 }
 
 /** Commands of one item and what to answer once they have been applied. */
 export interface ItemPlan {
   commands: Command[];
+  /** How many messages it publishes. */
+  messages: number;
   answer(results: CommandResult[]): ItemAnswer;
 }
 
@@ -48,7 +54,7 @@ export function flowRecord(flow: FlowControl): Command {
 
 export function messageMeta(
   options: PublishOptions,
-  target: Pick<RunMeta, 'url' | 'topic' | 'endpoint' | 'schedule' | 'fanOut'>,
+  target: Pick<RunMeta, 'url' | 'topic' | 'endpoint' | 'schedule' | 'fanOut' | 'hops'>,
   callerIp: string,
   dueAt?: number,
 ): RunMeta {

@@ -14,43 +14,16 @@ export interface LogEvent {
   [field: string]: unknown;
 }
 
-/**
- * The events of one message, oldest first: `CREATED ACTIVE (ERROR RETRY ACTIVE)* DELIVERED`, or `ERROR FAILED` at the end. An
- * attempt's start is not in the history; it follows from the answer's duration.
- */
-export async function logEvents(run: RunRecord, meta: RunMeta, history: HistoryEntry[]): Promise<LogEvent[]> {
-  const fields = await commonFields(run, meta);
-  const events: LogEvent[] = [];
-  const add = (time: number, state: MessageState, more: Record<string, unknown> = {}): void => {
-    events.push({ time, state, ...fields, ...more });
-  };
-  add(run.createdAt, 'CREATED', { nextDeliveryTime: meta.notBeforeMs ?? run.createdAt });
-  for (const entry of history) {
-    const { body, atMs } = entry;
-    if (body.kind === 'retry') {
-      const exchange = exchangeOf(body.meta);
-      add(atMs - exchange.durationMs, 'ACTIVE');
-      add(atMs, 'ERROR', failure(entry));
-      add(atMs, 'RETRY', { nextDeliveryTime: body.dueAt });
-    } else if (body.kind === 'end') {
-      const exchange = exchangeOf(body.meta);
-      if (body.status === 'cancelled') {
-        add(atMs, 'CANCEL_REQUESTED');
-        add(atMs, 'CANCELED');
-      } else {
-        add(atMs - exchange.durationMs, 'ACTIVE');
-        if (body.status === 'completed') add(atMs, 'DELIVERED', success(entry, exchange));
-        else {
-          add(atMs, 'ERROR', failure(entry));
-          add(atMs, 'FAILED', failure(entry));
-        }
-      }
-    }
-  }
-  return events;
+/** A message whose events are shown. */
+export interface LoggedRun {
+  run: Pick<RunRecord, 'id' | 'createdAt' | 'input'>;
+  meta: RunMeta;
 }
 
-async function commonFields(run: RunRecord, meta: RunMeta): Promise<Record<string, unknown>> {
+/** What the events of one message have in common; made once for each message of a page. */
+export type EventFields = Record<string, unknown>;
+
+export async function commonFields({ run, meta }: LoggedRun): Promise<EventFields> {
   const {
     body,
     bodyBase64,
@@ -70,6 +43,40 @@ async function commonFields(run: RunRecord, meta: RunMeta): Promise<Record<strin
     // Docs and the Python client spell it differently.
     ...(retryDelayExpression === undefined ? {} : { retryDelayExpression, retryDelayExpr: retryDelayExpression }),
   };
+}
+
+/**
+ * The events that one line of the log stands for, newest first. Over a message's life: `CREATED ACTIVE (ERROR RETRY ACTIVE)* DELIVERED`, or
+ * `ERROR FAILED` at the end. An attempt's start has no line of its own; it follows from the answer's duration.
+ */
+export function eventsOf({ run, meta }: LoggedRun, fields: EventFields, entry: HistoryEntry | null): LogEvent[] {
+  const event = (time: number, state: MessageState, more: Record<string, unknown> = {}): LogEvent => ({
+    time,
+    state,
+    ...fields,
+    ...more,
+  });
+  if (entry === null)
+    return [event(run.createdAt, 'CREATED', { nextDeliveryTime: Math.max(run.createdAt, meta.notBeforeMs ?? 0) })];
+  const { body, atMs } = entry;
+  if (body.kind === 'retry') {
+    const { durationMs } = exchangeOf(body.meta);
+    return [
+      event(atMs, 'RETRY', { nextDeliveryTime: body.dueAt }),
+      event(atMs, 'ERROR', failure(entry)),
+      event(atMs - durationMs, 'ACTIVE'),
+    ];
+  }
+  if (body.kind !== 'end') return [];
+  if (body.status === 'cancelled') return [event(atMs, 'CANCELED'), event(atMs, 'CANCEL_REQUESTED')];
+  const exchange = exchangeOf(body.meta);
+  const active = event(atMs - exchange.durationMs, 'ACTIVE');
+  if (body.status === 'completed') return [event(atMs, 'DELIVERED', success(entry, exchange)), active];
+  return [event(atMs, 'FAILED', failure(entry)), event(atMs, 'ERROR', failure(entry)), active];
+}
+
+export function activeEvent(fields: EventFields, sinceMs: number): LogEvent {
+  return { time: sinceMs, state: 'ACTIVE', ...fields };
 }
 
 function failure(entry: HistoryEntry): Record<string, unknown> {

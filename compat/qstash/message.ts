@@ -1,7 +1,7 @@
 import type { StartSpec } from '../../core/model/call.ts';
 import type { Command, CommandResult, ResultOf } from '../../core/model/command.ts';
 import type { Payload } from '../../core/model/payload.ts';
-import { DEDUPE_MS, TASK_MESSAGE } from './constants.ts';
+import { TASK_MESSAGE } from './constants.ts';
 import { parseDestination } from './destination.ts';
 import { payloadOf, sha256Hex } from './encoding.ts';
 import { WireError } from './errors.ts';
@@ -11,6 +11,7 @@ import { limitsOf, retryPolicy } from './limits.ts';
 import type { RunMeta } from './meta.ts';
 import type { PublishOptions } from './options.ts';
 import type { Route } from './route.ts';
+import { dedupeMs } from './settings.ts';
 import { endpointsOf } from './url-groups.ts';
 
 /** A message to a URL, or one to each endpoint of a URL group. */
@@ -21,7 +22,7 @@ export async function planMessage(route: Route, item: PublishItem): Promise<Item
   const dueAt = await dueTime(route, options);
   const shared = sharedCommands(options);
   if (destination.kind === 'url') {
-    const start = await messageStart(route, options, body, dueAt, { url: destination.url });
+    const start = await messageStart(route, options, body, dueAt, { url: destination.url, hops: item.hops });
     return plan(shared, [start], ([result]) => answerOf(result as ResultOf<'start'>));
   }
   const endpoints = await endpointsOf(route, destination.name);
@@ -32,6 +33,7 @@ export async function planMessage(route: Route, item: PublishItem): Promise<Item
         url: endpoint.url,
         topic: destination.name,
         endpoint: endpoint.name,
+        hops: item.hops,
       }),
     ),
   );
@@ -47,6 +49,7 @@ export async function planMessage(route: Route, item: PublishItem): Promise<Item
 function plan(shared: Command[], starts: StartSpec[], answer: (results: CommandResult[]) => ItemAnswer): ItemPlan {
   return {
     commands: [...shared, ...starts.map((spec): Command => ({ type: 'start', spec }))],
+    messages: starts.length,
     answer: (results) => answer(results.slice(shared.length)),
   };
 }
@@ -66,7 +69,7 @@ async function messageStart(
   options: PublishOptions,
   body: Payload,
   dueAt: number | undefined,
-  target: Pick<RunMeta, 'url' | 'topic' | 'endpoint'>,
+  target: Pick<RunMeta, 'url' | 'topic' | 'endpoint' | 'hops'>,
 ): Promise<StartSpec> {
   const meta = messageMeta(options, target, route.host.callerIp, dueAt);
   return {
@@ -96,5 +99,5 @@ async function dedupeOf(
     const head = JSON.stringify([meta.url, meta.contentType ?? '', meta.headers]);
     key = `content:${await sha256Hex(head)}:${await sha256Hex(body)}`;
   } else return undefined;
-  return { key: `qstash:${key}`, untilMs: (await route.now()) + DEDUPE_MS };
+  return { key: `qstash:${key}`, untilMs: (await route.now()) + dedupeMs(route.host.context) };
 }

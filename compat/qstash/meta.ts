@@ -22,6 +22,8 @@ export interface RunMeta {
   endpoint?: string;
   schedule?: string;
   callerIp: string;
+  /** How many of this server's own deliveries led to this message; absent: none. */
+  hops?: number;
   /** The URL group's endpoints; `url` is its name then. Kept up to date by the group's routes. */
   fanOut?: Array<{ url: string; name?: string }>;
   workflow?: WorkflowMeta;

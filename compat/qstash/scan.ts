@@ -1,5 +1,5 @@
 import type { RunStatus } from '../../core/model/call.ts';
-import type { RunRecord } from '../../core/model/query.ts';
+import type { RunSummary } from '../../core/model/query.ts';
 import type { Filter, Subject } from './filters.ts';
 import { parseMeta } from './meta.ts';
 import type { Route } from './route.ts';
@@ -7,7 +7,7 @@ import type { Route } from './route.ts';
 const PAGE = 200;
 
 export interface ScannedRun extends Subject {
-  run: RunRecord;
+  run: RunSummary;
 }
 
 /** Runs of a task that pass the filter, a page of the engine at a time; the filter's count is not looked at. */
@@ -20,7 +20,7 @@ export async function* scanRuns(
   let cursor = request.cursor;
   for (;;) {
     const page = await route.ask({
-      type: 'runs',
+      type: 'run-list',
       task,
       status,
       cursor,

@@ -52,6 +52,7 @@ export async function planSchedule(route: Route, item: PublishItem): Promise<Ite
   const shared = sharedCommands(options);
   return {
     commands: [...shared, command],
+    messages: 0,
     answer: (results) => {
       const result = results[shared.length] as ResultOf<'put-schedule'>;
       return { body: { scheduleId: result.id.slice(schedulePrefix.length) }, deduplicated: false };

@@ -27,6 +27,17 @@ export const EndpointsSchema = z.object({
     .max(MAX_ENDPOINTS),
 });
 
+const MAX_GROUP_HEADERS = 100;
+
+export const GroupHeadersSchema = z.object({
+  headers: z
+    .record(
+      z.string().max(MAX_NAME_LENGTH),
+      z.union([z.string().max(MAX_URL_LENGTH), z.array(z.string().max(MAX_URL_LENGTH))]),
+    )
+    .refine((headers) => Object.keys(headers).length <= MAX_GROUP_HEADERS, `has more than ${MAX_GROUP_HEADERS} names`),
+});
+
 export const IdsSchema = z.object({
   messageIds: z.array(z.string().max(MAX_NAME_LENGTH)).max(MAX_IDS).optional(),
   dlqIds: z.array(z.string().max(MAX_NAME_LENGTH)).max(MAX_IDS).optional(),

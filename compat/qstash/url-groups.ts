@@ -1,5 +1,6 @@
 import type { Route } from './route.ts';
 import { COLLECTION } from './constants.ts';
+import type { HeaderList } from './headers.ts';
 
 export interface Endpoint {
   url: string;
@@ -29,6 +30,12 @@ export async function endpointsOf(route: Route, group: string): Promise<Endpoint
     endpoints.push(name === undefined ? { url } : { url, name });
   }
   return endpoints;
+}
+
+/** Headers that stand before those of each publish to the group; names in lower case. */
+export async function groupHeaders(route: Route, group: string): Promise<HeaderList> {
+  const record = await route.ask({ type: 'record', collection: COLLECTION.groupHeaders, id: group });
+  return record ? (JSON.parse(record.data) as HeaderList) : [];
 }
 
 export interface GroupRecord {

@@ -3,6 +3,7 @@ import type { HistoryEntry } from '../../core/model/history.ts';
 import type { PendingRecord, RunDetail } from '../../core/model/query.ts';
 import { failureState } from './dead-letters.ts';
 import { bytesOf, fromBase64 } from './encoding.ts';
+import { wholeHistory } from './history.ts';
 import { headerMap } from './headers.ts';
 import { deliveredMessage, messageIdOf } from './ids.ts';
 import { type CallMeta, parseResponse, type RunMeta } from './meta.ts';
@@ -45,7 +46,7 @@ interface Group {
 export async function workflowRunView(route: Route, runId: string, meta: RunMeta): Promise<Record<string, unknown>> {
   const [detail, history] = await Promise.all([
     route.ask({ type: 'run-detail', run: runId }),
-    route.ask({ type: 'history', run: runId }),
+    wholeHistory(route, runId),
   ]);
   if (!detail) return {};
   const workflow = meta.workflow;

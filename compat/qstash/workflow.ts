@@ -42,6 +42,7 @@ async function planTrigger(route: Route, item: PublishItem, url: string): Promis
   const spec = await workflowStart(route, item.options, url, payloadOf(item.body));
   return {
     commands: [...shared, { type: 'start', spec }],
+    messages: 1,
     answer: (results) => {
       const result = results[shared.length] as ResultOf<'start'>;
       const body = {
@@ -203,6 +204,7 @@ export function planReport(
   const report: Command = { type: 'report', run, outcome: { ops }, final: false, anyLease: true };
   return {
     commands: [...before, report],
+    messages: 1,
     answer: (results) => {
       requireRunning(results[before.length] as ResultOf<'report'>, run);
       return { body: { messageId }, deduplicated: false };

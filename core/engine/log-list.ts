@@ -38,7 +38,13 @@ export function listLog(k: Kernel, query: LogQuery): QueryResult<LogQuery> {
   let after = readCursor(query.cursor);
   let examined = 0;
   for (;;) {
-    const lines = nextLines(k, query, after, Math.min(CHUNK, limit - result.items.length + 1));
+    const lines = nextLines(
+      k,
+      query,
+      after,
+      query.inclusive === true && examined === 0,
+      Math.min(CHUNK, limit - result.items.length + 1),
+    );
     for (const line of lines) {
       if (result.items.length === limit || (result.items.length > 0 && bytes > maxBytes))
         return { ...result, cursor: cursorOf(after as Line) };
@@ -48,19 +54,25 @@ export function listLog(k: Kernel, query: LogQuery): QueryResult<LogQuery> {
       const entry = line.seq === 0 ? null : entryOf(k, line);
       if (!(line.run in result.runs) || entry === undefined) continue;
       bytes += entry?.data?.length ?? 0;
-      result.items.push({ atMs: line.at, run: line.run, seq: line.seq, entry } satisfies LogItem);
+      result.items.push({
+        atMs: line.at,
+        run: line.run,
+        seq: line.seq,
+        entry,
+        cursor: cursorOf(line),
+      } satisfies LogItem);
     }
     if (lines.length === 0) return result;
     if (examined >= MAX_EXAMINED) return { ...result, cursor: cursorOf(after as Line) };
   }
 }
 
-function nextLines(k: Kernel, query: LogQuery, after: Line | null, count: number): Line[] {
+function nextLines(k: Kernel, query: LogQuery, after: Line | null, inclusive: boolean, count: number): Line[] {
   const ascending = query.order === 'asc';
   const conditions = ['name = ?'];
   const values: SqlValue[] = [query.log];
   if (after) {
-    conditions.push(`(at, run, seq) ${ascending ? '>' : '<'} (?, ?, ?)`);
+    conditions.push(`(at, run, seq) ${ascending ? '>' : '<'}${inclusive ? '=' : ''} (?, ?, ?)`);
     values.push(after.at, after.run, after.seq);
   }
   const need = (condition: string, value: SqlValue | undefined): void => {

@@ -13,12 +13,13 @@ export function register(k: Kernel, command: Extract<Command, { type: 'register'
   const versions: Record<string, number> = {};
   let modified = false;
   for (const task of command.tasks) {
-    const before = k.tasks.get(task.id)?.index ?? [];
+    const { index: before = [], log } = k.tasks.get(task.id) ?? {};
     const { version, modified: changed } = k.tasks.put(task, k.now);
     versions[task.id] = version;
     const record = k.tasks.get(task.id);
     if (record) openParked(k, record);
     for (const kind of task.index ?? []) if (version > 1 && !before.includes(kind)) k.runs.indexAll(task.id, kind);
+    if (task.log !== undefined && version > 1 && log !== task.log) k.runs.logAll(task.id, task.log);
     if (changed) {
       modified = true;
       armCrons(k, task);

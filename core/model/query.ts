@@ -88,6 +88,8 @@ export interface LogItem {
   /** 0: the start. */
   seq: number;
   entry: HistoryEntry | null;
+  /** A page may begin behind this line or, with `inclusive`, at it. */
+  cursor: string;
 }
 
 /** A call that an executor has in hand now. */
@@ -202,6 +204,8 @@ interface Queries {
       fromMs?: number;
       toMs?: number;
       inputs?: boolean;
+      /** The page begins with the cursor's own line. */
+      inclusive?: boolean;
       maxBytes?: number;
     };
     result: Page<LogItem> & {

@@ -108,7 +108,7 @@ export interface TaskSpec {
   leaseMs?: number;
   /**
    * What its runs are found by without looking at others: 'task' (all of them), 'status' (those that ended in one way). Each costs one row a run;
-   * labels, parents and unended runs are always indexed. Runs from before are added when a task is registered with it for the first time.
+   * labels, parents and unended runs are always indexed. Runs from before are added when a task is registered with it (or with `log`) for the first time.
    */
   index?: Array<'task' | 'status'>;
   /** Its runs' starts and entries are listed by time under this name (query `log`). One row for each. */

@@ -156,6 +156,20 @@ export class RunStore {
         );
   }
 
+  /** As indexAll: the lines of runs from before. */
+  logAll(task: string, log: string): void {
+    this.#sql.run(
+      `INSERT OR IGNORE INTO log (name, at, run, seq) SELECT ?, created_at, id, 0 FROM runs WHERE task = ?`,
+      log,
+      task,
+    );
+    this.#sql.run(
+      `INSERT OR IGNORE INTO log (name, at, run, seq) SELECT ?, h.at, h.run, h.seq FROM runs r JOIN history h ON h.run = r.id WHERE r.task = ?`,
+      log,
+      task,
+    );
+  }
+
   putLogLine(log: string, atMs: number, run: string, seq: number): void {
     this.#sql.run(`INSERT OR REPLACE INTO log (name, at, run, seq) VALUES (?, ?, ?, ?)`, log, atMs, run, seq);
   }

@@ -113,10 +113,18 @@ export function listsSuite(open: (body: (sql: Sql) => void) => void | Promise<vo
         return run;
       };
       const before = finish();
-      t.register({ id: 'work', index: ['task', 'status'] });
+      t.register({ id: 'work', index: ['task', 'status'], log: 'l' });
       const after = finish();
       for (const filter of [{ task: 'work' }, { task: 'work', status: 'completed' as const }])
         expect(t.engine.query({ type: 'run-list', ...filter }).items.map((run) => run.id)).toEqual([after, before]);
+      expect(t.engine.query({ type: 'log', log: 'l' }).items.map(({ run, seq }) => [run, seq])).toEqual(
+        expect.arrayContaining(
+          [after, before].flatMap((run) => [
+            [run, 1],
+            [run, 0],
+          ]),
+        ),
+      );
     });
 
     test('a run that waits for nothing is among those that have not ended', (t) => {
@@ -197,6 +205,8 @@ export function listsSuite(open: (body: (sql: Sql) => void) => void | Promise<vo
       } while (cursor !== undefined);
       expect(paged).toHaveLength(all.length);
       expect(lines(t, { order: 'asc' })).toEqual(all.toReversed());
+      const third = page.items[2];
+      expect(lines(t, { cursor: third?.cursor, inclusive: true })).toEqual(all.slice(2));
     });
 
     test('its pages are bounded by bytes', (t) => {

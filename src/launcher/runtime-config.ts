@@ -35,10 +35,14 @@ const VENDOR_VARIABLES = [
   'QSTASH_NEXT_SIGNING_KEY',
 ];
 
+/** Ours, and a region's own keys of QStash. */
+const OWN_OR_REGIONAL =
+  /^(REPOINT_[A-Z0-9_]+|(EU_CENTRAL_1|US_EAST_1)_QSTASH_(TOKEN|CURRENT_SIGNING_KEY|NEXT_SIGNING_KEY))$/;
+
 /** Which variables of an environment the Worker sees: the vendors' keys that are set, and everything of ours. */
 export function passedVariables(env: Readonly<Record<string, string | undefined>>): string[] {
   return Object.keys(env)
-    .filter((name) => VENDOR_VARIABLES.includes(name) || /^REPOINT_[A-Z0-9_]+$/.test(name))
+    .filter((name) => VENDOR_VARIABLES.includes(name) || OWN_OR_REGIONAL.test(name))
     .filter((name) => env[name] !== undefined)
     .sort();
 }

@@ -34,6 +34,7 @@ export async function sendBatch(route: Route): Promise<Array<{ body: unknown } |
       plans.push({ error: error.message });
     }
   }
+  route.spend(plans.reduce((sum, plan) => sum + ('error' in plan ? 0 : plan.messages), 0));
   const commands: Command[] = plans.flatMap((plan) => ('error' in plan ? [] : plan.commands));
   const results = commands.length === 0 ? [] : await route.apply(commands);
   let at = 0;
@@ -50,7 +51,7 @@ function asStepError(error: WireError): WireError {
 }
 
 /** Checked by hand: bodies may be megabytes, and a schema would walk the whole. */
-function readItem(item: unknown, i: number): PublishItem {
+export function readItem(item: unknown, i: number): PublishItem {
   if (typeof item !== 'object' || item === null)
     throw new WireError(400, `invalid body: message ${i} is not an object`);
   const { destination, headers, body, queue } = item as Record<string, unknown>;
@@ -61,9 +62,11 @@ function readItem(item: unknown, i: number): PublishItem {
   }
   const bytes = bytesOf(body ?? null);
   if (bytes.byteLength > MAX_MESSAGE_BYTES) throw tooLarge(MAX_MESSAGE_BYTES);
+  const pairs = readHeaders(headers, i);
   return {
     destination,
-    options: parseOptions(readHeaders(headers, i)),
+    options: parseOptions(pairs),
+    headers: pairs,
     body: bytes,
     queue: queue === undefined || queue === null ? undefined : resourceName('queue name', String(queue)),
   };

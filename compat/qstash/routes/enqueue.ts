@@ -11,8 +11,9 @@ export async function enqueue(route: Route): Promise<Response> {
   const slash = rest.indexOf('/');
   if (slash < 0) throw new WireError(400, 'invalid destination: it is empty');
   const queue = resourceName('queue name', rest.slice(0, slash));
-  const options = parseOptions([...fromQuery, ...route.request.headers]);
+  const headers = [...fromQuery, ...route.request.headers];
+  const options = parseOptions(headers);
   const body = await readBody(route.request, MAX_MESSAGE_BYTES);
-  const answer = await publishOne(route, { destination: rest.slice(slash + 1), options, body, queue });
+  const answer = await publishOne(route, { destination: rest.slice(slash + 1), options, headers, body, queue });
   return json(answer.body, answer.deduplicated ? 202 : 200);
 }

@@ -1,16 +1,19 @@
 import { readBody } from '../body.ts';
 import { MAX_MESSAGE_BYTES, schedulePrefix } from '../constants.ts';
 import { splitTarget } from '../destination.ts';
-import { json, notFound } from '../errors.ts';
+import { json, notFound, WireError } from '../errors.ts';
 import { parseOptions } from '../options.ts';
 import type { Route } from '../route.ts';
-import { planSchedule, scheduleView } from '../schedules.ts';
+import { planItem } from '../publish.ts';
+import { scheduleView } from '../schedules.ts';
 
 export async function createSchedule(route: Route): Promise<Response> {
   const { destination, options: fromQuery } = splitTarget(route.url, '/v2/schedules/');
-  const options = parseOptions([...fromQuery, ...route.request.headers]);
+  const headers = [...fromQuery, ...route.request.headers];
+  const options = parseOptions(headers);
+  if (!options.cron) throw new WireError(400, 'invalid header Upstash-Cron: it is missing');
   const body = await readBody(route.request, MAX_MESSAGE_BYTES);
-  const plan = await planSchedule(route, { destination, options, body });
+  const plan = await planItem(route, { destination, options, headers, body });
   return json(plan.answer(await route.apply(plan.commands)).body);
 }
 

@@ -2,11 +2,12 @@ import type { Command } from '../../../core/model/command.ts';
 import { readJson } from '../body.ts';
 import { COLLECTION } from '../constants.ts';
 import { json, notFound, WireError } from '../errors.ts';
-import { isHttpUrl, resourceName } from '../options.ts';
+import { headerMap, type HeaderList, isHeaderName, isHeaderValue } from '../headers.ts';
+import { isHttpUrl, parseOptions, resourceName } from '../options.ts';
 import type { Route } from '../route.ts';
 import { refreshSchedules } from '../schedules.ts';
-import { EndpointsSchema, parse } from '../schema.ts';
-import { allGroups, endpointId, endpointsOf } from '../url-groups.ts';
+import { EndpointsSchema, GroupHeadersSchema, parse } from '../schema.ts';
+import { allGroups, endpointId, endpointsOf, groupHeaders } from '../url-groups.ts';
 
 /** Adds; an endpoint of the same URL or name is replaced, the others stay. */
 export async function addEndpoints(route: Route): Promise<Response> {
@@ -28,6 +29,26 @@ export async function addEndpoints(route: Route): Promise<Response> {
   }
   await route.apply(commands);
   await refreshSchedules(route, group);
+  return json({});
+}
+
+/** The group's default headers, as a whole: names that are not sent are taken away. Read as a publish's headers are, so that what is wrong is refused here. */
+export async function setGroupHeaders(route: Route): Promise<Response> {
+  const group = resourceName('url group', route.param('name'));
+  const { headers } = parse(GroupHeadersSchema, await readJson(route.request));
+  const pairs: HeaderList = Object.entries(headers).flatMap(([name, values]) =>
+    [values].flat().map((value): [string, string] => [name.toLowerCase(), value]),
+  );
+  for (const [name, value] of pairs)
+    if (!isHeaderName(name) || !isHeaderValue(value))
+      throw new WireError(400, `invalid header ${name}: it is no header`);
+  parseOptions(pairs);
+  if ((await endpointsOf(route, group)).length === 0) throw notFound(`url group ${group}`);
+  await route.apply([
+    pairs.length === 0
+      ? { type: 'delete-record', collection: COLLECTION.groupHeaders, id: group }
+      : { type: 'put-record', collection: COLLECTION.groupHeaders, id: group, data: JSON.stringify(pairs) },
+  ]);
   return json({});
 }
 
@@ -53,13 +74,16 @@ export async function deleteGroup(route: Route): Promise<Response> {
 
 async function removeAll(route: Route, group: string, endpoints: Array<{ url: string }>): Promise<void> {
   if (endpoints.length === 0) return;
-  await route.apply(
-    endpoints.map(({ url }): Command => ({
+  const left = (await endpointsOf(route, group)).length - endpoints.length;
+  await route.apply([
+    ...endpoints.map(({ url }): Command => ({
       type: 'delete-record',
       collection: COLLECTION.endpoint,
       id: endpointId(group, url),
     })),
-  );
+    // An empty group is none.
+    ...(left > 0 ? [] : [{ type: 'delete-record', collection: COLLECTION.groupHeaders, id: group } as const]),
+  ]);
   await refreshSchedules(route, group);
 }
 
@@ -71,5 +95,6 @@ export async function getGroup(route: Route): Promise<Response> {
   const name = route.param('name');
   const group = (await allGroups(route)).find((candidate) => candidate.name === name);
   if (!group) throw notFound(`url group ${name}`);
-  return json(group);
+  const headers = await groupHeaders(route, name);
+  return json({ ...group, ...(headers.length === 0 ? {} : { headers: headerMap(headers) }) });
 }

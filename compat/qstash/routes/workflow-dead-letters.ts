@@ -1,7 +1,8 @@
 import type { Command, ResultOf } from '../../../core/model/command.ts';
 import { COLLECTION, TASK_MESSAGE, TASK_WORKFLOW } from '../constants.ts';
 import { failureCallback, type Letter } from '../dead-letters.ts';
-import { json, notFound, unserved, WireError } from '../errors.ts';
+import { json, notFound, WireError } from '../errors.ts';
+import { wholeHistory } from '../history.ts';
 import { messageIdOf, newWorkflowRunId } from '../ids.ts';
 import { limitsOf, retryPolicy } from '../limits.ts';
 import { type CallMeta, parseMeta, type RunMeta } from '../meta.ts';
@@ -10,11 +11,32 @@ import { eventOf, type OpenWork, openWork, resumeOps } from '../resume.ts';
 import type { Route } from '../route.ts';
 import { failureCallbackAlias } from '../translator.ts';
 import { waiterId } from '../waiters.ts';
+import { cancelRuns } from './cancel-messages.ts';
 import { chosen, oneLetter } from './dead-letters.ts';
 
 /** New runs with the same initial payload; headers of the request override what the run was started with. */
 export async function restartWorkflows(route: Route): Promise<Response> {
   const { letters, cursor } = await chosen(route, 'workflow');
+  const workflowRuns = await restartAll(route, letters);
+  return json({ workflowRuns, ...(cursor === undefined ? {} : { cursor }) });
+}
+
+export async function restartWorkflow(route: Route): Promise<Response> {
+  return json((await restartAll(route, [await oneRun(route)]))[0]);
+}
+
+async function oneRun(route: Route): Promise<Letter> {
+  const letter = await oneLetter(route);
+  if (letter.source !== 'workflow') throw notFound(`dlq message ${letter.id} of a workflow run`);
+  return letter;
+}
+
+interface StartedRun {
+  workflowRunId: string;
+  workflowCreatedAt: number;
+}
+
+async function restartAll(route: Route, letters: Letter[]): Promise<StartedRun[]> {
   const overrides = parseOptions(route.request.headers);
   const ids = letters.map(() => newWorkflowRunId());
   const commands = letters.map(({ id, meta }, i): Command => {
@@ -33,11 +55,10 @@ export async function restartWorkflows(route: Route): Promise<Response> {
     };
   });
   const results = commands.length === 0 ? [] : await route.apply(commands);
-  const workflowRuns = results.map((result, i) => ({
-    workflowRunId: ids[i],
+  return results.map((result, i) => ({
+    workflowRunId: ids[i] as string,
     workflowCreatedAt: (result as ResultOf<'retry-dead-letter'>).createdAt,
   }));
-  return json({ workflowRuns, ...(cursor === undefined ? {} : { cursor }) });
 }
 
 function restarted(before: RunMeta, runId: string, overrides: ReturnType<typeof parseOptions>): RunMeta {
@@ -62,20 +83,29 @@ function failureCallbackOf({ failureCallback }: RunMeta, runId: string): RunMeta
 /** New runs that go on where the failed ones stopped: finished steps are kept, open deliveries are made again. */
 export async function resumeWorkflows(route: Route): Promise<Response> {
   const { letters, cursor } = await chosen(route, 'workflow');
+  const workflowRuns = await resumeAll(route, letters);
+  return json({ workflowRuns, ...(cursor === undefined ? {} : { cursor }) });
+}
+
+export async function resumeWorkflow(route: Route): Promise<Response> {
+  return json((await resumeAll(route, [await oneRun(route)]))[0]);
+}
+
+async function resumeAll(route: Route, letters: Letter[]): Promise<StartedRun[]> {
   const overrides = parseOptions(route.request.headers);
-  const workflowRuns: unknown[] = [];
+  const workflowRuns: StartedRun[] = [];
   for (const letter of letters) {
     const runId = newWorkflowRunId();
     const results = await route.apply(await resumption(route, letter, restarted(letter.meta, runId, overrides), runId));
     workflowRuns.push({ workflowRunId: runId, workflowCreatedAt: (results[0] as ResultOf<'start'>).createdAt });
   }
-  return json({ workflowRuns, ...(cursor === undefined ? {} : { cursor }) });
+  return workflowRuns;
 }
 
 async function resumption(route: Route, letter: Letter, meta: RunMeta, runId: string): Promise<Command[]> {
   const [run, history] = await Promise.all([
     route.ask({ type: 'run-detail', run: letter.run.id }),
-    route.ask({ type: 'history', run: letter.run.id }),
+    wholeHistory(route, letter.run.id),
   ]);
   if (!run) throw notFound(`workflow run ${letter.meta.workflow?.runId}`);
   const open = openWork(history);
@@ -155,6 +185,11 @@ export async function failureCallbackAgain(route: Route): Promise<Response> {
   });
 }
 
-export function cancelFailureCallback(): Promise<Response> {
-  throw unserved('qstash-workflow-dlq-callback-cancel', 'cancelling a failure callback is not served yet');
+/** Ends a failure callback that is under way; 400 when there is none. The documentation says 302 and means that it is done. */
+export async function cancelFailureCallback(route: Route): Promise<Response> {
+  const letter = await oneLetter(route);
+  const callback = await failureCallback(route, letter.id);
+  const cancelled = callback === null ? 0 : await cancelRuns(route, [callback.run.id]);
+  if (cancelled === 0) throw new WireError(400, `no failure callback of ${letter.id} is under way`);
+  return json({ cancelled });
 }
