@@ -51,6 +51,12 @@ export async function invokeFunction(
       : [{ type: 'start', spec: { task: task.id, input: body, meta: EVENT_INPUT_META, ...dedupe } }],
   );
   const started = results.at(-1) as ResultOf<'start'>;
+  if (!options.listed && (started.outcome === 'dropped' || started.outcome === 'skipped'))
+    throw new InngestError(
+      422,
+      `function_${started.outcome}`,
+      `Function "${fn.slug}" was not started: its flow control says so.`,
+    );
   return { event, run: started.run, createdAt: started.createdAt, known: started.deduplicated };
 }
 

@@ -7,6 +7,9 @@ import { devInfo } from './routes/dev-info.ts';
 import { getEvent, getEventRuns, listEvents } from './routes/events.ts';
 import { listAppFunctions } from './routes/app-functions.ts';
 import { createCancellation, deleteCancellation, listCancellations } from './routes/cancellations.ts';
+import { beginEndpoint } from './routes/endpoint-begin.ts';
+import { endpointOutput } from './routes/endpoint-output.ts';
+import { endpointSteps } from './routes/endpoint-steps.ts';
 import { graphql } from './routes/graphql.ts';
 import { invoke, invokeV2 } from './routes/invoke.ts';
 import { publish, tee } from './routes/realtime-publish.ts';
@@ -52,6 +55,11 @@ export function inngestRoutes(): Hono<RouteEnv> {
   app.post('/fn/register', commonHeaders, authorised, register);
   app.post('/v1/checkpoint/:run/async', commonHeaders, authorised, checkpointAsync);
   app.post('/v1/http/runs/:run/async', commonHeaders, authorised, checkpointAsync);
+  for (const base of ['/v1/checkpoint', '/v1/http/runs']) {
+    app.post(base, commonHeaders, authorised, beginEndpoint);
+    app.post(`${base}/:run/steps`, commonHeaders, authorised, endpointSteps);
+    app.get(`${base}/:run/output`, commonHeaders, endpointOutput);
+  }
   app.get('/v0/runs/:run/actions', commonHeaders, authorised, runActions);
   app.get('/v0/runs/:run/batch', commonHeaders, authorised, runBatch);
   app.delete('/v0/runs/:run', commonHeaders, authorised, cancelRunQuietly);

@@ -10,6 +10,7 @@ export const FUNCTION_FINISHED = 'inngest/function.finished';
 export const FUNCTION_FAILED = 'inngest/function.failed';
 export const FUNCTION_CANCELLED = 'inngest/function.cancelled';
 export const DEFERRED_SCHEDULE = 'inngest/deferred.schedule';
+export const HTTP_REQUEST = 'inngest/http.request';
 export const SCHEDULED_TIMER = 'inngest/scheduled.timer';
 
 /** A function's composite id (`<app>-<fn>`) as a task's id, and back. */

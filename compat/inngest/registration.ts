@@ -128,7 +128,7 @@ function isGiven(value: unknown): boolean {
 }
 
 /** `REPOINT_RETRY_INTERVAL`, in seconds, takes the place of the table: what a test suite wants (the vendor's `--retry-interval`). */
-function retryPolicy(context: EnvironmentContext): RetryPolicy {
+export function retryPolicy(context: EnvironmentContext): RetryPolicy {
   const seconds = Number(context.vars['REPOINT_RETRY_INTERVAL'] ?? '');
   return seconds > 0 ? { kind: 'constant', delayMs: Math.round(seconds * 1_000) } : BACKOFF;
 }

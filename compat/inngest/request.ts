@@ -3,6 +3,7 @@ import type { LeasedCall } from '../../core/model/call.ts';
 import type { EnvironmentContext, HttpCall } from '../../core/ports.ts';
 import { serverKind, signingKeys } from './auth.ts';
 import type { JsonText } from '../../core/model/payload.ts';
+import { endpointRequest } from './endpoint.ts';
 import { eventsOf, textOf } from './events.ts';
 import { defersOf, visibleSteps } from './defers.ts';
 import { readFunctionData } from './function-data.ts';
@@ -74,6 +75,8 @@ export function bodyOf(call: LeasedCall, fn: FunctionData): string {
 /** The whole HTTP request of a call. */
 export async function requestOf(call: LeasedCall, context: EnvironmentContext): Promise<HttpCall> {
   if (isGatewayCall(call)) return gatewayRequest(call);
+  if (call.meta !== null && readRunMeta(call.meta).h === 1)
+    return endpointRequest(call, context, mustPlan(call, requestVersionOf(call)));
   const fn = readFunctionData(call.task.data);
   const stepId = call.key === MAIN ? DISCOVERY_STEP : call.key;
   const body = bodyOf(call, fn);

@@ -1,8 +1,9 @@
-import type { EndEffects, EndedRun } from '../../core/model/call.ts';
+import type { EndEffects, EndedRun, OrphanedCall, Outcome } from '../../core/model/call.ts';
 import type { EventInput } from '../../core/model/event.ts';
 import type { Translator } from '../../core/ports.ts';
 import { canonicalObject } from './canonical.ts';
 import { eventsOf, nameIn, textOf } from './events.ts';
+import { runFailure } from './failure.ts';
 import { deferredEvents } from './defers.ts';
 import { readFunctionData } from './function-data.ts';
 import type { FunctionData } from './function-data.ts';
@@ -12,7 +13,16 @@ const STATUS = { completed: 'Completed', failed: 'Failed', cancelled: 'Cancelled
 /** Runs that one of these started tell nothing of their own end: no loops. */
 const GUARDED = new Set([FUNCTION_FINISHED, FUNCTION_FAILED, FUNCTION_CANCELLED]);
 
-export const inngestTranslator: Translator = { ended };
+export const inngestTranslator: Translator = { ended, orphaned };
+
+/** A run of a function that its app does not tell any more ends when it is to go on: nobody could. */
+function orphaned(run: OrphanedCall): Outcome {
+  const { slug } = readFunctionData(run.task.data);
+  return runFailure(
+    'FunctionRemovedError',
+    `The function "${slug}" was removed from its app while this run was under way.`,
+  );
+}
 
 /** The events that follow a run's end. */
 function ended(run: EndedRun): EndEffects {

@@ -409,6 +409,31 @@ for (const flavour of FLAVOURS) {
       },
     );
 
+    s.case(['I-13'], 'a run whose function was removed ends when it is to go on, and says why', async (context) => {
+      const name = context.unique('removed');
+      const id = context.unique('app');
+      const app = await startApp(
+        context,
+        flavour,
+        [
+          { id: 'stays', triggers: [{ event: `${name}/other` }], body: () => 1 },
+          { id: 'goes', triggers: [{ event: name }], body: ({ step }) => step.sleep('nap', '1h') },
+        ],
+        { id },
+      );
+      const { ids } = await app.send({ name, data: {} });
+      await context.clock.idle();
+      await startApp(context, flavour, [{ id: 'stays', triggers: [{ event: `${name}/other` }], body: () => 1 }], {
+        id,
+      });
+      const calls = app.calls;
+      await context.clock.advance(HOUR_MS);
+      const [run] = await app.ended(ids[0] as string);
+      expect.equal(run?.status, 'Failed');
+      expect.match((run as { output: { message: string } }).output.message, /removed from its app/);
+      expect.equal(app.calls, calls);
+    });
+
     s.case(['I-76'], 'an app is listed, shows its jobs, and is removed with its functions', async (context) => {
       const name = context.unique('gone');
       const app = await startApp(context, flavour, [

@@ -49,7 +49,7 @@ export function rerun(k: Kernel, command: Extract<Command, { type: 'rerun' }>): 
     seq,
   });
   const handle = k.find(answer.run);
-  if (answer.deduplicated || !handle) return answer;
+  if (answer.outcome !== 'started' || !handle) return answer;
   copySteps(k, handle, past, new Set(command.reopen ?? []));
   if (overrides.call === undefined) {
     const reopened = 'key' in command.from ? command.from.key : null;
