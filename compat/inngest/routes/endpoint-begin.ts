@@ -7,10 +7,14 @@ import { readFunctionData } from '../function-data.ts';
 import { cellOf, readJson } from '../http.ts';
 import type { RouteContext } from '../http.ts';
 import { HTTP_REQUEST } from '../names.ts';
+import { RAW_TOPIC } from '../realtime/messages.ts';
+import { issueRealtimeToken } from '../realtime/token.ts';
 import { ENDPOINT_META } from '../run-meta.ts';
 import { explain } from '../schema.ts';
 import { applySteps, MAX_BODY_BYTES, stepsOf } from './endpoint-steps.ts';
 
+/** A visitor who takes the answer as a stream may come back for it in this time. */
+const REALTIME_TTL_S = 3_600;
 /** inngest/inngest: pkg/consts MaxRetries. */
 const MAX_RETRIES = 20;
 
@@ -56,7 +60,8 @@ export async function beginEndpoint(c: RouteContext): Promise<Response> {
   if (opcodes.length > 0) await applySteps(c, run, opcodes);
   const fn = readFunctionData(task.data);
   const token = await issueOutputToken(context, run);
+  const realtime = await issueRealtimeToken(context, [{ channel: run, name: RAW_TOPIC }], REALTIME_TTL_S);
   return c.json({
-    data: { fn_id: fn.id, app_id: fn.appId, run_id: run, token, realtime_token: token },
+    data: { fn_id: fn.id, app_id: fn.appId, run_id: run, token, realtime_token: realtime },
   });
 }
