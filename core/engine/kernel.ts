@@ -323,7 +323,11 @@ export class Kernel {
     const run = handle.state.head.id;
     for (const limit of this.limitsOfCall(handle, key)) {
       if (limit === until || limit.hold !== 'run') return;
-      if (!this.limits.holds(limit.key, run)) this.takeLimit(limit, run);
+      if (this.limits.holds(limit.key, run)) continue;
+      this.takeLimit(limit, run);
+      // Its other calls wait for that no more. There are some if it lost its place, with nothing pending, over a restart.
+      for (const [other, { row }] of handle.rows)
+        if (other !== key && row.bucket === limitBucket(limit.key)) this.recheck(handle, other);
     }
   }
 

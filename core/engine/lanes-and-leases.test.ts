@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { LeasedCall } from '../model/call.ts';
+import type { LeasedCall, Op } from '../model/call.ts';
 import { TestEngine } from '../testing/harness.ts';
 import { NodeSql } from '../testing/node-sql.ts';
 
@@ -84,6 +84,29 @@ describe('a pull call that was asked for again while it was held', () => {
 
 describe('a run that holds its place in a full lane', () => {
   const limits = [{ key: 'queue', max: 1, hold: 'run' as const }];
+
+  it('takes it for all its calls, when it had lost it over a restart with nothing pending', () => {
+    const t = open();
+    t.register({ id: 'work', limits });
+    const run = t.start('work', { input: 'first' });
+    t.report(t.one());
+    t.restart();
+    t.start('work', { input: 'holder' });
+    const holder = t.one();
+    const post = (...ops: Op[]): void =>
+      void t.apply({ type: 'report', run, outcome: { ops }, final: false, anyLease: true });
+    post({ op: 'again' });
+    t.nowMs += 1;
+    t.start('work', { input: 'between' });
+    t.nowMs += 1;
+    post({ op: 'plan', calls: [{ key: 'a' }] });
+    expect(t.take()).toEqual([]);
+    t.report(holder, { op: 'complete', output: null });
+    expect(t.take().map((call) => [call.run, call.key])).toEqual([
+      [run, ''],
+      [run, 'a'],
+    ]);
+  });
 
   it('goes on though those behind it are blocked', () => {
     const t = open();
