@@ -243,6 +243,8 @@ export type HttpResult =
 /** Configuration and keys of the environment, handed to routes and executors. Never logged. */
 export interface EnvironmentContext {
   mode: 'dev' | 'production';
+  /** Name of the environment; 'default' is the one that the vendors' own variables configure. */
+  environment: string;
   /** Public origin of this server, no trailing slash. */
   serverUrl: string;
   /** Wall clock for signatures and headers: never the moved clock of a test. */
@@ -269,6 +271,27 @@ export interface RouteHost {
   /** Keeps the Worker alive for work that goes on after the answer. */
   waitUntil(work: Promise<unknown>): void;
   callerIp: string;
+}
+
+/** Which environment a request means, by what its key, or its address, says. Nothing is proven by that: the vendor's own check follows. */
+export interface EnvironmentClaim {
+  environment: string;
+  /** Of the key; absent where the request carries none. */
+  keyVersion?: number;
+  /** A part of that environment with data of its own, under the same keys. */
+  branch?: string;
+}
+
+/** How one vendor's keys name an environment, and what the keys of an environment are that has none configured. */
+export interface EnvironmentKeys {
+  /** Null, for nearly every request: the default environment. `mode` as in EnvironmentContext. Cheap: asked of every request. */
+  claim(request: Request, mode: EnvironmentContext['mode']): EnvironmentClaim | null;
+  /** Values of the vendor's own variables. `derive` answers 64 hexadecimal digits for a purpose and a version of the keys. */
+  variables(
+    environment: string,
+    keyVersion: number,
+    derive: (purpose: string, keyVersion?: number) => Promise<string>,
+  ): Promise<Record<string, string>>;
 }
 
 /** Hono environment of every vendor's route tree: `new Hono<RouteEnv>()`. */

@@ -1,7 +1,8 @@
 import { Hono } from 'hono';
-import { cellName } from '../core/model/placement.ts';
+import { cellName, DEFAULT_ENVIRONMENT } from '../core/model/placement.ts';
 import type { RouteEnv, RouteHost } from '../core/ports.ts';
 import { BLOB_SECRET, blobRoutes } from './api/blobs.ts';
+import { environmentRoutes } from './api/environments.ts';
 import { executionRoutes } from './api/executions.ts';
 import { internalRoutes } from './api/internal.ts';
 import { timeRoutes } from './api/time.ts';
@@ -10,15 +11,12 @@ import { BlobClient } from './blobs/blobs.ts';
 import { BLOB_PATH } from './blobs/presign.ts';
 import { secretOf } from './blobs/secret.ts';
 import { CellClient } from './cell/cell-client.ts';
-import type { Cell } from './cell/cell.ts';
+import { cellStub } from './cell/cell-stub.ts';
 import { ChannelClient } from './channel/channel-client.ts';
 import { contextOf } from './context.ts';
+import { identify } from './environments/identify.ts';
+import { bootAll, cellsInUse, isInUse, noteEnvironment } from './environments/registry.ts';
 import { VENDOR_ROUTES } from './vendors.ts';
-
-/** Object of an environment's cell; one cell per environment unless configured otherwise. */
-export function cellStub(env: Bindings, environment: string, n = 0): DurableObjectStub<Cell> {
-  return env.CELL.get(env.CELL.idFromName(cellName(environment, n)));
-}
 
 export type App = Hono<RouteEnv & { Bindings: Bindings }>;
 
@@ -28,9 +26,15 @@ export function createApp(env: Bindings): App {
   const context = contextOf(env);
   const app: App = new Hono<RouteEnv & { Bindings: Bindings }>();
   app.use(async (c, next) => {
-    const here = context.serverUrl === '' ? { ...context, serverUrl: originOf(c.req.url) } : context;
+    const own = await identify(env, c.req.raw, context);
+    const here = own.serverUrl === '' ? { ...own, serverUrl: originOf(c.req.url) } : own;
     const cell = (environment: string): CellClient =>
-      new CellClient(cellStub(env, environment), cellName(environment, 0), env.INGEST);
+      new CellClient(
+        cellStub(env, environment),
+        cellName(environment, 0),
+        env.INGEST,
+        environment === DEFAULT_ENVIRONMENT ? undefined : () => noteEnvironment(env, environment),
+      );
     const host: RouteHost = {
       context: here,
       cell,
@@ -49,26 +53,30 @@ export function createApp(env: Bindings): App {
   for (const path of ['/health', '/healthz'])
     app.get(path, (c) => c.json({ status: 'ok', ...health, uptimeMs: Date.now() - startedAt }));
   app.get('/readyz', async (c) => {
-    await cellStub(env, 'default').boot();
+    await bootAll(env);
     return c.json({ status: 'ok', ...health });
   });
   const internalToken = context.vars.REPOINT_INTERNAL_TOKEN;
   if (internalToken)
     app.route(
       '/internal',
-      internalRoutes(internalToken, () => cellStub(env, 'default')),
+      internalRoutes(internalToken, () => cellsInUse(env)),
     );
   if (context.mode === 'dev')
     app.route(
       '/api/test',
-      timeRoutes(() => cellStub(env, 'default')),
+      timeRoutes(() => cellsInUse(env)),
     );
   else
     app.all('/api/test/*', (c) =>
       c.json({ error: 'time control and test routes exist in dev mode only: start with --mode dev' }, 403),
     );
   app.route('/api/executions', executionRoutes());
-  app.route(BLOB_PATH, blobRoutes());
+  app.route('/api/environments', environmentRoutes(env));
+  app.route(
+    BLOB_PATH,
+    blobRoutes((environment) => isInUse(env, environment)),
+  );
   for (const routes of VENDOR_ROUTES) app.route('/', routes());
   app.notFound((c) => c.json({ error: `nothing is served at ${c.req.method} ${c.req.path}` }, 404));
   app.onError((error, c) => {

@@ -1,27 +1,40 @@
 import type { Hono } from 'hono';
 import {
   inngestExecutor,
+  inngestKeys,
   inngestRoutes,
   inngestTranslator,
   REALTIME_PROTOCOL,
   realtimeProtocol,
 } from '../compat/inngest/index.ts';
-import { qstashExecutor, qstashRoutes, qstashTranslator } from '../compat/qstash/index.ts';
+import { qstashExecutor, qstashKeys, qstashRoutes, qstashTranslator } from '../compat/qstash/index.ts';
 import {
   DEV_PROTOCOL,
   devProtocol,
   EXECUTOR as TRIGGER,
   ROW_VIEW,
   rowView,
+  triggerKeys,
   triggerRoutes,
   triggerTranslator,
 } from '../compat/trigger/index.ts';
 import { END_VIEW, endView } from '../core/channel/run-end.ts';
 import { NATIVE_PROTOCOL, nativeProtocol } from './channel/native-protocol.ts';
-import type { PushExecutor, RouteEnv, RunView, SocketProtocolFactory, Translator } from '../core/ports.ts';
+import { nativeKeys } from './environments/native-keys.ts';
+import type {
+  EnvironmentKeys,
+  PushExecutor,
+  RouteEnv,
+  RunView,
+  SocketProtocolFactory,
+  Translator,
+} from '../core/ports.ts';
 
 /** The one list of what is compatible with what; the order is that of route matching. */
 export const VENDOR_ROUTES: Array<() => Hono<RouteEnv>> = [inngestRoutes, qstashRoutes, triggerRoutes];
+
+/** By which a request says which environment it means; the order is that of asking. */
+export const ENVIRONMENT_KEYS: readonly EnvironmentKeys[] = [inngestKeys, triggerKeys, qstashKeys, nativeKeys];
 
 /** By executor name, see TaskSpec.executor. */
 export const EXECUTORS: Readonly<Record<string, PushExecutor>> = { inngest: inngestExecutor, qstash: qstashExecutor };

@@ -1,5 +1,7 @@
 import type { Bindings, IngestMessage } from './bindings.ts';
-import { type App, cellStub, createApp } from './app.ts';
+import { type App, createApp } from './app.ts';
+import { cellStub, namedCell } from './cell/cell-stub.ts';
+import { bootAll } from './environments/registry.ts';
 
 export { Shelf } from './blobs/shelf.ts';
 export { Cell } from './cell/cell.ts';
@@ -24,9 +26,9 @@ const worker: ExportedHandler<Bindings, IngestMessage> = {
   async fetch(request, env, ctx) {
     app ??= createApp(env);
     if (!booted) {
-      // The first request of an isolate wakes the default cell, so that what a lost process was doing goes on at once.
+      // The first request of an isolate wakes the cells, so that what a lost process was doing goes on at once.
       booted = true;
-      ctx.waitUntil(cellStub(env, 'default').boot());
+      ctx.waitUntil(bootAll(env));
     }
     return app.fetch(request, env, ctx);
   },
@@ -35,7 +37,7 @@ const worker: ExportedHandler<Bindings, IngestMessage> = {
     const ingest = batch.queue.endsWith('ingest');
     for (const message of batch.messages) {
       try {
-        if (ingest) await cellStub(env, message.body.cell).apply(message.body.commands);
+        if (ingest) await namedCell(env, message.body.cell).apply(message.body.commands);
         else await keep(env, batch.queue, message.id, message.body);
         message.ack();
       } catch (error) {

@@ -43,7 +43,13 @@ class LocalServer {
   #active = 0;
 
   constructor(vars: Record<string, string> = {}, mode: 'dev' | 'production' = 'dev') {
-    this.context = { mode, serverUrl: 'http://server.test', wallClockMs: () => Date.now(), vars };
+    this.context = {
+      mode,
+      environment: 'default',
+      serverUrl: 'http://server.test',
+      wallClockMs: () => Date.now(),
+      vars,
+    };
     this.engine = new Engine({
       sql: this.sql,
       clock: { now: () => this.now },

@@ -28,7 +28,7 @@ type Handler = (request: Request) => Promise<Response>;
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
 function contextWith(vars: Record<string, string> = {}): EnvironmentContext {
-  return { mode: 'dev', serverUrl: 'http://127.0.0.1:1', wallClockMs: () => Date.now(), vars };
+  return { mode: 'dev', environment: 'default', serverUrl: 'http://127.0.0.1:1', wallClockMs: () => Date.now(), vars };
 }
 
 function leased(over: Partial<LeasedCall> = {}): LeasedCall {

@@ -37,7 +37,8 @@ export function onError(error: unknown, c: RouteContext): Response {
 }
 
 export function cellOf(c: RouteContext): CellApi {
-  return c.var.host.cell('default');
+  const { host } = c.var;
+  return host.cell(host.context.environment);
 }
 
 /** The body as text, refused when it is longer. */

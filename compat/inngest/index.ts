@@ -38,6 +38,8 @@ import { sendSignal } from './routes/signals.ts';
 import { syncApp } from './routes/sync-app.ts';
 import { refuseV1, refuseV2, UNSERVED_V1, UNSERVED_V2 } from './routes/unserved.ts';
 
+export { inngestKeys } from './environment-keys.ts';
+
 export { inngestExecutor } from './executor.ts';
 export { EXECUTOR } from './names.ts';
 export { REALTIME_PROTOCOL, realtimeProtocol } from './realtime/protocol.ts';

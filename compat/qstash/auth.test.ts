@@ -7,7 +7,7 @@ const TOKEN = btoa('{"UserID":"u","Password":"p"}');
 const KEYS = { QSTASH_CURRENT_SIGNING_KEY: 'sig_a', QSTASH_NEXT_SIGNING_KEY: 'sig_b' };
 
 function context(mode: 'dev' | 'production', vars: Record<string, string> = {}): EnvironmentContext {
-  return { mode, vars, serverUrl: 'http://x', wallClockMs: () => 0 };
+  return { mode, vars, environment: 'default', serverUrl: 'http://x', wallClockMs: () => 0 };
 }
 
 function request(authorization?: string, method = 'POST', url = 'http://x/v2/keys'): [Request, string] {

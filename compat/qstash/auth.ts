@@ -42,7 +42,7 @@ export function authenticate(request: Request, url: string, context: Environment
   const QSTASH_TOKEN = credential(context, 'QSTASH_TOKEN');
   if (REPOINT_QSTASH_READONLY_TOKEN && same(token, REPOINT_QSTASH_READONLY_TOKEN)) {
     if (request.method !== 'GET') throw new WireError(403, 'forbidden: this token is read-only');
-    return 'default';
+    return context.environment;
   }
   if (QSTASH_TOKEN && same(token, QSTASH_TOKEN)) {
     if (configuredKeys(context) === null) {
@@ -51,10 +51,10 @@ export function authenticate(request: Request, url: string, context: Environment
         'no signing keys: set QSTASH_CURRENT_SIGNING_KEY and QSTASH_NEXT_SIGNING_KEY on the server',
       );
     }
-    return 'default';
+    return context.environment;
   }
   if (context.mode === 'dev') {
-    if (userOf(token) !== null) return 'default';
+    if (userOf(token) !== null) return context.environment;
     throw new WireError(401, 'unauthorized: the token is not base64 of {"UserID": ..., "Password": ...}');
   }
   throw new WireError(401, 'unauthorized: unknown token; this server takes the one in its QSTASH_TOKEN');

@@ -105,7 +105,7 @@ export function handle(body: RouteBody, managed = false): (c: Context<RouteEnv>)
 
 /** For the few routes that need no key. */
 export function handleOpen(body: RouteBody): (c: Context<RouteEnv>) => Promise<Response> {
-  return guarded(() => 'default', body);
+  return guarded((_, host) => host.context.environment, body);
 }
 
 function guarded(environmentOf: (c: Context<RouteEnv>, host: RouteHost) => string, body: RouteBody) {

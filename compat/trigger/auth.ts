@@ -1,5 +1,7 @@
 import type { Context } from 'hono';
 import type { CellApi, EnvironmentContext, RouteEnv } from '../../core/ports.ts';
+import { DEFAULT_ENVIRONMENT, keyedEnvironment } from '../../core/model/placement.ts';
+import { subjectOf } from './environment-keys.ts';
 import { ApiError } from './errors.ts';
 import { sha256Hex } from './ids.ts';
 import { allows, issueToken, peekSubject, TOKEN_TTL_S, verifyToken } from './jwt.ts';
@@ -25,9 +27,6 @@ export interface Access {
   skipColumns: string[];
 }
 
-const DEFAULT_ENVIRONMENT = 'default';
-/** `sub` of tokens that this server signs itself. */
-const SERVER_SUBJECT = 'env_default';
 /** Signs public tokens of a dev server without configured keys; dev mode is open anyway. */
 const DEV_SIGNING_KEY = 'tr_dev_repoint_local_signing_key';
 const SECRET_KEY = /^tr_(dev|prod|stg|preview)_[A-Za-z0-9_-]{1,200}$/;
@@ -38,8 +37,9 @@ const PROJECT_KEY = /^tr_dev_ref_([A-Za-z0-9_-]{1,100})$/;
 export const PROJECT_REF = /^[A-Za-z0-9_-]{1,100}$/;
 
 /** The secret key of a project's development environment. */
-export function secretKeyFor(project: string, context: EnvironmentContext): string {
-  return context.mode === 'production' ? (context.vars.TRIGGER_SECRET_KEY ?? '') : `tr_dev_ref_${project}`;
+export function secretKeyFor(project: string, { mode, environment, vars }: EnvironmentContext): string {
+  const derived = keyedEnvironment(environment) !== DEFAULT_ENVIRONMENT;
+  return mode === 'production' || derived ? (vars.TRIGGER_SECRET_KEY ?? '') : `tr_dev_ref_${project}`;
 }
 
 /** @throws ApiError 401 when the token is missing or unknown, 403 when it is of a kind that the route does not take */
@@ -48,7 +48,7 @@ export async function authenticate(c: Context<RouteEnv>, kinds: readonly AccessK
   const token = /^Bearer\s+(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
   if (token === undefined)
     throw new ApiError('unauthorized', 'Invalid or Missing API key: send it as "Authorization: Bearer <key>"');
-  const access = await accessOf(token, host.context, host.cell(DEFAULT_ENVIRONMENT));
+  const access = await accessOf(token, host.context, host.cell(host.context.environment));
   if (!access) {
     const mend =
       host.context.mode === 'production'
@@ -72,7 +72,7 @@ async function accessOf(token: string, context: EnvironmentContext, cell: CellAp
     return (
       claims && {
         kind: 'public',
-        environment: DEFAULT_ENVIRONMENT,
+        environment: context.environment,
         project: null,
         token,
         scopes: claims.scopes,
@@ -89,7 +89,7 @@ async function accessOf(token: string, context: EnvironmentContext, cell: CellAp
   }
   return {
     kind,
-    environment: DEFAULT_ENVIRONMENT,
+    environment: context.environment,
     project: PROJECT_KEY.exec(token)?.[1] ?? null,
     token,
     scopes: [],
@@ -145,14 +145,21 @@ export function publicToken(
   ttlSeconds: number = TOKEN_TTL_S.trigger,
   extra: Record<string, unknown> = {},
 ): Promise<string> {
-  return issueToken(signingKey(context), SERVER_SUBJECT, scopes, context.wallClockMs(), ttlSeconds, extra);
+  return issueToken(
+    signingKey(context),
+    subjectOf(context.environment),
+    scopes,
+    context.wallClockMs(),
+    ttlSeconds,
+    extra,
+  );
 }
 
 /**
  * The subject for a client that signs with its own secret key. A dev server takes any key, so it has to remember which one a subject means.
  */
 export async function subjectFor(access: Access, context: EnvironmentContext, cell: CellApi): Promise<string> {
-  if (access.token === signingKey(context)) return SERVER_SUBJECT;
+  if (access.token === signingKey(context)) return subjectOf(context.environment);
   const subject = `env_${(await sha256Hex(access.token)).slice(0, 24)}`;
   await cell.apply([
     {
@@ -167,7 +174,7 @@ export async function subjectFor(access: Access, context: EnvironmentContext, ce
 }
 
 async function verificationKey(subject: string, context: EnvironmentContext, cell: CellApi): Promise<string | null> {
-  if (subject === SERVER_SUBJECT) return signingKey(context);
+  if (subject === subjectOf(context.environment)) return signingKey(context);
   if (context.mode === 'production' || subject.length > 100) return null;
   const record = await cell.query({ type: 'record', collection: COLLECTIONS.keys, id: subject });
   const value = record === null ? null : parseJson(record.data);

@@ -6,6 +6,7 @@ import type { RouteContext } from './request.ts';
 import { completeAttempt } from './routes/attempt-complete.ts';
 import { startAttempt } from './routes/attempt-start.ts';
 import { registerWorker } from './routes/background-workers.ts';
+import { upsertBranch } from './routes/branches.ts';
 import { createBatch } from './routes/batch-create.ts';
 import { streamBatchItems } from './routes/batch-items.ts';
 import { legacyBatch } from './routes/batch-legacy.ts';
@@ -67,6 +68,7 @@ import { appendPart, createStream, writeStream } from './routes/streams-write.ts
 import { SHAPE_HEADERS } from './realtime/shape.ts';
 import { devSocket } from './socket/dev-socket.ts';
 import { stalled } from './stall.ts';
+export { triggerKeys } from './environment-keys.ts';
 
 export { EXECUTOR } from './names.ts';
 export { ROW_VIEW, rowView } from './realtime/row.ts';
@@ -120,6 +122,7 @@ export function triggerRoutes(): Hono<RouteEnv> {
   on('PUT', '/api/v1/projects/:project/envvars/:env/:name', updateEnvvar);
   on('DELETE', '/api/v1/projects/:project/envvars/:env/:name', deleteEnvvar);
   on('POST', '/api/v1/projects/:project/background-workers', registerWorker);
+  on('POST', '/api/v1/projects/:project/branches', upsertBranch);
   on('GET', '/api/v1/projects/:project/runs', listProjectRuns);
   on('GET', '/api/v1/projects/:project/:env{dev|stg|staging|prod|preview}', projectEnv);
 

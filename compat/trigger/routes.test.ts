@@ -42,7 +42,7 @@ beforeEach(() => {
   app = new Hono<RouteEnv>();
   app.use(async (c, next) => {
     const host: RouteHost = {
-      context: { mode, serverUrl: 'http://server', wallClockMs: () => Date.now(), vars },
+      context: { mode, environment: 'default', serverUrl: 'http://server', wallClockMs: () => Date.now(), vars },
       cell: () => cell,
       channel: channels.of,
       blobs: () => blobs,

@@ -37,7 +37,13 @@ beforeEach(() => {
   app = new Hono<RouteEnv>();
   app.use(async (c, next) => {
     const host: RouteHost = {
-      context: { mode: 'dev', serverUrl: 'http://server', wallClockMs: () => t.nowMs, vars: {} },
+      context: {
+        mode: 'dev',
+        environment: 'default',
+        serverUrl: 'http://server',
+        wallClockMs: () => t.nowMs,
+        vars: {},
+      },
       cell: () => cell,
       channel: channels.of,
       blobs: () => blobs,

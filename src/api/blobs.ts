@@ -8,12 +8,14 @@ import { secretOf } from '../blobs/secret.ts';
 export const BLOB_SECRET = 'blobs';
 
 /** Files by presigned address: the signature is the whole credential, so browsers may use it too. */
-export function blobRoutes(): Hono<RouteEnv> {
+export function blobRoutes(isInUse: (environment: string) => Promise<boolean>): Hono<RouteEnv> {
   const app = new Hono<RouteEnv>();
   app.use(cors({ origin: '*', allowMethods: ['GET', 'PUT'], maxAge: 86_400 }));
   app.on(['GET', 'PUT'], '/:environment/:key{.+}', async (c) => {
     const { environment, key } = c.req.param();
     const host = c.get('host');
+    // A made-up name makes nothing.
+    if (!(await isInUse(environment))) return c.json({ error: 'there is no such file' }, 404);
     const secret = await secretOf(environment, host.cell(environment), BLOB_SECRET);
     const request = { method: c.req.method, environment, key, query: c.req.query() };
     const grant = await verifyGrant(secret, request, Date.now());

@@ -7,7 +7,6 @@ import { runTopic } from '../../core/model/channel.ts';
 import { changeFrame, NATIVE_PROTOCOL } from '../channel/native-protocol.ts';
 import { sameText } from './same-text.ts';
 
-const ENVIRONMENT = 'default';
 /** Long polls are held this long at most. */
 const MAX_WAIT_MS = 55_000;
 
@@ -41,14 +40,14 @@ export function executionRoutes(): Hono<RouteEnv> {
     if (!query.success) return c.json({ error: z.prettifyError(query.error) }, 400);
     const page = await c
       .get('host')
-      .cell(ENVIRONMENT)
+      .cell(c.get('host').context.environment)
       .query({ type: 'runs', ...query.data });
     return c.json({ items: page.items.map(view), ...(page.cursor === undefined ? {} : { cursor: page.cursor }) });
   });
   app.get('/:id', async (c) => {
     const run = await c
       .get('host')
-      .cell(ENVIRONMENT)
+      .cell(c.get('host').context.environment)
       .query({ type: 'run-detail', run: c.req.param('id') });
     if (!run) return c.json({ error: `no execution "${c.req.param('id')}"` }, 404);
     const steps = run.steps.map(({ data, ...step }) => ({ ...step, data: text(data) }));
@@ -66,7 +65,7 @@ export function executionRoutes(): Hono<RouteEnv> {
     const query = HistorySchema.safeParse(c.req.query());
     if (!query.success) return c.json({ error: z.prettifyError(query.error) }, 400);
     const { after, waitMs } = query.data;
-    const cell = c.get('host').cell(ENVIRONMENT);
+    const cell = c.get('host').cell(c.get('host').context.environment);
     const seq = await cell.watch({ run: c.req.param('id'), afterSeq: after, waitMs });
     if (seq === null) return c.json({ error: `no execution "${c.req.param('id')}"` }, 404);
     const entries = await cell.query({ type: 'history', run: c.req.param('id'), afterSeq: after, limit: 200 });
@@ -76,9 +75,9 @@ export function executionRoutes(): Hono<RouteEnv> {
     if (c.req.header('upgrade')?.toLowerCase() !== 'websocket')
       return c.json({ error: 'a WebSocket upgrade is expected here' }, 426);
     const host = c.get('host');
-    const run = await host.cell(ENVIRONMENT).query({ type: 'run', run: c.req.param('id') });
+    const run = await host.cell(host.context.environment).query({ type: 'run', run: c.req.param('id') });
     if (!run) return c.json({ error: `no execution "${c.req.param('id')}"` }, 404);
-    return host.channel(ENVIRONMENT, `run:${run.id}`).connect(c.req.raw, {
+    return host.channel(host.context.environment, `run:${run.id}`).connect(c.req.raw, {
       protocol: NATIVE_PROTOCOL,
       topics: [runTopic(run.id)],
       data: changeFrame({ run: run.id, seq: run.seq, status: run.status }),

@@ -5,12 +5,13 @@ import { sameText } from './same-text.ts';
 const MAX_DRAIN_MS = 4_000;
 
 /** For the launcher alone: it makes a new token at each start. Without one (on the platform) there are no such routes. */
-export function internalRoutes(token: string, cell: () => DurableObjectStub<Cell>): Hono {
+export function internalRoutes(token: string, cells: () => Promise<Array<DurableObjectStub<Cell>>>): Hono {
   const app = new Hono();
   app.post('/drain', async (c) => {
     if (!(await sameText(c.req.header('authorization') ?? '', `Bearer ${token}`)))
       return c.json({ error: 'not for you' }, 401);
-    return c.json(await cell().drain(MAX_DRAIN_MS));
+    const drained = await Promise.all((await cells()).map((cell) => cell.drain(MAX_DRAIN_MS)));
+    return c.json({ idle: drained.every(({ idle }) => idle) });
   });
   return app;
 }

@@ -14,25 +14,36 @@ const ClockSchema = z.union([
 ]);
 const IdleSchema = z.strictObject({ timeoutMs: TimeoutSchema });
 
-/** Time control for tests: only mounted in dev mode. */
-export function timeRoutes(cell: () => DurableObjectStub<Cell>): Hono {
+/** Time control for tests: only mounted in dev mode. All environments in use move together, one after the other; the default one's clock is shown. */
+export function timeRoutes(cells: () => Promise<Array<DurableObjectStub<Cell>>>): Hono {
   const app = new Hono();
-  app.get('/clock', async (c) => c.json({ nowMs: await cell().clockNow() }));
+  const first = async (): Promise<DurableObjectStub<Cell>> => (await cells())[0] as DurableObjectStub<Cell>;
+  app.get('/clock', async (c) => c.json({ nowMs: await (await first()).clockNow() }));
   app.post('/clock', async (c) => {
     const body = ClockSchema.safeParse(await c.req.json().catch(() => null));
     if (!body.success)
       return c.json({ error: 'send {"advanceMs": n} or {"setMs": n}, whole milliseconds, forwards only' }, 400);
-    const nowMs = await cell().clockNow();
+    const nowMs = await (await first()).clockNow();
     const toMs = 'advanceMs' in body.data ? nowMs + body.data.advanceMs : body.data.setMs;
     if (toMs < nowMs || toMs > nowMs + MAX_ADVANCE_MS)
       return c.json({ error: `time moves forwards, by at most a century; it is ${nowMs}` }, 400);
-    return c.json(await cell().clockAdvance(toMs, body.data.timeoutMs));
+    const { timeoutMs } = body.data;
+    const moved: Array<{ nowMs: number; idle: boolean }> = [];
+    for (const cell of await cells()) moved.push(await cell.clockAdvance(toMs, timeoutMs));
+    return c.json({ nowMs: moved[0]?.nowMs ?? toMs, idle: moved.every(({ idle }) => idle) });
   });
   app.post('/idle', async (c) => {
     const text = await c.req.text();
     const body = IdleSchema.safeParse(text === '' ? {} : safeJson(text));
     if (!body.success) return c.json({ error: 'send {"timeoutMs": n}' }, 400);
-    return c.json(await cell().idle(body.data.timeoutMs));
+    const all = await Promise.all((await cells()).map((cell) => cell.idle(body.data.timeoutMs)));
+    const dueTimes = all.flatMap(({ nextDueAt }) => (nextDueAt === null ? [] : [nextDueAt]));
+    return c.json({
+      idle: all.every(({ idle }) => idle),
+      inFlight: all.reduce((sum, { inFlight }) => sum + inFlight, 0),
+      ready: all.reduce((sum, { ready }) => sum + ready, 0),
+      nextDueAt: dueTimes.length === 0 ? null : Math.min(...dueTimes),
+    });
   });
   return app;
 }

@@ -13,14 +13,18 @@ export class CellClient implements CellApi {
   #cell: DurableObjectStub<Cell>;
   #name: string;
   #queue: Queue<IngestMessage>;
+  /** Done before the cell is used: an environment other than the default one is noted. */
+  #before: (() => Promise<void>) | undefined;
 
-  constructor(cell: DurableObjectStub<Cell>, name: string, queue: Queue<IngestMessage>) {
+  constructor(cell: DurableObjectStub<Cell>, name: string, queue: Queue<IngestMessage>, before?: () => Promise<void>) {
+    this.#before = before;
     this.#cell = cell;
     this.#name = name;
     this.#queue = queue;
   }
 
   async apply(commands: Command[]): Promise<CommandResult[]> {
+    await this.#before?.();
     try {
       return await this.#cell.apply(commands);
     } catch (error) {
@@ -34,6 +38,7 @@ export class CellClient implements CellApi {
   }
 
   async query<Q extends Query>(query: Q): Promise<QueryResult<Q>> {
+    await this.#before?.();
     try {
       return (await this.#cell.query(query)) as QueryResult<Q>;
     } catch (error) {
@@ -42,7 +47,8 @@ export class CellClient implements CellApi {
     }
   }
 
-  lease(request: LeaseRequest): Promise<LeasedCall[]> {
+  async lease(request: LeaseRequest): Promise<LeasedCall[]> {
+    await this.#before?.();
     return this.#cell.lease(request);
   }
 

@@ -2,6 +2,7 @@ import { DurableObject } from 'cloudflare:workers';
 import { Engine, type MailBatch } from '../../core/index.ts';
 import type { LeasedCall } from '../../core/model/call.ts';
 import type { Command, CommandResult } from '../../core/model/command.ts';
+import { DEFAULT_ENVIRONMENT } from '../../core/model/placement.ts';
 import type { Query, QueryResult } from '../../core/model/query.ts';
 import { feedOf } from '../../core/model/channel.ts';
 import type { CellApi, Effects, WatchRequest } from '../../core/ports.ts';
@@ -45,7 +46,9 @@ export class Cell extends DurableObject<Bindings> implements CellApi {
     );
     this.#followers = new Followers(env.CHANNEL);
     this.#held = new HeldLeases((request) => this.#engine.lease(request));
-    const dispatches = new Dispatches(env.DISPATCHER, (command) => this.#committer.submit([command]));
+    const dispatches = new Dispatches(env.DISPATCHER, environmentOf(ctx.id.name), (command) =>
+      this.#committer.submit([command]),
+    );
     const courier = new Courier(env.CELL, () => this.#engine);
     const readyPools = new Set<string>();
     const effects: Effects = {
@@ -178,6 +181,10 @@ export class Cell extends DurableObject<Bindings> implements CellApi {
 function cellNumberOf(name: string | undefined): number {
   const n = Number(name?.slice(name.lastIndexOf('/') + 1));
   return Number.isInteger(n) ? n : 0;
+}
+
+function environmentOf(name: string | undefined): string {
+  return name?.slice(0, name.lastIndexOf('/')) ?? DEFAULT_ENVIRONMENT;
 }
 
 /** A setting that is not a positive number is not set. */

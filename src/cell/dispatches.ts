@@ -6,10 +6,16 @@ import { isTooLarge, pack, type Packed, unpack } from '../large/packed.ts';
 /** Hands leased calls to the Dispatcher and brings their outcomes back as reports. */
 export class Dispatches {
   #dispatcher: Bindings['DISPATCHER'];
+  readonly #environment: string;
   #report: (command: Command) => Promise<CommandResult[]>;
 
-  constructor(dispatcher: Bindings['DISPATCHER'], report: (command: Command) => Promise<CommandResult[]>) {
+  constructor(
+    dispatcher: Bindings['DISPATCHER'],
+    environment: string,
+    report: (command: Command) => Promise<CommandResult[]>,
+  ) {
     this.#dispatcher = dispatcher;
+    this.#environment = environment;
     this.#report = report;
   }
 
@@ -45,11 +51,11 @@ export class Dispatches {
   async #dispatch(call: LeasedCall): Promise<Outcome> {
     let answer: Outcome | Packed;
     try {
-      answer = (await this.#dispatcher.dispatch(call)) as Outcome | Packed;
+      answer = (await this.#dispatcher.dispatch(this.#environment, call)) as Outcome | Packed;
     } catch (error) {
       // Refused for its size before it was sent: nobody has been called.
       if (!isTooLarge(error)) throw error;
-      answer = (await this.#dispatcher.dispatchPacked(pack(call))) as Outcome | Packed;
+      answer = (await this.#dispatcher.dispatchPacked(this.#environment, pack(call))) as Outcome | Packed;
     }
     return answer instanceof ReadableStream ? unpack<Outcome>(answer) : answer;
   }

@@ -10,12 +10,13 @@ import {
   type StreamInfo,
   type StreamPage,
 } from '../../core/model/channel.ts';
-import { cellName } from '../../core/model/placement.ts';
-import type { SocketProtocol } from '../../core/ports.ts';
+import { cellName, DEFAULT_ENVIRONMENT } from '../../core/model/placement.ts';
+import type { EnvironmentContext, SocketProtocol } from '../../core/ports.ts';
 import type { Bindings } from '../bindings.ts';
 import { CellClient } from '../cell/cell-client.ts';
 import { DurableSql } from '../cell/durable-sql.ts';
 import { contextOf } from '../context.ts';
+import { environmentContext } from '../environments/keys.ts';
 import { RUN_VIEWS, SOCKET_PROTOCOLS } from '../vendors.ts';
 import { Feeds } from './feeds.ts';
 import { Held } from './held.ts';
@@ -41,6 +42,7 @@ const TICK = 'tick:';
 export class Channel extends DurableObject<Bindings> {
   readonly #environment: string;
   readonly #cell: CellClient;
+  #context: EnvironmentContext;
   readonly #timers: Timers;
   readonly #streams: StreamStore;
   readonly #sockets: Sockets;
@@ -56,6 +58,11 @@ export class Channel extends DurableObject<Bindings> {
     const cell = cellName(this.#environment, 0);
     const stub = env.CELL.get(env.CELL.idFromName(cell));
     this.#cell = new CellClient(stub, cell, env.INGEST);
+    this.#context = contextOf(env);
+    if (this.#environment !== DEFAULT_ENVIRONMENT)
+      void ctx.blockConcurrencyWhile(async () => {
+        this.#context = (await environmentContext(env, this.#environment)) ?? this.#context;
+      });
     const sql = new DurableSql(ctx.storage);
     this.#timers = new Timers(sql, ctx.storage);
     this.#streams = new StreamStore(sql, { now: () => Date.now() }, retentionMs(env));
@@ -68,7 +75,7 @@ export class Channel extends DurableObject<Bindings> {
     this.#views = new Views((view, run) => {
       const make = RUN_VIEWS[view];
       if (!make) throw new Error(`no view "${view}"`);
-      return make(run, this.#cell, contextOf(env));
+      return make(run, this.#cell, this.#context);
     });
   }
 
@@ -143,7 +150,7 @@ export class Channel extends DurableObject<Bindings> {
       const make = SOCKET_PROTOCOLS[name];
       if (!make) throw new Error(`no socket protocol "${name}"`);
       protocol = make({
-        context: contextOf(this.env),
+        context: this.#context,
         environment: this.#environment,
         cell: this.#cell,
         sockets: () => this.#sockets.ofProtocol(name),

@@ -2,7 +2,7 @@ import { WorkerEntrypoint } from 'cloudflare:workers';
 import type { LeasedCall, Outcome } from '../../core/model/call.ts';
 import type { EnvironmentContext } from '../../core/ports.ts';
 import type { Bindings } from '../bindings.ts';
-import { contextOf } from '../context.ts';
+import { environmentContext } from '../environments/keys.ts';
 import { isLarge, pack, type Packed, unpack } from '../large/packed.ts';
 import { EXECUTORS } from '../vendors.ts';
 import { refusal } from './destination.ts';
@@ -23,17 +23,18 @@ function hostMapOf(context: EnvironmentContext): HostMap {
 /** Signs, sends, reads and decodes calls off the cell's thread. Stateless: a call that is lost here is made again by its cell. */
 export class Dispatcher extends WorkerEntrypoint<Bindings> {
   /** An outcome that is too long for a message comes packed: the call has been made by then and must not be made again for it. */
-  async dispatch(call: LeasedCall): Promise<Outcome | Packed> {
-    const outcome = await this.#call(call);
+  async dispatch(environment: string, call: LeasedCall): Promise<Outcome | Packed> {
+    const outcome = await this.#call(environment, call);
     return isLarge(outcome, MESSAGE_BYTES) ? pack(outcome) : outcome;
   }
 
-  async dispatchPacked(call: Packed): Promise<Outcome | Packed> {
-    return this.dispatch(await unpack<LeasedCall>(call));
+  async dispatchPacked(environment: string, call: Packed): Promise<Outcome | Packed> {
+    return this.dispatch(environment, await unpack<LeasedCall>(call));
   }
 
-  async #call(call: LeasedCall): Promise<Outcome> {
-    const context = contextOf(this.env);
+  async #call(environment: string, call: LeasedCall): Promise<Outcome> {
+    const context = await environmentContext(this.env, environment);
+    if (!context) throw new Error(`the environment "${environment}" has no keys: is REPOINT_ROOT_SECRET set?`);
     const executor = EXECUTORS[call.task.executor];
     if (!executor) throw new Error(`no executor "${call.task.executor}"`);
     const request = await executor.request(call, context);

@@ -7,6 +7,7 @@ import { issueRealtimeToken, readRealtimeToken } from './token.ts';
 const KEY = 'signkey-test-00ff';
 const contextWith = (vars: Record<string, string>): EnvironmentContext => ({
   mode: 'production',
+  environment: 'default',
   serverUrl: 'http://server',
   wallClockMs: () => Date.now(),
   vars,

@@ -1,3 +1,4 @@
+import { DEFAULT_ENVIRONMENT } from '../../../core/model/placement.ts';
 import { publicToken, requireScope, signingKey } from '../auth.ts';
 import { parseKeyTtl, parseMoment } from '../durations.ts';
 import { ApiError } from '../errors.ts';
@@ -76,7 +77,11 @@ export async function createToken(c: RouteContext): Promise<Response> {
 
 async function callbackUrl(c: RouteContext, id: string): Promise<string> {
   const { context } = c.get('host');
-  return `${context.serverUrl}/api/v1/waitpoints/tokens/${id}/callback/${await callbackHash(id, signingKey(context))}`;
+  const hash = await callbackHash(id, signingKey(context));
+  const { environment } = context;
+  // The address is all that a caller of it has.
+  const query = environment === DEFAULT_ENVIRONMENT ? '' : `?environment=${environment}`;
+  return `${context.serverUrl}/api/v1/waitpoints/tokens/${id}/callback/${hash}${query}`;
 }
 
 /** GET /api/v1/waitpoints/tokens/:token */
@@ -106,7 +111,7 @@ export async function completeTokenByCallback(c: RouteContext): Promise<Response
   const host = c.get('host');
   const { context } = host;
   const id = param(c, 'token');
-  const cell = host.cell('default');
+  const cell = host.cell(context.environment);
   const token = await readToken(cell, id);
   if (!token) throw new ApiError('not_found', 'Waitpoint not found');
   if ((await callbackHash(id, signingKey(context))) !== param(c, 'hash'))
