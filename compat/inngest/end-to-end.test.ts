@@ -557,11 +557,14 @@ test('a function with a policy that is not served is refused by name', async () 
     fetch: server.fetch as never,
     logger: quiet,
   });
-  const fn = client.createFunction({ id: 'f', triggers: [{ event: 'a' }], debounce: { period: '5s' } }, () => 1);
+  const fn = client.createFunction(
+    { id: 'f', triggers: [{ event: 'a' }], throttle: { limit: 1, period: '5s' } },
+    () => 1,
+  );
   server.app = serve({ client, functions: [fn] }) as Handler;
   const response = await server.app(new Request(APP_URL, { method: 'PUT', headers: { host: 'app.test' } }));
   expect(response.status).toBe(501);
-  expect(((await response.json()) as { message: string }).message).toContain('"debounce"');
+  expect(((await response.json()) as { message: string }).message).toContain('"throttle"');
   expect(server.engine.query({ type: 'tasks' })).toEqual([]);
 });
 

@@ -31,15 +31,28 @@ export function memoOf(step: StepEntry): JsonText {
     case 'run':
       if (!step.error) return `{"data":${data}}`;
       if (step.data !== null) return `{"error":${data}}`;
-      return step.from?.reason === 'unknown-task' ? invokeUnknown(readMeta(step.meta).f ?? '') : INVOKE_CANCELLED;
+      return uninvoked(step.from?.reason ?? null, readMeta(step.meta).f ?? '');
     case 'token':
       return `{"data":{"data":${data},"signal":${JSON.stringify(readMeta(step.meta).s ?? '')}}}`;
   }
 }
 
-/** The vendor's words: the SDKs' own tests compare them. */
-function invokeUnknown(functionId: string): JsonText {
-  return canonicalJson({ error: { message: `could not find function with ID: ${functionId}`, name: 'Error' } });
+/** Why an invocation has no result. The vendor's words: the SDKs' own tests compare them. */
+function uninvoked(reason: string | null, functionId: string): JsonText {
+  switch (reason) {
+    case 'unknown-task':
+      return invokeError(`could not find function with ID: ${functionId}`);
+    case 'dropped':
+      return invokeError('invoked function is rate limited');
+    case 'skipped':
+      return invokeError('invoked function was skipped: another run of its singleton is under way');
+    default:
+      return INVOKE_CANCELLED;
+  }
+}
+
+function invokeError(message: string): JsonText {
+  return canonicalJson({ error: { message, name: 'Error' } });
 }
 
 /** All finished steps of a run: hashed id to memo; and the edited inputs (JSON arrays) of steps that are still to come. */

@@ -36,7 +36,7 @@ export async function runText(cell: CellApi, run: RunRecord): Promise<string> {
     batch_id: null,
     original_run_id: run.from?.run ?? null,
     cron: run.scheduledAt === null ? null : (fn?.crons[0] ?? null),
-    status: STATUS[run.status],
+    status: run.reason === 'skipped' ? 'Skipped' : STATUS[run.status],
     ended_at: run.endedAt === null ? null : new Date(run.endedAt).toISOString(),
   };
   const result = run.status === 'completed' ? run.output : run.error;

@@ -9,6 +9,7 @@ import { InngestError } from './errors.ts';
 import type { FunctionData } from './function-data.ts';
 import { uuidOf } from './hex.ts';
 import { EXECUTOR, groupOf, taskIdOf } from './names.ts';
+import { POLICY_FIELDS, toPolicies } from './policies.ts';
 import type { ConcurrencyOption, FunctionConfig, RegisterRequest } from './schema.ts';
 
 /** Attempts when a function says nothing: four retries. */
@@ -23,7 +24,8 @@ const BACKOFF: RetryPolicy = {
 const MIN_JITTER_MS = 1_000;
 const MAX_JITTER_MS = 300_000;
 /** What a function may say and mean something by here, or nothing anywhere. All else is refused: a policy that is ignored is worse. */
-const SERVED_FIELDS = new Set([
+const SERVED_FIELDS = new Set<string>([
+  ...POLICY_FIELDS,
   'checkpoint',
   'concurrency',
   'description',
@@ -115,6 +117,7 @@ async function toTask(config: FunctionConfig, app: string, appId: string, retry:
     maxAttempts: (step.retries?.attempts ?? config.retries ?? DEFAULT_RETRIES) + 1,
     retry,
     limits: toLimits(config),
+    ...toPolicies(config.id, config),
     // The vendor looks a function up at each call: a run that slept over a deploy goes on in the new app.
     binding: 'current',
     data: JSON.stringify(data),

@@ -26,6 +26,8 @@ function orphaned(run: OrphanedCall): Outcome {
 
 /** The events that follow a run's end. */
 function ended(run: EndedRun): EndEffects {
+  // It was never made: the vendor lists it, and tells nobody.
+  if (run.reason === 'skipped') return {};
   const outcome = run.status === 'failed' ? FUNCTION_FAILED : run.status === 'cancelled' ? FUNCTION_CANCELLED : null;
   const fn = readFunctionData(run.task.data);
   const deferred = deferredEvents(run.steps, { ...run, ...fn, run: run.run });

@@ -1,3 +1,4 @@
+import { referenceFunction } from 'inngest';
 import { expect, suite } from '../harness/index.ts';
 import type { CaseContext } from '../harness/index.ts';
 import { FLAVOURS, fail, serveApp, startApp } from './apps.ts';
@@ -15,18 +16,14 @@ function post(
   return fetch(new URL(path, context.url), { method: 'POST', body, headers });
 }
 
+function quiet(appId: string): never {
+  return referenceFunction({ appId, functionId: 'quiet' }) as never;
+}
+
 suite({ vendor: 'inngest', name: 'differences', sdk: flavour.sdk }, (s) => {
   s.case(['I-80'], 'INN-1: a policy that is not served refuses the registration by name', async (context) => {
     const policies: Record<string, unknown> = {
       throttle: { limit: 1, period: '1m' },
-      debounce: { period: '5s' },
-      batchEvents: { maxSize: 5, timeout: '5s' },
-      rateLimit: { limit: 1, period: '1m' },
-      idempotency: 'event.data.id',
-      singleton: { mode: 'skip' },
-      cancelOn: [{ event: 'x' }],
-      priority: { run: '1' },
-      timeouts: { start: '1m' },
     };
     for (const [option, value] of Object.entries(policies)) {
       const definition: Definition = {
@@ -38,7 +35,7 @@ suite({ vendor: 'inngest', name: 'differences', sdk: flavour.sdk }, (s) => {
       const app = await serveApp(context, flavour, [definition]);
       const synced = await app.sync();
       expect.equal(synced.status, 501, option);
-      expect.match(synced.message, new RegExp(`"${option === 'cancelOn' ? 'cancel' : option}"`));
+      expect.match(synced.message, new RegExp(`"${option}"`));
     }
   });
 
@@ -102,6 +99,64 @@ suite({ vendor: 'inngest', name: 'differences', sdk: flavour.sdk }, (s) => {
       }
     },
   );
+
+  s.case(['I-28', 'I-52'], 'INN-30: all who invoke a debounced function get its result', async (context) => {
+    const name = context.unique('go');
+    const appId = context.unique('app');
+    const app = await startApp(
+      context,
+      flavour,
+      [
+        {
+          id: 'quiet',
+          triggers: [{ event: context.unique('never') }],
+          options: { debounce: { period: '1m' } },
+          body: ({ event }) => event.data['n'],
+        },
+        {
+          id: 'parent',
+          triggers: [{ event: name }],
+          body: ({ step, event }) => step.invoke('one', { function: quiet(appId), data: { n: event.data['n'] } }),
+        },
+      ],
+      { id: appId },
+    );
+    const first = (await app.send({ name, data: { n: 1 } })).ids[0] ?? fail('no id');
+    await context.clock.idle();
+    const last = (await app.send({ name, data: { n: 2 } })).ids[0] ?? fail('no id');
+    await context.clock.idle();
+    await context.clock.advance(60_000);
+    for (const id of [first, last]) expect.equal((await app.ended(id))[0]?.output, 2);
+  });
+
+  s.case(['I-28', 'I-57'], 'INN-31: an invocation that a singleton skips fails its step at once', async (context) => {
+    const name = context.unique('go');
+    const appId = context.unique('app');
+    const app = await startApp(
+      context,
+      flavour,
+      [
+        {
+          id: 'quiet',
+          triggers: [{ event: context.unique('never') }],
+          options: { singleton: { mode: 'skip' } },
+          body: ({ step }) => step.sleep('nap', '1h'),
+        },
+        {
+          id: 'parent',
+          triggers: [{ event: name }],
+          retries: 0,
+          body: ({ step }) => step.invoke('one', { function: quiet(appId), data: {} }),
+        },
+      ],
+      { id: appId },
+    );
+    await app.send({ name });
+    await context.clock.idle();
+    const [run] = await app.ended((await app.send({ name })).ids[0] ?? fail('no id'));
+    expect.equal(run?.status, 'Failed');
+    expect.match(JSON.stringify(run?.output), /skipped/);
+  });
 
   s.case(['I-15'], 'INN-7: the signing key itself is taken as bearer', async (context) => {
     const { inngestSigningKey, inngestEventKey } = context.environment;

@@ -426,6 +426,20 @@ describe('a batch', () => {
     expect(t.one().steps).toMatchObject([{ key: 'w', data: '"done"' }]);
   });
 
+  it('takes an event that a start names', () => {
+    const t = open([{ ...batch, size: 2 }]);
+    t.apply({ type: 'ingest', events: [{ id: 'in', name: 'in', ts: t.nowMs, body: '{"data":{"k":1,"n":"in"}}' }] });
+    send(t, { k: 1, n: 1 });
+    const run = t.start('work', { eventIds: ['in'] });
+    const call = t.one();
+    expect(call.run).toBe(run);
+    expect(dataOf(call)).toEqual([
+      { k: 1, n: 1 },
+      { k: 1, n: 'in' },
+    ]);
+    expect(t.engine.query({ type: 'event', id: 'in' })?.runs).toEqual([run]);
+  });
+
   it('of a worker is leased when it is full, and not before', () => {
     const t = open([{ ...batch, size: 2 }], { mode: 'pull', pool: 'p' });
     send(t, { k: 1 });

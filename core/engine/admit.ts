@@ -17,6 +17,8 @@ export interface Arrival {
   task: TaskRecord | null;
   spec: StartSpec;
   events: EventRecord[] | null;
+  /** The first of those that a start names by its id. */
+  stored: EventRecord[] | null;
   /** Made of the input, where a batch takes events only; to be stored. */
   made: EventRecord | null;
 }
@@ -66,11 +68,15 @@ export function admit(k: Kernel, arrival: Arrival, keys: KeyReader): Admitted {
       case 'batch': {
         // A schedule's tick is no event among others.
         if (spec.scheduledAt !== undefined || (rule.onlyIf !== undefined && !keys.isTrue(rule.onlyIf))) break;
-        const event = arrival.events?.[0] ?? eventOfInput(k, arrival);
+        const event =
+          arrival.events?.[0] ??
+          (spec.eventIds?.length === 1 ? arrival.stored?.[0] : undefined) ??
+          eventOfInput(k, arrival);
         if (!event) break;
         const name = `window:${keys.name(rule)}`;
         const chars = event.body.length;
         const joined = joinBatch(k, name, rule, event);
+        if (joined && arrival.stored) k.events.addRun(event.id, joined.state.head.id);
         if (joined) return { outcome: 'joined', handle: joined };
         // One that is full with its first event does not wait for others.
         if (isFull(rule, 1, chars)) return { outcome: 'started', holds, window: null };
@@ -97,7 +103,7 @@ function joinDebounce(
   k: Kernel,
   name: string,
   rule: Extract<Admission, { kind: 'debounce' }>,
-  { spec, events }: Arrival,
+  { spec, events, stored }: Arrival,
 ): RunHandle | null {
   const handle = openRun(k, name);
   if (!handle) return null;
@@ -106,7 +112,7 @@ function joinDebounce(
   const decision = decideDebounce(
     rule,
     { openedMs: head.createdAt, dueAt: head.dueAt, ts: kept?.ts ?? head.createdAt },
-    { nowMs: k.now, ts: events?.[0]?.ts ?? k.now },
+    { nowMs: k.now, ts: (events ?? stored)?.[0]?.ts ?? k.now },
   );
   switch (decision.do) {
     case 'ignore':

@@ -82,7 +82,9 @@ function dispatch(k: Kernel, query: Query): unknown {
     case 'event-runs':
       return (k.events.get(query.event)?.runs ?? []).flatMap((run) => {
         const row = rowOf(k, run);
-        return row ? [runRecord(k, row)] : [];
+        const record = row && runRecord(k, row);
+        // One that still collects is made of its events when it has them all.
+        return record && !record.open ? [record] : [];
       });
     case 'tasks':
       return k.tasks.list(query.group);

@@ -26,8 +26,8 @@ export function start(
       `no task "${spec.task}" is registered${spec.version === undefined ? '' : ` with version ${spec.version}`}`,
     );
 
-  const arrival: Arrival = { task, spec, events, made: null };
-  const keys = new KeyReader(k.now, () => eventTextOf(arrival.events, arrival.spec.input));
+  const arrival: Arrival = { task, spec, events, stored: storedEvents(k, spec, events), made: null };
+  const keys = new KeyReader(k.now, () => eventTextOf(arrival.events ?? arrival.stored, arrival.spec.input));
   // What goes on from another run, or has begun already, is past that.
   const admitted: Admitted =
     from || spec.leased ? { outcome: 'started', holds: [], window: null } : admit(k, arrival, keys);
@@ -86,7 +86,7 @@ function make(
   const handle = k.create(head, spec.input);
   if (events) handle.events = events;
   // An event that is stored by now is kept as long as the run is.
-  else for (const event of head.eventIds) k.events.addRun(event, id);
+  else if (window?.kind !== 'debounce') for (const event of head.eventIds) k.events.addRun(event, id);
   for (const name of holds) k.putName(name, id, NEVER_MS);
   if (window) k.putName(window.name, id, NEVER_MS);
   else if (outcome === 'started') armGuards(k, handle);
@@ -121,6 +121,14 @@ function findKnown(k: Kernel, spec: StartSpec): StartResult | null {
       createdAt: handle.state.head.createdAt,
     }
   );
+}
+
+/** The first event of those that a start names: what expressions call `event`. */
+function storedEvents(k: Kernel, spec: StartSpec, events: EventRecord[] | null): EventRecord[] | null {
+  const first = events === null ? spec.eventIds?.[0] : undefined;
+  if (first === undefined) return null;
+  const event = k.events.get(first);
+  return event && [event];
 }
 
 /** The run that an idempotency key names, while it counts. */

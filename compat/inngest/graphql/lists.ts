@@ -55,11 +55,17 @@ export async function listRuns(reader: Reader, args: RunsArgs): Promise<object> 
   };
   const order = args.orderBy?.[0]?.direction === 'ASC' ? ('asc' as const) : ('desc' as const);
   const scan = (cursor: string | undefined, limit: number): Promise<Page<RunRecord>> =>
-    reader.cell.query({ type: 'runs', ...filter, order, limit, ...(cursor === undefined ? {} : { cursor }) });
+    listed(reader.cell.query({ type: 'runs', ...filter, order, limit, ...(cursor === undefined ? {} : { cursor }) }));
   const plain = condition === null && !queued;
   const found = await collect(args, scan, plain ? null : matches);
   const totalCount = async (): Promise<number> => (await reader.cell.query({ type: 'run-count', ...filter })).count;
   return connection(found, (run) => runV2View(reader, run), totalCount);
+}
+
+/** The vendor makes a run when its events are together. */
+async function listed(page: Promise<Page<RunRecord>>): Promise<Page<RunRecord>> {
+  const { items, ...rest } = await page;
+  return { ...rest, items: items.filter((run) => !run.open) };
 }
 
 /** The vendor's runs query may also speak of `output`; it takes the place of the event. */

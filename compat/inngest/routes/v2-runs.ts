@@ -32,7 +32,9 @@ export async function listRunsV2(c: RouteContext): Promise<Response> {
   };
   const request = pageOf(c);
   const page = await cell.query({ type: 'runs', ...filter, ...request });
-  const runs = await Promise.all(page.items.map((run) => runV2(cell, run, wantsOutput(c))));
+  // The vendor makes a run when its events are together.
+  const shown = page.items.filter((run) => !run.open);
+  const runs = await Promise.all(shown.map((run) => runV2(cell, run, wantsOutput(c))));
   return answerV2(c, runs, { cursor: page.cursor ?? null, hasMore: page.cursor !== undefined, limit: request.limit });
 }
 

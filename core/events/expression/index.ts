@@ -2,3 +2,4 @@ export type { CompileResult, Expression, ExpressionError, JsonValue } from './as
 export { type BindResult, bindEvent, type Equality, equalities, pathGet } from './bind.ts';
 export { type CompileOptions, compileExpression } from './compile.ts';
 export { evaluate, type EvaluateResult, type Inputs, isTrue } from './evaluate.ts';
+export { isPlain } from './plain.ts';
