@@ -1,4 +1,5 @@
 import type { LeasedCall } from '../core/model/call.ts';
+import { counterOf, type Rate } from '../core/model/limit.ts';
 import type { LimitSpec } from '../core/model/task.ts';
 import type { Held, Tracked } from './tracker.ts';
 import type { World } from './world.ts';
@@ -9,7 +10,17 @@ export type Places = Map<string, Set<string>>;
 /** A call that was just leased must have had room in each of its limits. Counted from what the world was handed, not from the engine's book. */
 export function checkLimitsTaken(world: World, held: Held): void {
   const { tracker } = world;
-  (tracker.get(held.run) as Tracked).everLeased = true;
+  const tracked = tracker.get(held.run) as Tracked;
+  const { head, pool } = tracked.state;
+  const { rules } = world.engine.kernel.limits;
+  world.checks.that(
+    'limit',
+    !rules.anyPause || rules.pausesOver(head.task, pool).every(({ inForce }) => !inForce),
+    () => `run ${held.run} of ${head.task} is called while it is paused`,
+  );
+  for (const spec of held.limits)
+    if (spec.rate && !(spec.rate.takes === 'first-call' && tracked.everLeased)) checkRate(world, spec, spec.rate);
+  tracked.everLeased = true;
   for (const spec of held.limits) {
     if (spec.hold === 'run') {
       takePlace(world, held.run, spec);
@@ -18,7 +29,7 @@ export function checkLimitsTaken(world: World, held: Held): void {
     let count = 0;
     for (const other of tracker.runs.values())
       for (const lease of other.held.values())
-        if (lease.standing === 'live' && lease.limits.some(({ key }) => key === spec.key)) count++;
+        if (lease.standing === 'live' && lease.limits.some((other) => counterOf(other) === counterOf(spec))) count++;
     checkRoom(world, spec, count, 'calls');
   }
 }
@@ -26,8 +37,9 @@ export function checkLimitsTaken(world: World, held: Held): void {
 /** A run takes its place in a limit when its first call is leased, or while that waits for another limit. */
 function takePlace(world: World, run: string, spec: LimitSpec): void {
   const { places, tracker } = world;
-  let set = places.get(spec.key);
-  if (!set) places.set(spec.key, (set = new Set()));
+  const counter = counterOf(spec);
+  let set = places.get(counter);
+  if (!set) places.set(counter, (set = new Set()));
   if (set.has(run)) return;
   for (const other of set) if (tracker.get(other)?.state.status !== 'running') set.delete(other);
   set.add(run);
@@ -35,12 +47,27 @@ function takePlace(world: World, run: string, spec: LimitSpec): void {
 }
 
 function checkRoom(world: World, spec: LimitSpec, count: number, what: string): void {
-  const known = world.engine.kernel.limits.get(spec.key);
-  const max = known?.max ?? spec.max;
+  const { max, paused } = world.engine.kernel.limits.bound(spec);
   world.checks.that(
     'limit',
-    count <= max && !known?.paused,
-    () => `limit ${spec.key}: ${count} ${what} under way, at most ${max}${known?.paused ? ', paused' : ''}`,
+    count <= max && !paused,
+    () => `limit ${counterOf(spec)}: ${count} ${what} under way, at most ${max}${paused ? ', paused' : ''}`,
+  );
+}
+
+/** In any span of its period a rate lets through what its shape allows. Told by what the world was handed and when, by the engine's clock. */
+function checkRate(world: World, spec: LimitSpec, rate: Rate): void {
+  const counter = counterOf(spec);
+  const { now } = world.engine.kernel;
+  const before = world.takings.get(counter) ?? [];
+  // A clock that was set back begins a new count: what was taken at times to come says nothing of now.
+  const times = (before.at(-1) ?? 0) > now ? [now] : [...before.filter((at) => at > now - rate.periodMs), now];
+  world.takings.set(counter, times);
+  const most = { sliding: rate.max, fixed: 2 * rate.max, gcra: (rate.burst ?? 1) + rate.max }[rate.shape];
+  world.checks.that(
+    'limit',
+    times.length <= most,
+    () => `rate ${counter}: ${times.length} calls within ${rate.periodMs} ms, at most ${most}`,
   );
 }
 
@@ -62,9 +89,10 @@ export function checkPlaces(world: World, run: string): void {
 export function recallPlaces(world: World): void {
   world.places.clear();
   for (const { run, spec } of rememberedPlaces(world, '')) {
-    const set = world.places.get(spec.key);
+    const counter = counterOf(spec);
+    const set = world.places.get(counter);
     if (set) set.add(run);
-    else world.places.set(spec.key, new Set([run]));
+    else world.places.set(counter, new Set([run]));
   }
 }
 

@@ -1,3 +1,4 @@
+import { counterOf } from '../core/model/limit.ts';
 import type { LimitSpec } from '../core/model/task.ts';
 import { NEVER_MS } from '../core/model/limits.ts';
 import type { Tracked } from './tracker.ts';
@@ -78,19 +79,35 @@ function checkBacklogs(world: World): void {
   const promised = new Map<string, number>();
   for (const row of waiting)
     if (row.bucket.startsWith('p:'))
-      for (const { key } of limitsOf(row)) promised.set(key, (promised.get(key) ?? 0) + 1);
+      for (const limit of limitsOf(row)) {
+        const counter = counterOf(limit);
+        promised.set(counter, (promised.get(counter) ?? 0) + 1);
+      }
   for (const row of waiting) {
-    const { head } = (tracker.get(row.owner) as Tracked).state;
-    const blocked = limitsOf(row).some((limit) => {
-      if (limit.hold === 'run' && kernel.limits.holds(limit.key, row.owner)) return false;
-      const other = first.get(`l:${limit.key}`);
-      const taken = head.pool !== null && row.bucket.startsWith('l:') ? (promised.get(limit.key) ?? 0) : 0;
-      return kernel.limits.room(limit) <= taken || (other !== undefined && isBefore(other, row));
-    });
+    const { head, pool } = (tracker.get(row.owner) as Tracked).state;
+    const begun = (limit: LimitSpec): boolean =>
+      limit.rate?.takes === 'first-call' && kernel.find(row.owner)?.state.startedAt !== null;
+    const isBehind = (bucket: string): boolean => {
+      const other = first.get(bucket);
+      return other !== undefined && isBefore(other, row);
+    };
+    const blocked =
+      // It is looked at again at a time that is known.
+      (row.bucket.startsWith('l:') && kernel.openings.has(row.bucket.slice(2))) ||
+      kernel.limits.rules
+        .pausesOver(head.task, pool)
+        .some((pause) => pause.inForce || isBehind(`l:${counterOf(pause)}`)) ||
+      limitsOf(row).some((limit) => {
+        const counter = counterOf(limit);
+        if (limit.hold === 'run' && kernel.limits.holds(counter, head.holder ?? row.owner)) return false;
+        const taken = pool !== null && row.bucket.startsWith('l:') ? (promised.get(counter) ?? 0) : 0;
+        const room = kernel.limits.room(limit, kernel.now, !begun(limit));
+        return room <= taken || (!begun(limit) && isBehind(`l:${counter}`));
+      });
     checks.that(
       'ready',
-      blocked || full || (head.pool !== null && world.signalled.has(head.pool)),
-      () => `could go and does not: ${JSON.stringify(row)}${head.pool === null ? '' : ', and no worker was told'}`,
+      blocked || full || (pool !== null && world.signalled.has(pool)),
+      () => `could go and does not: ${JSON.stringify(row)}${pool === null ? '' : ', and no worker was told'}`,
     );
   }
 }
@@ -108,25 +125,22 @@ function checkHolders(world: World): void {
   for (const [run, tracked] of tracker.runs) {
     if (tracked.state.status !== 'running') continue;
     const add = (limits: readonly LimitSpec[]): void => {
-      for (const { key } of limits) calls.set(key, (calls.get(key) ?? 0) + 1);
+      for (const limit of limits) calls.set(counterOf(limit), (calls.get(counterOf(limit)) ?? 0) + 1);
     };
     for (const held of tracked.held.values()) if (held.standing === 'live') add(held.limits);
     // A lease that its worker never heard of holds them too.
     for (const [key, pending] of tracked.state.pending)
       if (pending.lease !== null && tracked.held.get(key)?.standing !== 'live')
         add(pending.call?.limits ?? tracked.state.head.limits);
-    for (const { key } of tracked.state.head.limits) {
-      const set = runs.get(key);
+    for (const limit of tracked.state.head.limits) {
+      const counter = counterOf(limit);
+      const set = runs.get(counter);
       if (set) set.add(run);
-      else runs.set(key, new Set([run]));
+      else runs.set(counter, new Set([run]));
     }
   }
-  for (const limit of kernel.limits.list()) {
-    const most = limit.hold === 'call' ? (calls.get(limit.key) ?? 0) : (runs.get(limit.key)?.size ?? 0);
-    checks.that(
-      'limit',
-      kernel.limits.held(limit.key) <= most,
-      () => `limit ${limit.key} is held by ${kernel.limits.held(limit.key)}, at most ${most} can hold it`,
-    );
+  for (const { counter, spec, held } of kernel.limits.counters()) {
+    const most = spec.hold === 'call' ? (calls.get(counter) ?? 0) : (runs.get(counter)?.size ?? 0);
+    checks.that('limit', held <= most, () => `limit ${counter} is held by ${held}, at most ${most} can hold it`);
   }
 }

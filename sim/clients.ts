@@ -1,12 +1,21 @@
 import type { StartSpec } from '../core/model/call.ts';
-import type { Command, CommandResult } from '../core/model/command.ts';
+import type { Command, CommandResult, PauseScope } from '../core/model/command.ts';
 import type { TaskSpec } from '../core/model/task.ts';
-import { EVENT_NAMES, GROUPS, SHARED_LIMITS, SHARED_TOKENS } from './catalogue.ts';
+import { EVENT_NAMES, GROUPS, POOLS, SHARED_LIMITS, SHARED_TOKENS } from './catalogue.ts';
 import { eventOf, idFor } from './program.ts';
 import type { Requests } from './requests.ts';
 import type { World } from './world.ts';
 
 const HOUR_MS = 3_600_000;
+
+/** What clients pause. */
+export function pausable(world: World): PauseScope[] {
+  return [
+    { all: true },
+    ...POOLS.map((pool) => ({ pool })),
+    ...[...world.tasks.keys()].slice(0, 3).map((task) => ({ task })),
+  ];
+}
 
 /** Everybody who asks the engine for something from outside. */
 export class Clients {
@@ -87,6 +96,7 @@ export class Clients {
         token: 8,
         event: 8,
         limit: 6,
+        pause: 2,
         register: 3,
         schedule: 5,
         dead: 4,
@@ -109,6 +119,8 @@ export class Clients {
         return this.#feed();
       case 'limit':
         return this.#limit();
+      case 'pause':
+        return this.#pause();
       case 'register':
         return this.#reregister();
       case 'schedule':
@@ -258,21 +270,38 @@ export class Clients {
   #limit(): void {
     const { rng } = this.#world;
     const key = rng.pick([...SHARED_LIMITS, 'branches']);
-    const limit = { key, max: rng.int(1, 4), hold: key === 'runs' ? ('run' as const) : ('call' as const) };
+    const max = rng.int(1, 4);
     const paused = rng.chance(0.2);
     const set = (isPaused: boolean): void =>
       this.#change(
         `limit ${key}`,
-        `limit ${key} ${limit.max}${isPaused ? ' paused' : ''}`,
-        { type: 'set-limit', limit, paused: isPaused, pinned: true },
+        `limit ${key} ${max}${isPaused ? ' paused' : ''}`,
+        { type: 'set-limit', key, max, paused: isPaused },
         () => () => {
-          const now = this.#world.engine.kernel.limits.get(key);
-          const held = now?.max === limit.max && now.paused === isPaused;
-          return held ? null : `is ${JSON.stringify(now)}, was set to ${limit.max}${isPaused ? ', paused' : ''}`;
+          const now = this.#world.engine.kernel.limits.rules.get(key);
+          const held = now?.max === max && now.paused === isPaused;
+          return held ? null : `is ${JSON.stringify(now)}, was set to ${max}${isPaused ? ', paused' : ''}`;
         },
       );
     set(paused);
     if (paused) this.#world.after(rng.delayMs(5_000), () => set(false));
+  }
+
+  #pause(): void {
+    const { rng } = this.#world;
+    const scope = rng.pick(pausable(this.#world));
+    const starts = rng.chance(0.25) ? 'skip' : 'wait';
+    const name = JSON.stringify(scope);
+    const paused = (): boolean => this.#world.engine.kernel.limits.rules.pauses().length > 0;
+    this.#change(
+      `pause ${name}`,
+      `pause ${name}`,
+      { type: 'pause', scope, starts },
+      () => () => (paused() ? null : 'is not paused'),
+    );
+    this.#world.after(rng.delayMs(4_000), () =>
+      this.#change(`pause ${name}`, `unpause ${name}`, { type: 'unpause', scope }, () => null),
+    );
   }
 
   #reregister(): void {

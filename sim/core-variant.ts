@@ -24,6 +24,7 @@ export const TIGHT: readonly SourcePatch[] = [
   bound('READY_IN_MEMORY', 6),
   bound('MAX_IN_FLIGHT', TIGHT_IN_FLIGHT),
   bound('TIMERS_PER_TICK', 3),
+  bound('MAX_LOOKED_AT', 3),
   bound('RETENTION_EVERY_MS', 600_000),
   bound('RETENTION_BATCH', 4),
   bound('CACHED_RUNS', 4),

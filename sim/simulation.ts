@@ -1,5 +1,5 @@
 import type { Command } from '../core/model/command.ts';
-import { Clients } from './clients.ts';
+import { Clients, pausable } from './clients.ts';
 import { Violation, type Checks } from './invariants.ts';
 import { type CoreVariant, loadCore, type SourcePatch, TIGHT, TIGHT_IN_FLIGHT } from './core-variant.ts';
 import { Workers, performPush } from './executors.ts';
@@ -139,12 +139,8 @@ function drain(world: World, requests: Requests): void {
     world.timeMs = Math.max(world.timeMs, until);
   }
   checkOutcomes(world);
-  for (const limit of world.engine.kernel.limits.list())
-    world.checks.that(
-      'limit',
-      world.engine.kernel.limits.held(limit.key) === 0,
-      () => `limit ${limit.key} is still held by ${world.engine.kernel.limits.held(limit.key)}`,
-    );
+  for (const { counter, held } of world.engine.kernel.limits.counters())
+    world.checks.that('limit', held === 0, () => `limit ${counter} is still held by ${held}`);
   forget(world);
 }
 
@@ -153,19 +149,18 @@ function running(world: World): string[] {
 }
 
 function openLimits(world: World): Command[] {
-  return world.engine.kernel.limits.list().map((limit) => ({
-    type: 'set-limit',
-    limit: { key: limit.key, max: Math.max(limit.max, 1), hold: limit.hold },
-    paused: false,
-    pinned: false,
-  }));
+  const { rules } = world.engine.kernel.limits;
+  return [
+    ...rules.list().map(({ key }): Command => ({ type: 'set-limit', key, max: null, rate: null, paused: false })),
+    ...pausable(world).map((scope): Command => ({ type: 'unpause', scope })),
+  ];
 }
 
 /** Compares each run that went its own way with what its program says. */
 function checkOutcomes(world: World): void {
   for (const [run, { state, lied, disturbed }] of world.tracker.runs) {
     const task = world.tasks.get(state.head.task);
-    if (!task || lied || disturbed) continue;
+    if (!task || lied || disturbed || state.reason === 'skipped') continue;
     const fatal = fatalWork(task.program, state.head.maxAttempts ?? task.spec.maxAttempts);
     if (fatal) {
       world.checks.that(
@@ -203,7 +198,7 @@ function forget(world: World): void {
   const { db, checks } = world;
   checks.that('retention', world.tracker.runs.size === 0, () => `${world.tracker.runs.size} runs are still there`);
   while (world.step(world.timeMs + 2 * DAY_MS) && world.timeMs < until + 4 * DAY_MS);
-  for (const table of ['runs', 'history', 'labels', 'names', 'events', 'dead_letters', 'schedules', 'log'])
+  for (const table of ['runs', 'history', 'labels', 'names', 'events', 'dead_letters', 'schedules', 'log', 'rates'])
     checks.that(
       'retention',
       count(db, table) === 0,

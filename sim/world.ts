@@ -11,6 +11,7 @@ import { checkEverything, checkRows } from './checks-rows.ts';
 import type { CoreVariant } from './core-variant.ts';
 import { FaultSql } from './fault-sql.ts';
 import { Checks, Violation } from './invariants.ts';
+import { withRates } from './rates.ts';
 import { Rng } from './rng.ts';
 import { type Held, Tracker } from './tracker.ts';
 
@@ -46,6 +47,8 @@ export class World implements Effects {
   readonly tracker: Tracker;
   readonly tasks: Map<string, SimTask>;
   readonly places: Places = new Map();
+  /** When each rate let calls through, within its last period. */
+  readonly takings = new Map<string, number[]>();
   /** Time that only goes forward; the engine's clock is `clockMs`. */
   timeMs = START_MS;
   #offsetMs = 0;
@@ -73,7 +76,7 @@ export class World implements Effects {
   constructor(options: WorldOptions) {
     this.options = options;
     this.rng = new Rng(options.seed);
-    this.tasks = new Map(makeTasks(this.rng.fork()).map((task) => [task.spec.id, task]));
+    this.tasks = new Map(withRates(this.rng.fork(), makeTasks(this.rng.fork())).map((task) => [task.spec.id, task]));
     this.tracker = new Tracker(this.db, this.checks, options.retentionMs);
   }
 

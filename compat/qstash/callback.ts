@@ -1,6 +1,6 @@
 import type { StartSpec } from '../../core/model/call.ts';
 import type { Payload } from '../../core/model/payload.ts';
-import { CALLBACK_PRIORITY_MS, TASK_MESSAGE } from './constants.ts';
+import { TASK_MESSAGE } from './constants.ts';
 import { base64 } from './encoding.ts';
 import { headerMap, mergeHeaders } from './headers.ts';
 import { limitsOf, retryPolicy } from './limits.ts';
@@ -60,7 +60,7 @@ export function callbackStart(
   body: string,
   source: RunMeta,
   of: NonNullable<RunMeta['callbackOf']>,
-  options: { alias?: string; workflow?: RunMeta['workflow']; endsMessage: boolean },
+  options: { alias?: string; workflow?: RunMeta['workflow']; holder: string },
 ): StartSpec {
   const retries = target.retries ?? source.retries;
   const retryDelay = target.retryDelay ?? source.retryDelay;
@@ -76,8 +76,8 @@ export function callbackStart(
     failureCallback: target.failureCallback,
     flowControl: target.flowControl,
     labels: source.labels,
-    // The next message of a queue waits for the callbacks of the one before.
-    queue: options.endsMessage ? source.queue : undefined,
+    // The next message of a queue waits for the callbacks of the one before: they go on with its place.
+    queue: source.queue,
     callerIp: source.callerIp,
     workflow: options.workflow,
     callbackOf: of,
@@ -91,6 +91,6 @@ export function callbackStart(
     retry: retryPolicy(retryDelay),
     limits: limitsOf(meta),
     labels: meta.labels,
-    priorityMs: meta.queue === undefined ? undefined : CALLBACK_PRIORITY_MS,
+    holder: meta.queue === undefined ? undefined : options.holder,
   };
 }

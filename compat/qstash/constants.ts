@@ -50,9 +50,8 @@ export const LOOKBACK_MS = 30 * 86_400_000;
 
 /** A message that a delivery published, which a delivery published, ...: a destination that comes back to this server is cut off here. */
 export const MAX_HOPS = 16;
-
-/** Queues hold their slot from the first delivery to the end of the message; a callback of that end goes first in the lane. */
-export const CALLBACK_PRIORITY_MS = 366 * 86_400_000;
+/** What a flow-control key's last message said is known this long after it. */
+export const FLOW_RECORD_MS = 30 * 86_400_000;
 
 export const COLLECTION = {
   queue: 'qstash:queue',
@@ -60,7 +59,6 @@ export const COLLECTION = {
   endpoint: 'qstash:endpoint',
   groupHeaders: 'qstash:url-group-headers',
   flow: 'qstash:flow-control',
-  pin: 'qstash:flow-control-pin',
   waiter: 'qstash:waiter',
 } as const;
 

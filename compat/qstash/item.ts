@@ -1,5 +1,5 @@
 import type { Command, CommandResult } from '../../core/model/command.ts';
-import { COLLECTION, DEFAULT_RETRIES } from './constants.ts';
+import { COLLECTION, DEFAULT_RETRIES, FLOW_RECORD_MS } from './constants.ts';
 import { type HeaderList, mergeHeaders } from './headers.ts';
 import type { RunMeta } from './meta.ts';
 import type { FlowControl, PublishOptions } from './options.ts';
@@ -49,7 +49,13 @@ export function sharedCommands(options: { queue?: string; flowControl?: FlowCont
 
 export function flowRecord(flow: FlowControl): Command {
   const { key, ...data } = flow;
-  return { type: 'put-record', collection: COLLECTION.flow, id: key, data: JSON.stringify(data) };
+  return {
+    type: 'put-record',
+    collection: COLLECTION.flow,
+    id: key,
+    data: JSON.stringify(data),
+    keepMs: FLOW_RECORD_MS,
+  };
 }
 
 export function messageMeta(

@@ -51,7 +51,10 @@ export function messageOutcome(call: LeasedCall, meta: RunMeta, result: HttpResu
       createdAt: call.runCreatedAt,
     });
     const of = { messageId: messageIdOf(call.run), failure: false };
-    ops.unshift({ op: 'start', spec: callbackStart(meta.callback, body, meta, of, { endsMessage: false }) });
+    ops.unshift({
+      op: 'start',
+      spec: callbackStart(meta.callback, body, meta, of, { holder: call.holder ?? call.run }),
+    });
   }
   return {
     ops,

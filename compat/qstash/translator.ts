@@ -50,7 +50,7 @@ function messageEnded(run: EndedRun, meta: RunMeta): EndEffects {
   const starts: StartSpec[] = [];
   if (meta.callback) {
     starts.push(
-      callbackStart(meta.callback, callbackBody(report), meta, { messageId, failure: false }, { endsMessage: true }),
+      callbackStart(meta.callback, callbackBody(report), meta, { messageId, failure: false }, { holder: run.holder }),
     );
   }
   if (!failed) return { starts };
@@ -60,7 +60,7 @@ function messageEnded(run: EndedRun, meta: RunMeta): EndEffects {
   if (meta.failureCallback) {
     const body = callbackBody({ ...report, deadLetterId });
     const of = { messageId, failure: true, deadLetterId };
-    starts.push(callbackStart(meta.failureCallback, body, meta, of, { endsMessage: true }));
+    starts.push(callbackStart(meta.failureCallback, body, meta, of, { holder: run.holder }));
   }
   return { starts, deadLetter: { data: deadLetter('message', response) } };
 }
@@ -88,7 +88,7 @@ function workflowEnded(run: EndedRun, meta: RunMeta): EndEffects {
   const options = {
     alias: failureCallbackAlias(deadLetterId),
     workflow: { runId: workflow.runId, url: workflow.url, createdAt: run.createdAt },
-    endsMessage: true,
+    holder: run.holder,
   };
   effects.starts = [
     callbackStart(meta.failureCallback, body, meta, { messageId, failure: true, deadLetterId }, options),

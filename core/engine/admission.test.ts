@@ -279,7 +279,7 @@ describe('a debounce', () => {
     t.apply({ type: 'ingest', events: [{ name: 'stop', ts: t.nowMs, body: '{"data":{"n":2}}' }] });
     t.advance(1000);
     t.one();
-    expect(t.engine.query({ type: 'limits' }).map((limit) => limit.key)).toEqual(['l:2']);
+    expect(t.engine.query({ type: 'limit', key: 'l', subs: true }).subs).toMatchObject([{ sub: '2' }]);
     send(t, { k: 2, n: 3, s: 'y' });
     t.advance(1000);
     expect(t.take()).toEqual([]);

@@ -26,8 +26,8 @@ export function hasBegun(k: Kernel, { state }: RunHandle): boolean {
 export function amendRun(k: Kernel, handle: RunHandle, { input, limits, ...change }: Amendment): void {
   const { head } = handle.state;
   // A run that waits for one limit may hold another as a whole: it starts again from the beginning.
-  if (limits) for (const limit of k.limitsOfRun(handle)) k.releaseLimit(limit, head.id, true);
-  for (const limit of limits ?? []) k.putLimit(limit);
+  if (limits) for (const limit of k.runLimitsOf(handle)) k.releaseLimit(limit, head.holder ?? head.id, head.id);
+  for (const limit of limits ?? []) k.declareLimit(limit);
   if (change.labels) handle.labelsBefore ??= head.labels;
   if (change.events || change.addEvents) handle.events = null;
   // One that waits for quiet belongs to no event yet.

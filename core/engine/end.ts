@@ -20,7 +20,7 @@ export function endRun(k: Kernel, handle: RunHandle, ending: Ending): void {
     }
     if (lease || pending.lease !== null) k.releaseCall(handle, key);
   }
-  for (const limit of k.limitsOfRun(handle)) k.releaseLimit(limit, run, true);
+  const places = k.runLimitsOf(handle);
   k.append(
     handle,
     {
@@ -36,6 +36,8 @@ export function endRun(k: Kernel, handle: RunHandle, ending: Ending): void {
   for (const name of window ? [...holds, window.name] : holds) k.dropName(name, run);
   if (ending.status === 'cancelled') cancelChildrenOf(k, run);
   afterEnd(k, handle, ending, attempt);
+  // Only now: what follows may go on with the place.
+  for (const limit of places) k.releaseLimit(limit, state.head.holder ?? run, run);
   for (const waiter of k.waiters(runMatch(run)))
     resolve(k, waiter.run, waiter.key, {
       source: 'run',
@@ -76,6 +78,7 @@ function afterEnd(k: Kernel, handle: RunHandle, ending: Ending, attempt: number)
       parent: head.parent,
       scheduledAt: head.scheduledAt,
       labels: head.labels,
+      holder: head.holder ?? head.id,
       steps: state.steps,
       deadLetterId,
       listens: (name) => k.listens(name),

@@ -114,6 +114,7 @@ export class Engine {
       [result, calls] = kernel.sql.transaction(() => {
         const value = body();
         const ready = pump(kernel);
+        kernel.limits.rates.flush(kernel.now);
         return [value, ready] as const;
       });
     } catch (error) {
@@ -177,19 +178,23 @@ export class Engine {
       case 'delete-schedule':
         return { type: 'delete-schedule', found: deleteSchedule(k, command.id) };
       case 'set-limit':
-        k.putLimit(
-          command.limit,
-          {
-            ...(command.paused === undefined ? {} : { paused: command.paused }),
-            ...(command.pinned === undefined ? {} : { pinned: command.pinned }),
-          },
-          true,
-        );
+        k.setLimit(command, command.resetRate ?? false);
         return { type: 'set-limit' };
+      case 'pause':
+        k.setPause(command.scope, command.starts ?? 'wait');
+        return { type: 'pause' };
+      case 'unpause':
+        k.setPause(command.scope, null);
+        return { type: 'unpause' };
       case 'put-record': {
         const before = command.ifAbsent ? k.record(command.collection, command.id) : null;
         if (before) return { type: 'put-record', written: false, data: before.data };
-        k.putRecord(command.collection, command.id, command.data, command.expiresAt ?? null);
+        k.putRecord(
+          command.collection,
+          command.id,
+          command.data,
+          command.keepMs === undefined ? (command.expiresAt ?? null) : k.now + command.keepMs,
+        );
         return { type: 'put-record', written: true, data: command.data };
       }
       case 'delete-record':

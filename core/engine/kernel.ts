@@ -1,5 +1,7 @@
 import { Backlogs, type BacklogItem, compareItems, limitBucket, limitOfBucket, poolBucket } from '../flow/backlogs.ts';
+import { scopeText, type RuleChange } from '../flow/limit-rules.ts';
 import { holderOf, LimitBook } from '../flow/limit-book.ts';
+import { Openings } from '../flow/openings.ts';
 import { ReadyQueue } from '../flow/ready-queue.ts';
 import { applyEntry, openRun } from '../history/fold.ts';
 import type { Pending, RunHead, RunState } from '../history/state.ts';
@@ -7,6 +9,8 @@ import type { RunStatus } from '../model/call.ts';
 import type { EventRecord } from '../model/event.ts';
 import type { HistoryBody, HistoryEntry } from '../model/history.ts';
 import { IdFactory, isId } from '../model/ids.ts';
+import { counterOf, subCounters, UNBOUNDED } from '../model/limit.ts';
+import type { PauseScope } from '../model/command.ts';
 import {
   CACHED_RUNS,
   CACHED_STATE_CHARS,
@@ -107,6 +111,8 @@ export class Kernel {
   readonly tasks: TaskBook;
   readonly limits: LimitBook;
   readonly backlogs: Backlogs;
+  /** Backlogs that time opens. */
+  readonly openings = new Openings();
   readonly waits: WaitIndex;
   readonly leases = new LeaseBook();
   readonly effects: Effects;
@@ -151,8 +157,9 @@ export class Kernel {
     this.runs = new RunStore(options.sql, this.payloads);
     this.events = new EventStore(options.sql, this.payloads);
     this.tasks = new TaskBook(options.sql);
-    this.limits = new LimitBook(options.sql);
     this.backlogs = new Backlogs(options.sql);
+    this.limits = new LimitBook(options.sql, (counter) => this.backlogs.hasBacklog(limitBucket(counter)));
+    this.backlogs.onEmpty = (bucket) => this.limits.forgetIdle(limitOfBucket(bucket) ?? '');
     this.waits = new WaitIndex(options.sql);
     this.effects = options.effects;
     this.translators = options.translators;
@@ -186,8 +193,9 @@ export class Kernel {
       const ofCall = own.filter((limit) => limit.hold === 'run').slice(0, Math.floor(row.held / OWN_HELD));
       const inHand = row.lease === null ? [] : own.filter((limit) => limit.hold === 'call');
       for (const limit of [...ofRun, ...ofCall, ...inHand]) {
-        const holder = holderOf(limit, row.owner, row.key);
-        if (!this.limits.holds(limit.key, holder)) this.limits.take(limit, holder);
+        const holder = holderOf(limit, handle.state.head, row.key);
+        const member = limit.hold === 'run' ? row.owner : holder;
+        if (!this.limits.holds(counterOf(limit), holder, member)) this.limits.take(limit, holder, member);
       }
     }
   }
@@ -303,32 +311,96 @@ export class Kernel {
 
   /**
    * The first limit that has no room for a call, or for which somebody older waits; null when there is room in all. Nobody overtakes, and a
-   * run that holds its place is not asked again.
+   * run that holds its place is not asked again. A pause is asked like a limit without room.
    */
   blockedBy(handle: RunHandle, key: string): LimitSpec | null {
-    const run = handle.state.head.id;
-    const row = handle.rows.get(key)?.row;
+    const { head, pool, startedAt } = handle.state;
+    if (this.limits.rules.anyPause || this.backlogs.heldBack)
+      for (const pause of this.limits.rules.pausesOver(head.task, pool))
+        if (pause.inForce || this.#isOlderIn(counterOf(pause), handle, key)) return pause;
     for (const limit of this.limitsOfCall(handle, key)) {
-      if (limit.hold === 'run' && this.limits.holds(limit.key, run)) continue;
-      if (this.limits.room(limit) === 0) return limit;
-      const head = this.backlogs.head(limitBucket(limit.key), (item) => this.waitsIn(limitBucket(limit.key), item));
-      if (head && row && compareItems(head, { run, key, due: orderOf(row, handle.state.pending.get(key)) }) < 0)
-        return limit;
+      const counter = counterOf(limit);
+      if (limit.hold === 'run' && this.limits.holds(counter, holderOf(limit, head, key))) continue;
+      // A run that has begun does not stand in the line of those that have not.
+      const begun = limit.rate?.takes === 'first-call' && startedAt !== null;
+      if (begun && limit.max === UNBOUNDED) continue;
+      if (this.limits.room(limit, this.now, !begun, counter) === 0) return limit;
+      if (!begun && this.#isOlderIn(counter, handle, key)) return limit;
     }
     return null;
   }
 
+  /** Whether somebody waits for a counter who is before this call. */
+  #isOlderIn(counter: string, handle: RunHandle, key: string): boolean {
+    const bucket = limitBucket(counter);
+    const row = handle.rows.get(key)?.row;
+    const first = this.backlogs.head(bucket, (item) => this.waitsIn(bucket, item));
+    if (!first || !row) return false;
+    const due = orderOf(row, handle.state.pending.get(key));
+    return compareItems(first, { run: handle.state.head.id, key, due }) < 0;
+  }
+
+  /** Somebody waits for a limit: when time alone opens it, it is looked at then. `promised`: room that others are on their way to take. */
+  awaitOpening(limit: LimitSpec, promised = 0): void {
+    const counter = counterOf(limit);
+    const { max, rate, paused } = this.limits.bound(limit, counter);
+    if (!rate || paused || this.limits.held(counter) >= max) return;
+    // There is room: whoever waits ahead is looked at already, or is on the way.
+    if (this.limits.rates.room(counter, rate, this.now) > promised) return;
+    const atMs = this.limits.rates.opensAt(counter, rate, this.now, promised);
+    if (atMs < NEVER_MS) this.lookAgain(counter, Math.max(atMs, this.now + 1));
+  }
+
+  /**
+   * How many of those who wait for a limit may be sent on without taking it: to their pool, as many as there is room for; to another limit without room (`elsewhere`),
+   * as many as the rate lets through, for who waits for time alone must not be moved to and fro in masses.
+   */
+  roomToPass(handle: RunHandle, limit: LimitSpec, elsewhere: boolean): number {
+    const counter = counterOf(limit);
+    const begun = limit.rate?.takes === 'first-call' && handle.state.startedAt !== null;
+    if (!elsewhere) return this.limits.room(limit, this.now, !begun, counter);
+    const { rate } = this.limits.bound(limit, counter);
+    return !rate || begun ? Infinity : this.limits.rates.room(counter, rate, this.now);
+  }
+
+  /** A backlog is looked at again at this time. */
+  lookAgain(counter: string, atMs: number): void {
+    this.openings.set(counter, atMs);
+    this.nextDue = Math.min(this.nextDue, atMs);
+  }
+
+  /** A call goes: what its rates let through is counted. Before the run counts as begun. */
+  takeRates(handle: RunHandle, key: string): void {
+    for (const limit of this.limitsOfCall(handle, key)) {
+      if (limit.rate?.takes === 'first-call' && handle.state.startedAt !== null) continue;
+      const counter = counterOf(limit);
+      const { rate } = this.limits.bound(limit, counter);
+      if (rate) this.limits.rates.take(counter, rate, this.now);
+    }
+  }
+
   /** Takes what the run holds as a whole, as far as there is room: it keeps that while it waits for the rest. */
   holdRunLimits(handle: RunHandle, key: string, until: LimitSpec | null): void {
-    const run = handle.state.head.id;
-    for (const limit of this.limitsOfCall(handle, key)) {
+    const limits = this.limitsOfCall(handle, key);
+    // Who is held back by a pause has asked for nothing yet.
+    if (until && !limits.includes(until)) return;
+    for (const limit of limits) {
       if (limit === until || limit.hold !== 'run') return;
-      if (this.limits.holds(limit.key, run)) continue;
-      this.takeLimit(limit, run);
+      if (!this.#hold(handle, limit, key)) continue;
       // Its other calls wait for that no more. There are some if it lost its place, with nothing pending, over a restart.
       for (const [other, { row }] of handle.rows)
-        if (other !== key && row.bucket === limitBucket(limit.key)) this.recheck(handle, other);
+        if (other !== key && row.bucket === limitBucket(counterOf(limit))) this.recheck(handle, other);
     }
+  }
+
+  /** False: it has it already. */
+  #hold(handle: RunHandle, limit: LimitSpec, key: string): boolean {
+    const { head } = handle.state;
+    const holder = holderOf(limit, head, key);
+    const member = limit.hold === 'run' ? head.id : holder;
+    if (this.limits.holds(counterOf(limit), holder, member)) return false;
+    this.takeLimit(limit, holder, member);
+    return true;
   }
 
   /** A row of a bucket was due when it came there: a clock that was set back since does not take it out again. */
@@ -427,11 +499,11 @@ export class Kernel {
   /** A call that was resolved while it was leased, by somebody else's report: its lease is over, and what it held is free. */
   #letGo(handle: RunHandle, pending: Pending): void {
     if (pending.kind !== 'call') return;
-    const run = handle.state.head.id;
-    const push = this.leases.of(run, pending.key);
+    const { head } = handle.state;
+    const push = this.leases.of(head.id, pending.key);
     if (push) this.dropPush(push);
-    for (const limit of pending.call?.limits ?? handle.state.head.limits)
-      this.releaseLimit(limit, `${run} ${pending.key}`, false);
+    for (const limit of pending.call?.limits ?? head.limits)
+      if (limit.hold === 'call') this.releaseLimit(limit, holderOf(limit, head, pending.key));
   }
 
   #matchFor(handle: RunHandle, pending: Pending): string | null {
@@ -448,10 +520,15 @@ export class Kernel {
    * those that the call names for itself. Null when it holds nothing.
    */
   #heldBy(handle: RunHandle, pending: Pending): number | null {
-    const run = handle.state.head.id;
-    const count = (limits: readonly LimitSpec[]): number =>
-      limits.filter((limit) => limit.hold === 'run' && this.limits.holds(limit.key, run)).length;
-    const held = count(handle.state.head.limits) + OWN_HELD * count(pending.call?.limits ?? []);
+    const { head } = handle.state;
+    const holds = (limit: LimitSpec): boolean =>
+      limit.hold === 'run' && this.limits.holds(counterOf(limit), holderOf(limit, head, pending.key), head.id);
+    const count = (limits: readonly LimitSpec[]): number => {
+      let n = 0;
+      for (const limit of limits) if (holds(limit)) n++;
+      return n;
+    };
+    const held = count(head.limits) + OWN_HELD * count(pending.call?.limits ?? []);
     return held > 0 || pending.lease !== null ? held : null;
   }
 
@@ -481,7 +558,7 @@ export class Kernel {
   #left(handle: RunHandle, pending: Pending, bucket: string): void {
     this.backlogs.removed(bucket);
     if (limitOfBucket(bucket) !== null) return;
-    for (const limit of pending.call?.limits ?? handle.state.head.limits) this.backlogs.opened(limit.key);
+    for (const limit of pending.call?.limits ?? handle.state.head.limits) this.backlogs.opened(counterOf(limit));
   }
 
   newLease(): string {
@@ -498,18 +575,18 @@ export class Kernel {
     this.onUndo(() => this.leases.add(lease));
   }
 
-  takeLimit(limit: LimitSpec, holder: string): void {
-    this.limits.take(limit, holder);
-    this.onUndo(() => this.limits.release(limit.key, holder));
+  takeLimit(limit: LimitSpec, holder: string, member = holder): void {
+    this.limits.take(limit, holder, member);
+    this.onUndo(() => this.limits.release(counterOf(limit), holder, member));
   }
 
-  /** `all`: the holder is gone for good. */
-  releaseLimit(limit: LimitSpec, holder: string, all: boolean): void {
-    const before = this.limits.count(limit.key, holder);
-    if (before === 0) return;
-    this.limits.release(limit.key, holder, all);
-    this.onUndo(() => this.limits.restore(limit, holder, before));
-    this.backlogs.opened(limit.key);
+  /** `member`: the run that keeps the place no longer; it is free when no other does. */
+  releaseLimit(limit: LimitSpec, holder: string, member = holder): void {
+    const counter = counterOf(limit);
+    if (!this.limits.holds(counter, holder, member)) return;
+    const freed = this.limits.release(counter, holder, member);
+    this.onUndo(() => this.limits.take(limit, holder, member));
+    if (freed) this.backlogs.opened(counter);
   }
 
   /** After a commit: keeps what was touched in the cache and hands out what changed. */
@@ -549,8 +626,8 @@ export class Kernel {
     this.readyPools.clear();
     this.mailFor.clear();
     this.tasks.reload();
-    this.limits.reload();
     this.backlogs.reload();
+    this.limits.reload();
     this.waits.reload();
     this.ready.clear();
     // Everything that is due is found again on disk.
@@ -565,7 +642,7 @@ export class Kernel {
     const run = handle.state.head.id;
     const { row } = saved;
     const limit = limitOfBucket(row.bucket);
-    if (limit !== null && this.limits.holds(limit, run)) {
+    if (limit !== null && this.limits.holds(limit, handle.state.head.holder ?? run)) {
       // Its place is taken already: it does not wait behind those that have none.
       const after = { ...row, bucket: '', due: saved.pending.dueAt, held: this.#heldBy(handle, saved.pending) };
       this.runs.updatePending(row, after);
@@ -596,40 +673,61 @@ export class Kernel {
       `SELECT min(due) AS due FROM pending WHERE bucket = '' AND due > ?`,
       this.watermark,
     )[0]?.due;
-    this.nextDue = due ?? NEVER_MS;
+    this.nextDue = Math.min(due ?? NEVER_MS, this.openings.nextAt());
   }
 
   holdCall(handle: RunHandle, key: string): void {
-    const run = handle.state.head.id;
-    for (const limit of this.limitsOfCall(handle, key)) {
-      const holder = holderOf(limit, run, key);
-      if (!this.limits.holds(limit.key, holder)) this.takeLimit(limit, holder);
-    }
+    for (const limit of this.limitsOfCall(handle, key)) this.#hold(handle, limit, key);
+  }
+
+  /** A run that goes on with the place of another keeps it from its start. */
+  shareHolds(handle: RunHandle): void {
+    const { head } = handle.state;
+    if (head.holder === undefined) return;
+    for (const limit of head.limits)
+      if (limit.hold !== 'run' || !this.limits.holds(counterOf(limit), head.holder)) return;
+      else this.#hold(handle, limit, '');
   }
 
   /** The call's lease is over. What a run holds as a whole it keeps. */
   releaseCall(handle: RunHandle, key: string): void {
-    const run = handle.state.head.id;
     for (const limit of this.limitsOfCall(handle, key))
-      if (limit.hold === 'call') this.releaseLimit(limit, `${run} ${key}`, false);
+      if (limit.hold === 'call') this.releaseLimit(limit, holderOf(limit, handle.state.head, key));
   }
 
-  /** Every limit that a run or one of its calls may hold. */
-  limitsOfRun(handle: RunHandle): LimitSpec[] {
+  /** Every limit that a run as a whole may hold, its own or named by one of its calls. */
+  runLimitsOf(handle: RunHandle): LimitSpec[] {
     return [
       ...handle.state.head.limits,
       ...[...handle.state.pending.values()].flatMap((pending) => pending.call?.limits ?? []),
-    ];
+    ].filter((limit) => limit.hold === 'run');
   }
 
-  /** A bound named by a start, or set from outside: kept. */
-  putLimit(spec: LimitSpec, changes: { paused?: boolean; pinned?: boolean } = {}, force = false): void {
-    if (this.limits.put(spec, changes, force)) this.backlogs.opened(spec.key);
-  }
-
-  /** A bound that a task's template gives: known while it is in use. */
+  /** A bound that a run brings: known while it is in use. */
   declareLimit(spec: LimitSpec): void {
-    if (this.limits.declare(spec)) this.backlogs.opened(spec.key);
+    const counter = counterOf(spec);
+    const before = this.limits.newest(counter);
+    if (!this.limits.declare(spec)) return;
+    this.onUndo(() => this.limits.undeclare(counter, before));
+    this.backlogs.opened(counter);
+  }
+
+  /** What is set for a limit from outside. */
+  setLimit(change: RuleChange, resetRate: boolean): void {
+    this.limits.rules.set(change);
+    if (resetRate) this.limits.rates.reset(change.key, counterOf(change), this.now);
+    this.backlogs.openedAll(counterOf(change), subCounters(change.key));
+  }
+
+  /** Whether a run that starts now is to be skipped. */
+  skipsStarts(id: string, task: TaskRecord | null, { pool }: { pool?: string }): boolean {
+    const pulledFrom = task?.mode === 'pull' ? (pool ?? task.pool ?? '') : null;
+    return this.limits.rules.anyPause && this.limits.rules.pausedStarts(id, pulledFrom) === 'skip';
+  }
+
+  setPause(scope: PauseScope, starts: 'wait' | 'skip' | null): void {
+    const freed = this.limits.rules.setPause(scopeText(scope), starts);
+    if (freed !== null) this.backlogs.opened(counterOf({ key: freed }));
   }
 
   putName(key: string, run: string, until: number): void {
@@ -870,8 +968,22 @@ function orderOf(row: PendingRow, pending: Pending | undefined): number {
   return row.bucket === '' ? row.due - (pending?.priorityMs ?? 0) : row.due;
 }
 
+/**
+ * The order in which a call asks its limits. What a run holds as a whole first, by key, always the same, so that two runs never wait for each other. Then
+ * what only some calls are subject to before what is shared: rates, sub-keys, the rest. So those who wait for a shared limit could go but for it.
+ */
 export function inOrder(limits: readonly LimitSpec[]): LimitSpec[] {
-  return [...limits].sort((a, b) =>
-    a.hold === b.hold ? (a.key < b.key ? -1 : a.key > b.key ? 1 : 0) : a.hold === 'run' ? -1 : 1,
+  if (limits.length < 2) return [...limits];
+  // One that is named twice is asked once, as it was named last: a run that is started anew brings those of its template too.
+  return [...new Map(limits.map((limit) => [counterOf(limit), limit])).values()].sort(
+    (a, b) => rankOf(a) - rankOf(b) || compareText(counterOf(a), counterOf(b)),
   );
+}
+
+function rankOf(limit: LimitSpec): number {
+  return limit.hold === 'run' ? 0 : limit.rate ? 1 : limit.sub === undefined ? 3 : 2;
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -333,7 +333,7 @@ describe('a limit that is given more room', () => {
     const [, second] = ['1', '2'].map((input) => t.start('work', { input }));
     t.take();
     expect(() => t.start('nothing')).toThrow('unknown-task');
-    t.apply({ type: 'set-limit', limit: { key: 'one', max: 2, hold: 'run' } });
+    t.apply({ type: 'set-limit', key: 'one', max: 2 });
     expect(t.one().run).toBe(second);
   });
 });

@@ -1,15 +1,13 @@
 import { type BacklogItem, compareItems, limitBucket, poolBucket } from '../flow/backlogs.ts';
+import { counterOf } from '../model/limit.ts';
 import type { LeasedCall } from '../model/call.ts';
-import { PUSH_LEASE_MS } from '../model/limits.ts';
+import { MAX_LOOKED_AT, PUSH_LEASE_MS } from '../model/limits.ts';
 import type { TaskRecord } from '../model/task.ts';
 import { begun } from './guards.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
 import { isOrphaned } from './orphan.ts';
 import { resolve } from './resolve.ts';
 import { closeWindow } from './window.ts';
-
-/** Ready calls that one look for work may move behind a full limit; the rest are looked at next time. */
-const MAX_LOOKED_AT = 500;
 
 /** Takes what is due: calls of push tasks are leased and returned, waits that ran out are resolved. */
 export function pump(k: Kernel): LeasedCall[] {
@@ -35,7 +33,7 @@ export function pump(k: Kernel): LeasedCall[] {
     while (k.leases.size < k.maxInFlight) {
       const open = k.backlogs.takeOpen();
       if (open.length === 0) break;
-      for (const limit of open) admitWaiting(k, limit, calls);
+      for (const counter of open) admitWaiting(k, counter, calls);
     }
     if (k.ready.size === 0 || k.leases.size >= k.maxInFlight) return calls;
   }
@@ -68,25 +66,33 @@ function takeReady(k: Kernel, run: string, key: string): LeasedCall | null {
 function admit(k: Kernel, handle: RunHandle, key: string): boolean {
   const blocked = k.blockedBy(handle, key);
   k.holdRunLimits(handle, key, blocked);
-  if (blocked) k.moveTo(handle, key, limitBucket(blocked.key));
+  if (blocked) {
+    k.moveTo(handle, key, limitBucket(counterOf(blocked)));
+    k.awaitOpening(blocked);
+  }
   return blocked === null;
 }
 
 /** A limit may have room: those who wait for it, oldest first, go as far as there is. */
-function admitWaiting(k: Kernel, limit: string, calls: LeasedCall[]): void {
-  const bucket = limitBucket(limit);
-  let sentToPools = 0;
-  while (k.leases.size < k.maxInFlight) {
+function admitWaiting(k: Kernel, counter: string, calls: LeasedCall[]): void {
+  const bucket = limitBucket(counter);
+  // A worker takes the room when it comes, another limit when it has room; until then it is promised to as many as it is enough for.
+  const promised = { toPool: 0, elsewhere: 0 };
+  for (let moved = 0; k.leases.size < k.maxInFlight;) {
     const head = k.backlogs.head(bucket, (item) => k.waitsIn(bucket, item));
     const handle = head && k.find(head.run);
     if (!head || !handle) return;
     const blocked = k.blockedBy(handle, head.key);
+    if (blocked && counterOf(blocked) === counter) return k.awaitOpening(blocked);
     const { pool } = handle.state;
-    if (blocked?.key === limit) return;
-    if (pool !== null && !blocked) {
-      // A worker takes the room when it comes; until then it is promised to as many as it is enough for.
-      const spec = k.limitsOfCall(handle, head.key).find((one) => one.key === limit);
-      if (spec && sentToPools++ >= k.limits.room(spec)) return;
+    if (pool !== null || blocked) {
+      // What is moved only is bounded: the rest follows in the next transaction.
+      if (++moved > MAX_LOOKED_AT) return k.lookAgain(counter, k.now + 1);
+      const spec = k.limitsOfCall(handle, head.key).find((one) => counterOf(one) === counter);
+      const way = blocked ? 'elsewhere' : 'toPool';
+      if (spec && promised[way] >= k.roomToPass(handle, spec, blocked !== null))
+        return k.awaitOpening(spec, promised.toPool + promised.elsewhere);
+      promised[way]++;
     }
     k.backlogs.shift(bucket);
     if (pool !== null && !blocked) {
@@ -98,7 +104,7 @@ function admitWaiting(k: Kernel, limit: string, calls: LeasedCall[]): void {
     }
   }
   // No call can be taken now; the next pump looks again.
-  k.backlogs.opened(limit);
+  k.backlogs.opened(counter);
 }
 
 function takePush(k: Kernel, handle: RunHandle, key: string): LeasedCall | null {
@@ -110,6 +116,7 @@ function takePush(k: Kernel, handle: RunHandle, key: string): LeasedCall | null 
   const pending = handle.state.pending.get(key);
   const task = k.taskOf(handle);
   const lease = k.newLease();
+  k.takeRates(handle, key);
   if (handle.state.startedAt === null) begun(k, handle);
   handle.state.startedAt ??= k.now;
   k.takePush({
@@ -160,6 +167,7 @@ export function leasePull(k: Kernel, request: PullRequest): LeasedCall[] {
     }
     if (!admit(k, handle, head.key)) continue;
     const lease = k.newLease();
+    k.takeRates(handle, head.key);
     if (handle.state.startedAt === null) begun(k, handle);
     k.append(handle, {
       kind: 'lease',
@@ -219,5 +227,6 @@ function leasedCall(k: Kernel, handle: RunHandle, key: string, lease: string): L
     steps: [...state.steps],
     pending: [...state.pending.keys()].filter((other) => other !== key),
     labels: head.labels,
+    ...(head.holder === undefined ? {} : { holder: head.holder }),
   };
 }

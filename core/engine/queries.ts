@@ -1,4 +1,3 @@
-import { limitOfBucket } from '../flow/backlogs.ts';
 import type { RunStatus } from '../model/call.ts';
 import { assertNever } from '../model/errors.ts';
 import { MAX_PAGE, MAX_STATES, NEVER_MS, PAGE_BYTES } from '../model/limits.ts';
@@ -6,7 +5,6 @@ import type {
   DeadLetterRecord,
   EngineStats,
   EventsFilter,
-  LimitRecord,
   Page,
   PendingRecord,
   Query,
@@ -20,6 +18,7 @@ import type { EventRow } from '../store/event-store.ts';
 import type { RunRow } from '../store/run-store.ts';
 import { documentOf } from './document.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
+import { limitRecord, listLimits } from './limit-queries.ts';
 import { listLog } from './log-list.ts';
 import { tokenMatch } from './matching.ts';
 import { countRuns, DEFAULT_PAGE, listRuns, listSummaries, runRecord } from './run-lists.ts';
@@ -136,6 +135,10 @@ function dispatch(k: Kernel, query: Query): unknown {
     }
     case 'limits':
       return listLimits(k, query.prefix ?? '');
+    case 'limit':
+      return limitRecord(k, query.key, { subs: query.subs ?? false, rate: query.rate });
+    case 'pauses':
+      return k.limits.rules.pauses();
     case 'waiters':
       return k.waiters(tokenMatch(query.token)).flatMap(({ run, key }) => {
         const handle = k.find(run);
@@ -265,21 +268,6 @@ function deadLetter(k: Kernel, row: SqlRow): DeadLetterRecord & { record: RunRec
   };
 }
 
-function listLimits(k: Kernel, prefix: string): LimitRecord[] {
-  const waiting = new Map<string, number>();
-  const rows = k.sql.all<{ bucket: string; owner: string; key: string }>(
-    `SELECT bucket, owner, key FROM pending WHERE bucket > ''`,
-  );
-  for (const { bucket, owner, key } of rows) {
-    const limit = limitOfBucket(bucket);
-    if (limit !== null && !k.leases.of(owner, key)) waiting.set(limit, (waiting.get(limit) ?? 0) + 1);
-  }
-  return k.limits
-    .list()
-    .filter((limit) => limit.key.startsWith(prefix))
-    .map((limit) => ({ ...limit, held: k.limits.held(limit.key), waiting: waiting.get(limit.key) ?? 0 }));
-}
-
 function stats(k: Kernel): EngineStats {
   const count = (table: string): number => k.sql.all<{ n: number }>(`SELECT count(*) AS n FROM ${table}`)[0]?.n ?? 0;
   return {
@@ -287,6 +275,7 @@ function stats(k: Kernel): EngineStats {
     runs: count('runs'),
     pending: count('pending'),
     inFlight: k.leases.size,
+    maxInFlight: k.maxInFlight,
     ready: k.ready.size,
     nextDueAt: k.nextDue >= NEVER_MS ? null : k.nextDue,
     rowsWritten: k.sql.rowsWritten(),

@@ -157,7 +157,7 @@ function applyOps(
         const calls = op.calls.filter((call) => isNew(state, call.key));
         if (state.pending.size + calls.length > MAX_PENDING)
           return failRun(k, handle, 'too-many-pending', `more than ${MAX_PENDING} calls and waits at once`);
-        for (const call of calls) for (const limit of call.limits ?? []) k.putLimit(limit);
+        for (const call of calls) for (const limit of call.limits ?? []) k.declareLimit(limit);
         if (calls.length > 0) k.append(handle, { kind: 'plan', calls });
         break;
       }

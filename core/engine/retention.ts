@@ -50,9 +50,11 @@ export function collectGarbage(k: Kernel, rearm: boolean): void {
   const letters = oldLetters(k);
   for (const letter of letters) k.deleteDeadLetter(letter);
   const lines = dropLogLines(k);
+  const idleRates = k.limits.rates.collect(k.now, RETENTION_BATCH) === RETENTION_BATCH;
   const moreRuns = old.length === RETENTION_BATCH;
   const moreEvents = oldEvents.length === RETENTION_BATCH;
-  const more = lines || [old, oldEvents, expired, letters].some((batch) => batch.length === RETENTION_BATCH);
+  const more =
+    lines || idleRates || [old, oldEvents, expired, letters].some((batch) => batch.length === RETENTION_BATCH);
   // What has to stay is passed over and looked at again in the next round, from the start; who is done first waits for the others.
   k.setMeta('retention-cursor', moreRuns ? (old.at(-1)?.id ?? '') : more ? PASSED_ALL : '');
   k.setMeta('retention-event-cursor', moreEvents ? (oldEvents.at(-1)?.id ?? '') : more ? PASSED_ALL : '');

@@ -29,8 +29,12 @@ export function start(
   const arrival: Arrival = { task, spec, events, stored: storedEvents(k, spec, events), made: null };
   const keys = new KeyReader(k.now, () => eventTextOf(arrival.events ?? arrival.stored, arrival.spec.input));
   // What goes on from another run, or has begun already, is past that.
-  const admitted: Admitted =
+  const asked: Admitted =
     from || spec.leased ? { outcome: 'started', holds: [], window: null } : admit(k, arrival, keys);
+  const admitted: Admitted =
+    asked.outcome === 'started' && asked.window === null && !spec.leased && k.skipsStarts(spec.task, arrival.task, spec)
+      ? { outcome: 'skipped', holds: [], window: null }
+      : asked;
   if (admitted.outcome === 'dropped') return { run: '', outcome: 'dropped', deduplicated: false, createdAt: k.now };
   const handle = admitted.outcome === 'joined' ? admitted.handle : make(k, arrival, keys, admitted, from);
   const { id, createdAt } = handle.state.head;
@@ -54,7 +58,7 @@ function make(
   const call: CallSpec = spec.call ?? { key: MAIN };
   // What depends on its event is decided when it has stopped collecting.
   const decided = window === null && outcome === 'started';
-  for (const limit of [...(spec.limits ?? []), ...(call.limits ?? [])]) k.putLimit(limit);
+  for (const limit of [...(spec.limits ?? []), ...(call.limits ?? [])]) k.declareLimit(limit);
   const head: RunHead = {
     id,
     alias: spec.alias ?? null,
@@ -70,7 +74,7 @@ function make(
     call,
     maxAttempts: spec.maxAttempts ?? ((task?.binding ?? 'start') === 'start' ? (task?.maxAttempts ?? null) : null),
     retry: spec.retry ?? null,
-    limits: inOrder([...(decided && task ? templateLimits(k, task, keys) : []), ...(spec.limits ?? [])]),
+    limits: inOrder([...(spec.limits ?? []), ...(decided && task ? templateLimits(k, task, keys) : [])]),
     expireAt: spec.expireAt ?? null,
     executor,
     pool: mode === 'pull' ? (spec.pool ?? pool ?? '') : null,
@@ -82,6 +86,7 @@ function make(
     guards: outcome === 'skipped' ? null : (spec.guards ?? task?.guards ?? null),
     holds,
     window,
+    ...(spec.holder === undefined ? {} : { holder: spec.holder }),
   };
   const handle = k.create(head, spec.input);
   if (events) handle.events = events;
@@ -90,6 +95,7 @@ function make(
   for (const name of holds) k.putName(name, id, NEVER_MS);
   if (window) k.putName(window.name, id, NEVER_MS);
   else if (outcome === 'started') armGuards(k, handle);
+  k.shareHolds(handle);
   return handle;
 }
 
@@ -101,6 +107,7 @@ function takeAtOnce(
   { holder, untilMs }: NonNullable<StartSpec['leased']>,
 ): string {
   const lease = k.newLease();
+  k.takeRates(handle, key);
   begun(k, handle);
   k.append(handle, { kind: 'lease', key, lease, untilMs, holder });
   k.holdCall(handle, key);

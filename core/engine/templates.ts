@@ -5,7 +5,7 @@ import type { Kernel } from './kernel.ts';
 /** The limits that a task's templates give a run, known from now on. */
 export function templateLimits(k: Kernel, task: TaskRecord, keys: KeyReader): LimitSpec[] {
   const limits = task.limits.map(({ expression, ...limit }) =>
-    expression === undefined ? limit : { ...limit, key: `${limit.key}:${keys.text(expression)}` },
+    expression === undefined ? limit : { ...limit, sub: keys.text(expression) },
   );
   for (const limit of limits) k.declareLimit(limit);
   return limits;

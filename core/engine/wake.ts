@@ -17,6 +17,7 @@ export function wake(k: Kernel): boolean {
     k.releaseCall(handle, lease.key);
     k.recheck(handle, lease.key);
   }
+  for (const counter of k.openings.take(k.now)) k.backlogs.opened(counter);
   const rows = k.sql.all<{ owner: string; key: string; kind: string; due: number; lease: string | null }>(
     `SELECT owner, key, kind, due, lease FROM pending WHERE bucket = '' AND due > ? AND due <= ? ORDER BY due LIMIT ?`,
     k.watermark,

@@ -19,7 +19,7 @@ export function closeWindow(k: Kernel, handle: RunHandle, dueAt = handle.state.h
   const keys = new KeyReader(k.now, () => eventTextOf(first ? [first] : null, input));
   const task = k.taskOf(handle) ?? k.tasks.at(head.task, head.version);
   const holds: string[] = [];
-  let skipped = false;
+  let skipped = k.skipsStarts(head.task, task, {});
   for (const rule of task?.admit ?? []) {
     if (rule.kind !== 'single') continue;
     const name = takeSingle(k, rule, keys);
@@ -33,7 +33,7 @@ export function closeWindow(k: Kernel, handle: RunHandle, dueAt = handle.state.h
     closed: true,
     // An event of the future waits for its time after all.
     dueAt: window.kind === 'debounce' ? Math.max(dueAt, first?.ts ?? 0) : dueAt,
-    limits: task ? inOrder([...templateLimits(k, task, keys), ...head.limits]) : head.limits,
+    limits: task ? inOrder([...head.limits, ...templateLimits(k, task, keys)]) : head.limits,
     ...(priorityMs === head.priorityMs ? {} : { priorityMs }),
     ...(skipped || holds.length === 0 ? {} : { holds }),
   });

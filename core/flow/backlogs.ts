@@ -1,4 +1,5 @@
 import type { Sql } from '../ports.ts';
+import { PAUSE } from './limit-rules.ts';
 
 export interface BacklogItem {
   run: string;
@@ -43,6 +44,9 @@ export class Backlogs {
   #sql: Sql;
   #backlogs = new Map<string, Backlog>();
   #open = new Set<string>();
+  #pauses = 0;
+  /** Told when nothing waits in a bucket any more. */
+  onEmpty: (name: string) => void = () => {};
 
   constructor(sql: Sql) {
     this.#sql = sql;
@@ -51,6 +55,7 @@ export class Backlogs {
 
   reload(): void {
     this.#backlogs.clear();
+    this.#pauses = 0;
     this.#open.clear();
     for (let after = ''; ;) {
       const row = this.#sql.all<{ bucket: string }>(
@@ -67,8 +72,16 @@ export class Backlogs {
 
   #ensure(name: string): Backlog {
     let backlog = this.#backlogs.get(name);
-    if (!backlog) this.#backlogs.set(name, (backlog = { name, buffer: [], cursor: null, exhausted: false }));
+    if (!backlog) {
+      this.#backlogs.set(name, (backlog = { name, buffer: [], cursor: null, exhausted: false }));
+      if (isPause(name)) this.#pauses++;
+    }
     return backlog;
+  }
+
+  /** Whether calls wait that a pause held back, though it may be over. */
+  get heldBack(): boolean {
+    return this.#pauses > 0;
   }
 
   /** A row of this bucket was written, or given back. */
@@ -81,9 +94,16 @@ export class Backlogs {
     backlog.exhausted = false;
   }
 
-  /** A limit may have room: its backlog is to be looked at. */
-  opened(limit: string): void {
-    if (this.#backlogs.has(limitBucket(limit))) this.#open.add(limit);
+  /** A limit's counter may have room: its backlog is to be looked at. */
+  opened(counter: string): void {
+    if (this.#backlogs.has(limitBucket(counter))) this.#open.add(counter);
+  }
+
+  /** All of a limit's counters may have room. Looks at the name of every backlog: for what people do, not for what calls do. */
+  openedAll(counter: string, subs: { from: string; to: string }): void {
+    this.opened(counter);
+    const [from, to] = [limitBucket(subs.from), limitBucket(subs.to)];
+    for (const name of this.#backlogs.keys()) if (name >= from && name < to) this.#open.add(name.slice(LIMIT.length));
   }
 
   /** The limits opened since the last time. */
@@ -113,7 +133,7 @@ export class Backlogs {
       if (backlog.buffer.length === 0) {
         // Nothing to take until a row is added or given back.
         backlog.exhausted = true;
-        if (backlog.cursor === null) this.#backlogs.delete(name);
+        if (backlog.cursor === null) this.#gone(name);
         return null;
       }
     }
@@ -129,7 +149,12 @@ export class Backlogs {
     const backlog = this.#backlogs.get(name);
     if (!backlog?.exhausted) return;
     const row = this.#sql.all(`SELECT 1 AS x FROM pending WHERE bucket = ? LIMIT 1`, name)[0];
-    if (!row) this.#backlogs.delete(name);
+    if (!row) this.#gone(name);
+  }
+
+  #gone(name: string): void {
+    if (this.#backlogs.delete(name) && isPause(name)) this.#pauses--;
+    this.onEmpty(name);
   }
 
   #fetch(backlog: Backlog): void {
@@ -151,6 +176,10 @@ export class Backlogs {
     backlog.buffer = rows.map((row) => ({ run: row.owner, key: row.key, due: row.due }));
     backlog.cursor = backlog.buffer.at(-1) ?? backlog.cursor;
   }
+}
+
+function isPause(name: string): boolean {
+  return name.startsWith(LIMIT + PAUSE);
 }
 
 /** The order of a backlog: SQLite's for (due, owner, key), whose text is compared by bytes; ids and keys are ASCII or compared alike. */

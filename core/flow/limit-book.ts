@@ -1,138 +1,127 @@
+import { counterOf, type Rate } from '../model/limit.ts';
 import type { LimitSpec } from '../model/task.ts';
 import type { Sql } from '../ports.ts';
+import { LimitRules } from './limit-rules.ts';
+import { RateBook } from './rate-book.ts';
 
-export interface LimitState extends LimitSpec {
-  paused: boolean;
-  pinned: boolean;
-  /** In the table: set by a command or named by a start. Others live while something holds them. */
-  stored: boolean;
+interface Counter {
+  /** As the newest run brought it. */
+  spec: LimitSpec;
+  /** Holder → the runs that share its place, null: only the holder itself. */
+  holders: Map<string, Set<string> | null>;
 }
 
 /**
- * The bounds that are known, and who holds which limit. Holders live in memory and follow from the leases, and after a restart from the
- * pending rows marked as held. `take` and `release` are each other's inverse, so a rolled-back transaction can be undone.
+ * Who holds which limit, by counter (model/limit.ts): in memory while something holds it or waits for it. Holders follow from the leases, and after a restart from
+ * the pending rows marked as held. `take` and `release` are each other's inverse, so a rolled-back transaction can be undone.
  */
 export class LimitBook {
-  #sql: Sql;
-  #limits = new Map<string, LimitState>();
-  /** Limit key → holder (a run, or one call of it) → how often it was taken. */
-  #holders = new Map<string, Map<string, number>>();
+  readonly rules: LimitRules;
+  readonly rates: RateBook;
+  #counters = new Map<string, Counter>();
+  /** Whether calls wait for a counter: what is known of it is kept for them. */
+  readonly #isWaitedFor: (counter: string) => boolean;
 
-  constructor(sql: Sql) {
-    this.#sql = sql;
-    this.reload();
+  constructor(sql: Sql, isWaitedFor: (counter: string) => boolean) {
+    this.#isWaitedFor = isWaitedFor;
+    this.rules = new LimitRules(sql);
+    this.rates = new RateBook(sql);
   }
 
+  /** After a transaction that failed. Holders are given back by their inverse. */
   reload(): void {
-    this.#limits.clear();
-    const rows = this.#sql.all<{ key: string; max: number; hold: 'call' | 'run'; paused: number; pinned: number }>(
-      `SELECT * FROM limits`,
-    );
-    for (const { key, max, hold, paused, pinned } of rows)
-      this.#limits.set(key, { key, max, hold, paused: paused === 1, pinned: pinned === 1, stored: true });
+    this.rules.reload();
+    this.rates.forget();
+    for (const counter of this.#counters.keys()) this.forgetIdle(counter);
   }
 
-  get(key: string): LimitState | undefined {
-    return this.#limits.get(key);
+  /** What counts for a limit: what was set for it, else what the newest run brought while something held it or waited for it, else this. */
+  bound(spec: LimitSpec, counter = counterOf(spec)): { max: number; rate: Rate | undefined; paused: boolean } {
+    const rule = this.rules.get(spec.key);
+    const newest = this.#counters.get(counter)?.spec ?? spec;
+    return { max: rule?.max ?? newest.max, rate: rule?.rate ?? newest.rate, paused: rule?.paused ?? false };
   }
 
-  list(): LimitState[] {
-    return [...this.#limits.values()];
-  }
-
-  /** The newest bound of a limit that a task's template names: in memory only, every run carries its own. Returns true when more may now be taken. */
+  /** The bound that the newest run brings. Nothing is remembered of a counter that nobody holds or waits for. True when it is another one now. */
   declare(spec: LimitSpec): boolean {
-    const before = this.#limits.get(spec.key);
-    if (before?.stored) return false;
-    if (before?.max === spec.max) return false;
-    if (this.held(spec.key) === 0 && !before) return false;
-    this.#limits.set(spec.key, { ...spec, paused: false, pinned: false, stored: false });
-    return before === undefined || spec.max > before.max;
+    const id = counterOf(spec);
+    const counter = this.#counters.get(id);
+    if (!counter) {
+      if (!this.#isWaitedFor(id)) return false;
+      this.#counters.set(id, { spec, holders: new Map() });
+      return true;
+    }
+    const { spec: before } = counter;
+    if (before.max === spec.max && JSON.stringify(before.rate) === JSON.stringify(spec.rate)) return false;
+    counter.spec = spec;
+    return true;
   }
 
-  /** Stores a bound; a pinned one is changed by `force` alone. Returns true when more may now be taken. */
-  put(spec: LimitSpec, changes: { paused?: boolean; pinned?: boolean } = {}, force = false): boolean {
-    const before = this.#limits.get(spec.key);
-    if (before?.pinned && !force) return false;
-    const after: LimitState = {
-      key: spec.key,
-      max: spec.max,
-      hold: spec.hold,
-      paused: changes.paused ?? before?.paused ?? false,
-      pinned: changes.pinned ?? before?.pinned ?? false,
-      stored: true,
-    };
-    const same =
-      before?.stored &&
-      before.max === after.max &&
-      before.hold === after.hold &&
-      before.paused === after.paused &&
-      before.pinned === after.pinned;
-    if (same) return false;
-    this.#limits.set(after.key, after);
-    this.#sql.run(
-      `INSERT OR REPLACE INTO limits (key, max, hold, paused, pinned) VALUES (?, ?, ?, ?, ?)`,
-      after.key,
-      after.max,
-      after.hold,
-      after.paused ? 1 : 0,
-      after.pinned ? 1 : 0,
-    );
-    // Of one that is not known here, runs may wait under a bound of their own.
-    return before === undefined || after.max > before.max || (before.paused && !after.paused);
+  /** Puts the bound back that was known before `declare`. */
+  undeclare(counter: string, before: LimitSpec | undefined): void {
+    const known = this.#counters.get(counter);
+    if (known && before) known.spec = before;
   }
 
-  forget(key: string): void {
-    this.#limits.delete(key);
-    this.#sql.run(`DELETE FROM limits WHERE key = ?`, key);
+  /** Nobody waits for it any more. */
+  forgetIdle(counter: string): void {
+    if (this.#counters.get(counter)?.holders.size === 0 && !this.#isWaitedFor(counter)) this.#counters.delete(counter);
   }
 
-  held(key: string): number {
-    return this.#holders.get(key)?.size ?? 0;
+  counters(): Array<{ counter: string; spec: LimitSpec; held: number }> {
+    return [...this.#counters].map(([counter, { spec, holders }]) => ({ counter, spec, held: holders.size }));
   }
 
-  holds(key: string, holder: string): boolean {
-    return this.#holders.get(key)?.has(holder) ?? false;
+  newest(counter: string): LimitSpec | undefined {
+    return this.#counters.get(counter)?.spec;
   }
 
-  count(key: string, holder: string): number {
-    return this.#holders.get(key)?.get(holder) ?? 0;
+  held(counter: string): number {
+    return this.#counters.get(counter)?.holders.size ?? 0;
   }
 
-  /** How many more may take the limit now. The newest bound known counts, not the one that an older run carries. */
-  room(spec: LimitSpec): number {
-    const known = this.#limits.get(spec.key);
-    return known?.paused ? 0 : Math.max(0, (known?.max ?? spec.max) - this.held(spec.key));
+  /** Whether the holder has its place; with `member`, whether that run is one of those who keep it. */
+  holds(counter: string, holder: string, member = ''): boolean {
+    const members = this.#counters.get(counter)?.holders.get(holder);
+    if (members === undefined) return false;
+    return member === '' || (members === null ? member === holder : members.has(member));
   }
 
-  take(spec: LimitSpec, holder: string): void {
-    if (!this.#limits.has(spec.key))
-      this.#limits.set(spec.key, { ...spec, paused: false, pinned: false, stored: false });
-    let holders = this.#holders.get(spec.key);
-    if (!holders) this.#holders.set(spec.key, (holders = new Map()));
-    holders.set(holder, (holders.get(holder) ?? 0) + 1);
+  /** How many more may take the limit now. `withRate`: whether its rate is asked too. */
+  room(spec: LimitSpec, nowMs: number, withRate: boolean, counter = counterOf(spec)): number {
+    const { max, rate, paused } = this.bound(spec, counter);
+    if (paused) return 0;
+    const slots = Math.max(0, max - this.held(counter));
+    return slots === 0 || !rate || !withRate ? slots : Math.min(slots, this.rates.room(counter, rate, nowMs));
   }
 
-  /** Takes a hold back, or with `all` every one of this holder. */
-  release(key: string, holder: string, all = false): void {
-    const holders = this.#holders.get(key);
-    const n = holders?.get(holder);
-    if (!holders || n === undefined) return;
-    if (n > 1 && !all) holders.set(holder, n - 1);
-    else holders.delete(holder);
-    if (holders.size > 0) return;
-    this.#holders.delete(key);
-    if (!this.#limits.get(key)?.stored) this.#limits.delete(key);
+  take(spec: LimitSpec, holder: string, member = holder): void {
+    const id = counterOf(spec);
+    let counter = this.#counters.get(id);
+    if (!counter) this.#counters.set(id, (counter = { spec, holders: new Map() }));
+    const members = counter.holders.get(holder);
+    if (member === holder && members === undefined) counter.holders.set(holder, null);
+    else if (members === undefined) counter.holders.set(holder, new Set([member]));
+    else if (members === null) counter.holders.set(holder, new Set([holder, member]));
+    else members.add(member);
   }
 
-  /** Puts a holder back as it was before `release`. */
-  restore(spec: LimitSpec, holder: string, count: number): void {
-    this.take(spec, holder);
-    this.#holders.get(spec.key)?.set(holder, count);
+  /** Takes a hold back. True when the place is free now. */
+  release(counter: string, holder: string, member = holder): boolean {
+    const known = this.#counters.get(counter);
+    const members = known?.holders.get(holder);
+    if (!known || members === undefined) return false;
+    if (members !== null) {
+      members.delete(member);
+      if (members.size > 0) return false;
+    } else if (member !== holder) return false;
+    known.holders.delete(holder);
+    this.forgetIdle(counter);
+    return true;
   }
 }
 
-/** The name under which a call of a run holds a limit. */
-export function holderOf(spec: LimitSpec, run: string, callKey: string): string {
-  return spec.hold === 'run' ? run : `${run} ${callKey}`;
+/** The name under which a call of a run holds a limit. `holder`: the one that the run keeps its place for. */
+export function holderOf(spec: LimitSpec, head: { id: string; holder?: string }, callKey: string): string {
+  return spec.hold === 'run' ? (head.holder ?? head.id) : `${head.id} ${callKey}`;
 }

@@ -23,6 +23,8 @@ export interface RunHead {
   retry: RetryPolicy | null;
   /** What its calls are subject to: first what the run holds as a whole, then what each call holds. */
   limits: LimitSpec[];
+  /** As in StartSpec. */
+  holder?: string;
   expireAt: number | null;
   /** The run that it was started anew from, and the position up to which it has that run's steps. */
   from?: { run: string; seq: number };

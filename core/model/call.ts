@@ -74,6 +74,8 @@ export interface StartSpec {
   /** First call; default the main call without data. */
   call?: CallSpec;
   limits?: LimitSpec[];
+  /** Places that a run keeps in a limit as a whole are kept under this name: another run's id, to go on with that run's place. Free when the last run of the name has ended. */
+  holder?: string;
   maxAttempts?: number;
   retry?: RetryPolicy;
   /** All calls of the run stand this much before their time where they wait for room; default as the task says. */
@@ -187,6 +189,8 @@ export interface LeasedCall {
   pending: string[];
   /** Labels and priority etc. as at start. */
   labels: string[];
+  /** As in EndedRun, where it is not the run's own id. */
+  holder?: string;
 }
 
 /** A call that is due, and its task is not registered any more. */
@@ -235,6 +239,8 @@ export interface EndedRun {
   parent: ParentRef | null;
   scheduledAt: number | null;
   labels: string[];
+  /** The name under which it kept its places: a run that follows and names it goes on with them. */
+  holder: string;
   /** In order of completion. */
   steps: readonly StepEntry[];
   /** Id of the dead letter that is written if the effects ask for one. */

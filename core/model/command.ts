@@ -1,8 +1,11 @@
 import type { Outcome, RunStatus, StartSpec } from './call.ts';
 import type { EventInput } from './event.ts';
+import type { Rate } from './limit.ts';
 import type { JsonText, Payload } from './payload.ts';
 import type { SweepSpec } from './sweep.ts';
 import type { LimitSpec, ScheduleSpec, TaskSpec } from './task.ts';
+
+export type PauseScope = { task: string } | { pool: string } | { all: true };
 
 /** Everything that changes a cell's state from outside. Several are applied in one transaction. */
 export type Command =
@@ -51,8 +54,27 @@ export type Command =
   | { type: 'put-schedule'; schedule: ScheduleSpec }
   | { type: 'pause-schedule'; id: string; paused: boolean }
   | { type: 'delete-schedule'; id: string }
-  | { type: 'set-limit'; limit: LimitSpec; paused?: boolean; pinned?: boolean }
-  | { type: 'put-record'; collection: string; id: string; data: JsonText; expiresAt?: number; ifAbsent?: boolean }
+  /** Sets a limit's bounds instead of those that runs bring (`null`: theirs again), or pauses it: whoever waits for it waits on. What is left out stays. */
+  | {
+      type: 'set-limit';
+      key: string;
+      max?: number | null;
+      rate?: Rate | null;
+      paused?: boolean;
+      /** Forgets what its rate has let through so far. */ resetRate?: boolean;
+    }
+  /** Holds back all calls of a task, a pool or the cell. `skip`: runs that start meanwhile end at once as cancelled, reason 'skipped'; else they wait too. */
+  | { type: 'pause'; scope: PauseScope; starts?: 'wait' | 'skip' }
+  | { type: 'unpause'; scope: PauseScope }
+  | {
+      type: 'put-record';
+      collection: string;
+      id: string;
+      data: JsonText;
+      expiresAt?: number;
+      /** Instead of `expiresAt`: from now. */ keepMs?: number;
+      ifAbsent?: boolean;
+    }
   | { type: 'delete-record'; collection: string; id: string }
   /**
    * Starts a run anew, from its start, or from its own prefix: with the steps it had at a position of its history, or before a step was finished
@@ -127,6 +149,8 @@ export type CommandResult =
   | { type: 'pause-schedule'; found: boolean }
   | { type: 'delete-schedule'; found: boolean }
   | { type: 'set-limit' }
+  | { type: 'pause' }
+  | { type: 'unpause' }
   | { type: 'put-record'; written: boolean; data: JsonText }
   | { type: 'delete-record'; found: boolean }
   | ({ type: 'rerun' } & StartResult)

@@ -16,6 +16,8 @@ export const READY_IN_MEMORY = 10_000;
  * more long calls run side by side.
  */
 export const MAX_IN_FLIGHT = 256;
+/** Ready calls that one look for work may move from one backlog to another; the rest are looked at next time. */
+export const MAX_LOOKED_AT = 500;
 /** Timers fired in one transaction; the rest follow in the next. */
 export const TIMERS_PER_TICK = 500;
 /** An object with calls in flight wakes at least this often, so that a lost object is started again by its alarm. */

@@ -1,9 +1,10 @@
 import type { ParentRef, RunStatus, StepEntry } from './call.ts';
 import type { EventRecord } from './event.ts';
 import type { HistoryEntry } from './history.ts';
+import type { Rate } from './limit.ts';
 import type { JsonText, Payload } from './payload.ts';
 import type { SweepRecord } from './sweep.ts';
-import type { LimitSpec, ScheduleRecord, TaskRecord } from './task.ts';
+import type { ScheduleRecord, TaskRecord } from './task.ts';
 
 /** What is known of a run without its payloads. */
 export interface RunFacts {
@@ -140,13 +141,24 @@ export interface DeadLetterRecord {
   data: JsonText;
 }
 
-export interface LimitRecord extends LimitSpec {
+/** One limit as it is now, all its sub-keys together. */
+export interface LimitRecord {
+  key: string;
+  /** What counts: what was set, else what the newest run in it brought; null: nobody uses it. */
+  max: number | null;
+  rate: Rate | null;
   paused: boolean;
-  pinned: boolean;
+  /** What was set from outside, instead of what runs bring. */
+  set: { max?: number; rate?: Rate };
   /** In progress now. */
   held: number;
   /** Ready calls that wait for it. */
   waiting: number;
+  /** What its rate counts, and since when; of a limit without sub-keys. */
+  used: number;
+  usedSinceMs: number | null;
+  /** Where asked for: the sub-keys that are in use. */
+  subs?: Array<{ sub: string; held: number; waiting: number }>;
 }
 
 export interface StoredRecord {
@@ -232,7 +244,11 @@ interface Queries {
   sweeps: { request: PageRequest & { prefix?: string }; result: Page<SweepRecord> };
   'dead-letters': { request: PageRequest; result: Page<DeadLetterRecord & { record: RunRecord | null }> };
   'dead-letter': { request: { id: string }; result: (DeadLetterRecord & { record: RunRecord | null }) | null };
+  /** Limits that are set or in use, by key. */
   limits: { request: { prefix?: string }; result: LimitRecord[] };
+  /** One limit, also one that nobody uses; `rate` as a caller knows it, to read an idle one by. */
+  limit: { request: { key: string; subs?: boolean; rate?: Rate }; result: LimitRecord };
+  pauses: { request: Record<never, never>; result: Array<{ scope: string; starts: 'wait' | 'skip' }> };
   waiters: { request: { token: string }; result: PendingRecord[] };
   stats: { request: Record<never, never>; result: EngineStats };
   /** The engine's clock, which a test may have moved. */
@@ -244,6 +260,8 @@ export interface EngineStats {
   runs: number;
   pending: number;
   inFlight: number;
+  /** At most so many calls are in the hands of push executors at once. */
+  maxInFlight: number;
   ready: number;
   nextDueAt: number | null;
   rowsWritten: number;

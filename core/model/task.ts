@@ -1,6 +1,6 @@
 import type { RetryPolicy } from '../schedule/backoff.ts';
 import type { StartSpec } from './call.ts';
-import type { RateBound } from './limit.ts';
+import type { Rate, RateBound } from './limit.ts';
 import type { JsonText } from './payload.ts';
 
 export type Trigger =
@@ -14,18 +14,23 @@ export type Trigger =
     };
 
 /**
- * A bound on how many calls (or runs) with the same key are in progress.
+ * A bound on how many calls (or runs) with the same key are in progress and, with `rate`, on how many begin in a time. All that it bounds waits in one line.
  * `hold: 'call'`: counted while a call is leased. `hold: 'run'`: from a run's first lease to its end, retries and sleeps included; with max 1 this is strict FIFO.
  */
 export interface LimitSpec {
+  /** What is set, paused and listed from outside. */
   key: string;
+  /** Each value of the sub-key is counted by itself. */
+  sub?: string;
+  /** UNBOUNDED (limit.ts): its rate alone bounds. */
   max: number;
   hold: 'call' | 'run';
+  rate?: Rate;
 }
 
 /** A limit whose key may depend on the event that starts the run. */
-export interface LimitTemplate extends LimitSpec {
-  /** Its value, as text, is appended to the key. */
+export interface LimitTemplate extends Omit<LimitSpec, 'sub'> {
+  /** Its value, as text, is the sub-key. */
   expression?: string;
 }
 

@@ -67,6 +67,7 @@ type HeadJson = Pick<
   ownPool?: string;
   locked?: true;
   parked?: true;
+  holder?: RunHead['holder'];
   call?: RunHead['call'];
   priorityMs?: number;
   guards?: RunHead['guards'];
@@ -92,6 +93,7 @@ function headJsonOf(head: RunHead): HeadJson {
     ...(head.locked ? { locked: head.locked } : {}),
     ...(head.parked ? { parked: head.parked } : {}),
     ...(head.from ? { from: head.from } : {}),
+    ...(head.holder === undefined ? {} : { holder: head.holder }),
     ...(Object.keys(head.call).length > 1 || head.call.key !== '' ? { call: withoutData(head.call) } : {}),
     ...(head.priorityMs === 0 ? {} : { priorityMs: head.priorityMs }),
     ...(head.guards ? { guards: head.guards } : {}),

@@ -53,6 +53,15 @@ const MIGRATIONS: string[][] = [
     // A run's deadline is one of its guards.
     `UPDATE pending SET owner = 'guard:' || substr(owner, 8), key = 'expire', kind = 'guard' WHERE kind = 'expire'`,
   ],
+  // Only what was set from outside is kept of a limit; what its rate has let through; and what is paused.
+  [
+    `CREATE TABLE limit_rules (key TEXT PRIMARY KEY, max INTEGER, rate TEXT, paused INTEGER NOT NULL) WITHOUT ROWID`,
+    `INSERT INTO limit_rules (key, max, rate, paused)
+       SELECT key, CASE WHEN pinned = 1 THEN max END, NULL, paused FROM limits WHERE pinned = 1 OR paused = 1`,
+    `DROP TABLE limits`,
+    `CREATE TABLE rates (counter TEXT PRIMARY KEY, state TEXT NOT NULL, idle_at INTEGER NOT NULL) WITHOUT ROWID`,
+    `CREATE TABLE pauses (scope TEXT PRIMARY KEY, starts TEXT NOT NULL) WITHOUT ROWID`,
+  ],
 ];
 
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -385,7 +385,7 @@ export function engineSuite(open: (body: (sql: Sql) => void) => void | Promise<v
 
     test('a limit of a key is forgotten when nothing uses it, one that was set is kept', (t) => {
       t.register({ id: 'work', limits: [{ key: 'k', expression: 'event.u', max: 1, hold: 'call' }] });
-      t.apply({ type: 'set-limit', limit: { key: 'set', max: 3, hold: 'call' } });
+      t.apply({ type: 'set-limit', key: 'set', max: 3 });
       for (let i = 0; i < 5; i++) {
         t.start('work', { input: `{"u":${i}}` });
         t.report(t.one(), { op: 'complete', output: null });

@@ -26,15 +26,15 @@ export async function upsertQueue(route: Route): Promise<Response> {
   return json({});
 }
 
-/** Pinned: messages name the queue's limit too, with the bound of a queue that nobody configured. */
+/** Messages name the queue's limit too, with the bound of a queue that nobody configured: what is set counts instead. */
 function setQueue(name: string, data: QueueData): Command[] {
   return [
     { type: 'put-record', collection: COLLECTION.queue, id: name, data: JSON.stringify(data) },
     {
       type: 'set-limit',
-      limit: { key: queueLimitKey(name), max: data.parallelism, hold: 'run' },
+      key: queueLimitKey(name),
+      max: data.parallelism,
       paused: data.paused,
-      pinned: true,
     },
   ];
 }
@@ -55,34 +55,33 @@ export async function listQueues(route: Route): Promise<Response> {
     route.ask({ type: 'limits', prefix: queueLimitKey('') }),
     route.ask({ type: 'records', collection: COLLECTION.queue, order: 'asc', limit: 1_000 }),
   ]);
-  return json(page.items.map((record) => queueView(record, limits)));
+  const byKey = new Map(limits.map((limit) => [limit.key, limit]));
+  return json(page.items.map((record) => queueView(record, byKey.get(queueLimitKey(record.id)))));
 }
 
 export async function getQueue(route: Route): Promise<Response> {
   const name = route.param('name');
-  const [limits, record] = await Promise.all([
-    route.ask({ type: 'limits', prefix: queueLimitKey(name) }),
+  const [limit, record] = await Promise.all([
+    route.ask({ type: 'limit', key: queueLimitKey(name) }),
     route.ask({ type: 'record', collection: COLLECTION.queue, id: name }),
   ]);
   if (!record) throw notFound(`queue ${name}`);
-  return json(queueView(record, limits));
+  return json(queueView(record, limit));
 }
 
 /** Messages that are still in it run on; answers 200 also for a queue that is not there, as clean-ups expect. */
 export async function deleteQueue(route: Route): Promise<Response> {
   const name = route.param('name');
-  const limit = { key: queueLimitKey(name), max: 1, hold: 'run' } as const;
   await route.apply([
     { type: 'delete-record', collection: COLLECTION.queue, id: name },
-    { type: 'set-limit', limit, paused: false, pinned: false },
+    { type: 'set-limit', key: queueLimitKey(name), max: null, paused: false },
   ]);
   return json({});
 }
 
 /** All six fields are read without a default by the Python client. `lag`: messages that have not ended. */
-function queueView(record: StoredRecord, limits: LimitRecord[]): Record<string, unknown> {
+function queueView(record: StoredRecord, limit: LimitRecord | undefined): Record<string, unknown> {
   const data = JSON.parse(record.data) as QueueData;
-  const limit = limits.find(({ key }) => key === queueLimitKey(record.id));
   return {
     name: record.id,
     createdAt: data.createdAt ?? record.updatedAt,

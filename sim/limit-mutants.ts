@@ -1,0 +1,50 @@
+import { type Mutant, MUTANTS } from './mutants.ts';
+
+/** Bugs planted in limits, rates and pauses. One of the same name in `mutants.ts` is this one. */
+const LIMIT_MUTANTS: readonly Mutant[] = [
+  {
+    name: 'a limit lets one too many through',
+    patch: { file: 'flow/limit-book.ts', find: 'max - this.held(counter)', replace: 'max + 1 - this.held(counter)' },
+  },
+  {
+    name: 'a call that ends keeps its limit',
+    patch: {
+      file: 'engine/kernel.ts',
+      find: 'const freed = this.limits.release(counter, holder, member);',
+      replace: "const freed = limit.hold === 'run' && this.limits.release(counter, holder, member);",
+    },
+  },
+  {
+    name: 'a run gives up its place in a lane while it waits for a retry',
+    patch: {
+      file: 'engine/kernel.ts',
+      find: "if (limit.hold === 'call') this.releaseLimit(limit, holderOf(limit, handle.state.head, key));",
+      replace: 'this.releaseLimit(limit, holderOf(limit, handle.state.head, key));',
+    },
+  },
+  {
+    name: 'a restart gives rates a second burst',
+    patch: {
+      file: 'flow/rate-book.ts',
+      find: 'state: row ? (JSON.parse(row.state) as RateState) : null,',
+      replace: 'state: null,',
+    },
+  },
+  {
+    name: 'calls that are pushed do not count for a rate',
+    patch: { file: 'engine/lease.ts', find: 'k.takeRates(handle, key);', replace: '' },
+  },
+  {
+    name: 'a paused task is called',
+    patch: {
+      file: 'engine/kernel.ts',
+      find: 'if (pause.inForce || this.#isOlderIn',
+      replace: 'if (this.#isOlderIn',
+    },
+  },
+];
+
+const names = new Set(LIMIT_MUTANTS.map(({ name }) => name));
+
+/** All bugs that the simulation has to find. */
+export const PLANTED: readonly Mutant[] = [...MUTANTS.filter(({ name }) => !names.has(name)), ...LIMIT_MUTANTS];
