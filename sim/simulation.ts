@@ -193,6 +193,11 @@ function checkOutcomes(world: World): void {
 /** After the retention nothing is left. */
 function forget(world: World): void {
   world.note('retention');
+  // A registration that was still on its way may have armed a schedule anew.
+  const settled = world.timeMs + 60_000;
+  while (world.step(settled));
+  for (const { id } of world.db.all<{ id: string }>(`SELECT id FROM schedules`))
+    world.transition(`delete ${id}`, (engine) => engine.apply([{ type: 'delete-schedule', id }]));
   const until = world.timeMs + RETENTION_MS + DAY_MS;
   while (world.tracker.runs.size > 0 && world.timeMs < until + 2 * DAY_MS && world.step(until + 2 * DAY_MS));
   const { db, checks } = world;

@@ -151,6 +151,9 @@ export class Tracker {
       case 'step': {
         this.#checks.that('memo', !state.stepKeys.has(body.key), () => `${where()} is memoised already`);
         const wait = state.pending.get(body.key);
+        // Its follower bears its own key: whoever had the call in hand has nothing any more.
+        const before = tracked.held.get(body.key);
+        if ((body.then ?? wait?.then)?.key === body.key && before?.standing === 'live') before.standing = 'moot';
         if (body.source === 'sleep' || (body.source === 'timeout' && wait?.kind !== 'token'))
           this.#checks.that(
             'timer',

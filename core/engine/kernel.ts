@@ -468,6 +468,8 @@ export class Kernel {
       const pending = state.pending.get(key);
       const saved = rows.get(key);
       if (!pending || saved?.pending === pending) continue;
+      // Resolved, and followed by a call under the same key: whoever has the one before in hand has nothing any more.
+      if (saved && saved.pending.seq !== pending.seq) this.#letGo(handle, saved.pending);
       const isParked = state.parked && pending.kind === 'call';
       const match = pending.wait ? this.#matchFor(handle, pending) : isParked ? taskMatch(state.head.task) : null;
       const isDueCall = pending.kind === 'call' && pending.lease === null && pending.dueAt <= this.now && !isParked;

@@ -30,6 +30,23 @@ describe('a call that another report resolves while it is leased', () => {
 });
 
 describe('a pull lease', () => {
+  it('is over, with what it held, when another report resolves its call and lets it follow itself', () => {
+    const t = open();
+    t.register({ id: 'work', mode: 'pull', pool: 'p', limits: [{ key: 'two', max: 2, hold: 'call' }] });
+    t.start('work');
+    t.report(leasePull(t) as LeasedCall, { op: 'plan', calls: [{ key: 'a', again: 'each' }, { key: 'b' }] });
+    const a = leasePull(t) as LeasedCall;
+    const b = leasePull(t) as LeasedCall;
+    t.report(
+      b,
+      { op: 'step', key: 'a', data: '1', again: 'none', then: { key: 'a' } },
+      { op: 'step', key: 'b', data: null },
+    );
+    expect(t.engine.query({ type: 'limits' }).map(({ held }) => held)).toEqual([]);
+    expect(t.report(a, { op: 'step', key: 'a', data: '2' }).result).toBe('stale');
+    expect(leasePull(t)).toMatchObject({ key: 'a', steps: [{ key: 'a', data: '1' }, { key: 'b' }] });
+  });
+
   it('that is to end at once is given back', () => {
     const t = open();
     t.register({ id: 'work', mode: 'pull', pool: 'p' });
