@@ -1,8 +1,9 @@
-import type { EndEffects, EndedRun, LapsedCall, LeasedCall, OrphanedCall, Outcome } from './model/call.ts';
+import type { EndEffects, EndedRun, LapsedCall, LeasedCall, OrphanedCall, Outcome, StartSpec } from './model/call.ts';
 import type { AppendRequest, LabelChanges, LabelPosition, RunChange, StreamInfo, StreamPage } from './model/channel.ts';
 import type { Command, CommandResult } from './model/command.ts';
 import type { JsonText } from './model/payload.ts';
-import type { Query, QueryResult } from './model/query.ts';
+import type { Query, QueryResult, RunRecord } from './model/query.ts';
+import type { SweepRecord } from './model/sweep.ts';
 import type { ScheduleRecord, TaskRecord } from './model/task.ts';
 
 /** Milliseconds since the epoch. In dev mode a test moves it. */
@@ -50,6 +51,8 @@ export interface Translator {
   lapsed?(call: LapsedCall): Outcome | null;
   /** What becomes of a run whose task is gone when a call of it is due (see TaskSpec.binding). Null, the default: it goes on as it is, or waits. */
   orphaned?(call: OrphanedCall): Outcome | null;
+  /** What a sweep starts for one of the runs that it starts anew. Default: the same again (command `rerun`). Null: nothing. */
+  again?(request: { run: RunRecord; task: TaskRecord | null; sweep: SweepRecord; nowMs: number }): StartSpec | null;
   /** What a tick of a schedule starts, when it starts a task of this executor. Default: `[schedule.start]`. An empty list: nothing. */
   scheduled?(tick: ScheduleTick, read: RecordReader): Array<ScheduleRecord['start']>;
 }

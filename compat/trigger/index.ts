@@ -15,7 +15,9 @@ import { dequeue } from './routes/dequeue.ts';
 import { devConfig } from './routes/dev-config.ts';
 import { devPresence } from './routes/dev-presence.ts';
 import { disconnect } from './routes/disconnect.ts';
-import { debugLog, otlp } from './routes/drop.ts';
+import { debugLog } from './routes/drop.ts';
+import { dropOtlp, keepOtlp } from './routes/otlp.ts';
+import { runEvents, runSpan, runTrace } from './routes/run-trace.ts';
 import {
   createEnvvar,
   deleteEnvvar,
@@ -47,6 +49,8 @@ import {
   timezones,
   updateSchedule,
 } from './routes/schedules.ts';
+import { abortBulkAction, createBulkAction, listBulkActions, retrieveBulkAction } from './routes/bulk-actions.ts';
+import { replayed } from './bulk.ts';
 import { scheduled } from './schedules.ts';
 import { triggerTask } from './routes/trigger.ts';
 import { waitDuration } from './routes/wait-duration.ts';
@@ -75,7 +79,7 @@ export { ROW_VIEW, rowView } from './realtime/row.ts';
 export { DEV_PROTOCOL, devProtocol } from './socket/dev-protocol.ts';
 
 /** Nothing follows from the end of a run beyond what the engine does: waiting parents and batches are waits. */
-export const triggerTranslator: Translator = { lapsed: stalled, scheduled };
+export const triggerTranslator: Translator = { lapsed: stalled, scheduled, again: replayed };
 
 type Handler = (c: RouteContext) => Promise<Response> | Response;
 
@@ -139,7 +143,8 @@ export function triggerRoutes(): Hono<RouteEnv> {
   on('POST', '/engine/v1/runs/:run/wait/duration', waitDuration);
   on('POST', '/engine/v1/runs/:run/waitpoints/tokens/:token/wait', waitForToken);
   on('GET', '/socket.io/', devSocket);
-  on('POST', '/otel/v1/:signal{traces|logs|metrics}', otlp);
+  on('POST', '/otel/v1/:signal{traces|logs|metrics}', dropOtlp);
+  on('POST', '/otel/:proof/v1/:signal{traces|logs|metrics}', keepOtlp);
 
   on('POST', '/api/v1/tasks/:task/trigger', triggerTask);
   on('POST', '/api/v3/batches', createBatch);
@@ -181,8 +186,15 @@ export function triggerRoutes(): Hono<RouteEnv> {
   on('GET', '/api/v1/packets/:name{.+}', downloadPacket);
   on('GET', '/api/v1/runs/:run/packets/:field{payload|output}', runPacket);
 
+  on('GET', '/api/v1/runs/:run/events', runEvents);
+  on('GET', '/api/v1/runs/:run/trace', runTrace);
+  on('GET', '/api/v1/runs/:run/spans/:span', runSpan);
   on('POST', '/api/v1/runs/:run/replay', replayRun);
   on('POST', '/api/v1/idempotencyKeys/:key/reset', resetIdempotencyKey);
+  on('POST', '/api/v1/bulk-actions', createBulkAction);
+  on('GET', '/api/v1/bulk-actions', listBulkActions);
+  on('GET', '/api/v1/bulk-actions/:bulk', retrieveBulkAction);
+  on('POST', '/api/v1/bulk-actions/:bulk/abort', abortBulkAction);
 
   on('POST', '/api/v1/schedules', createSchedule);
   on('GET', '/api/v1/schedules', listSchedules);

@@ -62,7 +62,7 @@ export const COLLECTIONS = {
   waitpoints: `${PREFIX}waitpoints`,
   waitpointResults: `${PREFIX}waitpoint-results`,
   waitpointKeys: `${PREFIX}waitpoint-keys`,
-  metadata: `${PREFIX}metadata`,
+  telemetry: `${PREFIX}telemetry`,
   variables: `${PREFIX}variables`,
   keys: `${PREFIX}keys`,
   inputWaits: `${PREFIX}input-waits`,
@@ -78,6 +78,7 @@ export const labelOf = {
   /** The run has a stream of this name. */
   stream: (stream: string): string => STREAM_PREFIX + stream,
   schedule: (id: string): string => `trigger/schedule/${id}`,
+  bulkAction: (id: string): string => `trigger/bulk/${id}`,
 };
 
 /** What is listened to in one channel. */

@@ -20,6 +20,9 @@ export const MAX_COMPLETION_BODY_BYTES = 12 * 1_024 * 1_024;
 export const MAX_METADATA_BYTES = 256 * 1_024;
 export const MAX_WORKER_BODY_BYTES = 64 * 1_024 * 1_024;
 
+/** Runs of one bulk action. */
+export const MAX_BULK_RUNS = 20_000;
+
 const idText = z.string().min(1).max(128);
 const longText = z.string().max(2_048);
 const Tag = z.string().min(1).max(128, 'Tags must be less than 128 characters');
@@ -123,6 +126,46 @@ export const ReplayBodySchema = z
   .refine((body) => body.payloadType !== 'application/super+json' || typeof body.payload === 'string', {
     message: 'payload must be a string when payloadType is application/super+json',
     path: ['payload'],
+  });
+
+const QueueRefSchema = z.object({ type: z.enum(['task', 'custom']), name: idText });
+const OneOrMany = z.union([idText.transform((one) => [one]), z.array(idText).max(100)]);
+const BulkFilterSchema = z
+  .object({
+    status: OneOrMany.optional(),
+    taskIdentifier: OneOrMany.optional(),
+    version: OneOrMany.optional(),
+    from: z.union([z.number(), z.string().max(40)]).optional(),
+    to: z.union([z.number(), z.string().max(40)]).optional(),
+    period: z.string().max(40).optional(),
+    bulkAction: idText.optional(),
+    tag: OneOrMany.optional(),
+    schedule: idText.optional(),
+    isTest: z.boolean().optional(),
+    batch: idText.optional(),
+    queue: z.union([QueueRefSchema.transform((one) => [one]), z.array(QueueRefSchema).max(100)]).optional(),
+    machine: OneOrMany.optional(),
+    region: OneOrMany.optional(),
+  })
+  .refine((filter) => Object.values(filter).some((value) => value !== undefined && String(value).trim() !== ''), {
+    message: 'At least one filter must be provided',
+  });
+export type BulkFilter = z.infer<typeof BulkFilterSchema>;
+
+/** @trigger.dev/core: v3/schemas/api.ts CreateBulkActionRequestBody */
+export const BulkActionBodySchema = z
+  .object({
+    action: z.enum(['cancel', 'replay']),
+    filter: BulkFilterSchema.optional(),
+    runIds: z.array(idText).min(1).max(MAX_BULK_RUNS).optional(),
+    name: z.string().max(255, 'Name must be less than 255 characters').optional(),
+    targetRegion: z.string().max(100).optional(),
+  })
+  .refine((body) => (body.filter === undefined) !== (body.runIds === undefined), {
+    message: 'Exactly one of filter or runIds must be provided',
+  })
+  .refine((body) => body.action === 'replay' || body.targetRegion === undefined, {
+    message: 'targetRegion is for replays',
   });
 
 export const TagsBodySchema = z.object({ tags: TagsSchema });

@@ -9,6 +9,8 @@ import { eventTextOf } from './binding.ts';
 import { cancel } from './cancel.ts';
 import type { Kernel } from './kernel.ts';
 import { rerun } from './rerun.ts';
+import { runRecord } from './run-lists.ts';
+import { start } from './start.ts';
 
 /** Owner of a sweep's timer: this and the sweep's id. */
 export const SWEEP_OWNER = '$sweep:';
@@ -83,10 +85,24 @@ export function shown({ cursor: _, ...record }: Stored): SweepRecord {
   return record;
 }
 
-function act(k: Kernel, { action }: SweepRecord, run: string): boolean {
+function act(k: Kernel, sweep: SweepRecord, run: string): boolean {
+  const { action, label } = sweep;
   if (action.do === 'cancel') {
-    const result = cancel(k, run, action.reason, action.graceMs);
-    return result === 'cancelled' || result === 'cancelling';
+    const result = cancel(k, run, action.reason, action.graceMs, true);
+    const changed = result === 'cancelled' || result === 'cancelling';
+    const handle = changed && label !== undefined ? k.find(run) : null;
+    if (handle && label !== undefined && !handle.state.head.labels.includes(label))
+      k.append(handle, { kind: 'label', labels: [label] });
+    return changed;
+  }
+  const row = k.sql.all<RunRow>(`SELECT * FROM runs WHERE id = ?`, run)[0];
+  const executor = row && k.runs.headOf(row).executor;
+  const again = executor === undefined ? undefined : k.translators[executor]?.again;
+  if (row && again) {
+    const spec = again({ run: runRecord(k, row), task: k.tasks.get(row.task), sweep, nowMs: k.now });
+    if (!spec || !k.tasks.get(spec.task)) return false;
+    start(k, spec);
+    return true;
   }
   try {
     rerun(k, { type: 'rerun', run, from: 'start', ...(action.overrides ? { overrides: action.overrides } : {}) });

@@ -24,6 +24,8 @@ export interface SweepSpec {
   filter: RunFilter;
   /** `cancel` passes over what has ended; `rerun` starts each anew from its start. */
   action: { do: 'cancel'; reason?: string; graceMs?: number } | { do: 'rerun'; overrides?: Partial<StartSpec> };
+  /** Every run that was changed gets it, so that a sweep's runs can be listed. */
+  label?: string;
   /** Opaque; listed back. */
   data?: JsonText;
 }

@@ -11,6 +11,7 @@ import { readRunMeta, readTaskData, slugOfType, type TaskData } from '../run-met
 import { readVariables } from '../variables.ts';
 import { machineNameOf } from '../waitpoints.ts';
 import { HEARTBEAT_TIMEOUT_MS } from './heartbeat.ts';
+import { telemetryPath } from './otlp.ts';
 
 /** POST /engine/v1/dev/runs/:run/snapshots/:snapshot/attempts/start */
 export async function startAttempt(c: RouteContext): Promise<Response> {
@@ -59,7 +60,7 @@ export async function startAttempt(c: RouteContext): Promise<Response> {
       ...variables,
       TRIGGER_RUN_ID: id,
       TRIGGER_MACHINE_PRESET: machineOf(machineNameOf(detail)).name,
-      TRIGGER_OTEL_EXPORTER_OTLP_ENDPOINT: `${context.serverUrl}/otel`,
+      TRIGGER_OTEL_EXPORTER_OTLP_ENDPOINT: `${context.serverUrl}${await telemetryPath(context)}`,
     },
   });
 }

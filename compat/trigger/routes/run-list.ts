@@ -1,10 +1,10 @@
 import type { RunStatus } from '../../../core/model/call.ts';
-import type { RunRecord } from '../../../core/model/query.ts';
+import type { RunFilter as EngineFilter, RunRecord } from '../../../core/model/query.ts';
 import type { CellApi } from '../../../core/ports.ts';
 import { apiStatusOf, commonFields, versionOf } from '../api-status.ts';
 import { requireScope } from '../auth.ts';
 import { parseNaturalDuration } from '../durations.ts';
-import { ApiError, notServed } from '../errors.ts';
+import { ApiError } from '../errors.ts';
 import { publicRunId, runIdOf } from '../ids.ts';
 import { groupOf, labelOf, slugOf, tagsOf, taskIdOf } from '../names.ts';
 import { engineNow, open, projectParam, requireProject, type RouteContext } from '../request.ts';
@@ -24,6 +24,8 @@ export interface RunFilter {
   machines: string[];
   regions: string[];
   batch?: string;
+  schedule?: string;
+  bulkAction?: string;
   isTest?: boolean;
   fromMs?: number;
   toMs?: number;
@@ -60,14 +62,14 @@ export function readFilter(query: Record<string, string>, nowMs: number): RunFil
     if (Number.isNaN(value)) throw new ApiError('bad_request', `Invalid filter[createdAt][${name}]`);
     return value;
   };
-  if (query['filter[schedule]'] !== undefined) throw notServed('The filter "schedule"');
-  if (query['filter[bulkAction]'] !== undefined) throw notServed('The filter "bulkAction"');
   const period = query['filter[createdAt][period]'];
   const periodMs = period === undefined ? undefined : parseNaturalDuration(period);
   if (periodMs === null) throw new ApiError('bad_request', 'Invalid filter[createdAt][period]');
   const fromMs = number('from') ?? (periodMs === undefined ? undefined : nowMs - periodMs);
   const toMs = number('to');
   const batch = query['filter[batch]'];
+  const schedule = query['filter[schedule]'];
+  const bulkAction = query['filter[bulkAction]'];
   const isTest = query['filter[isTest]'];
   return {
     statuses: list('status'),
@@ -78,6 +80,8 @@ export function readFilter(query: Record<string, string>, nowMs: number): RunFil
     machines: list('machine'),
     regions: list('region'),
     ...(batch === undefined ? {} : { batch }),
+    ...(schedule === undefined ? {} : { schedule }),
+    ...(bulkAction === undefined ? {} : { bulkAction }),
     ...(isTest === undefined ? {} : { isTest: isTest === 'true' }),
     ...(fromMs === undefined ? {} : { fromMs }),
     ...(toMs === undefined ? {} : { toMs }),
@@ -97,21 +101,42 @@ export function matchesFilter(record: RunRecord, filter: RunFilter, nowMs: numbe
     among(filter.regions, meta.region) &&
     (filter.tags.length === 0 || filter.tags.some((tag) => tagsOf(record).includes(tag))) &&
     (filter.batch === undefined || meta.batch?.id === filter.batch) &&
+    (filter.schedule === undefined || meta.schedule?.id === filter.schedule) &&
     (filter.isTest === undefined || (meta.test ?? false) === filter.isTest)
   );
 }
 
-/** Engine statuses that an API status can have; undefined when several. */
-function engineStatusFor(statuses: readonly string[]): RunStatus | undefined {
-  const wanted = new Set(
-    statuses.map((status): RunStatus => {
-      if (status === 'COMPLETED') return 'completed';
-      if (['FAILED', 'CRASHED', 'SYSTEM_FAILURE', 'EXPIRED', 'TIMED_OUT'].includes(status)) return 'failed';
-      // A run that is being canceled already shows as CANCELED.
-      return status === 'CANCELED' ? 'cancelled' : 'running';
-    }),
-  );
-  return wanted.size === 1 && !wanted.has('cancelled') ? [...wanted][0] : undefined;
+/** Engine statuses that API statuses can have; undefined when any. */
+function engineStatusesFor(statuses: readonly string[]): RunStatus[] | undefined {
+  const wanted = new Set<RunStatus>();
+  for (const status of statuses) {
+    if (status === 'COMPLETED') wanted.add('completed');
+    else if (['FAILED', 'CRASHED', 'SYSTEM_FAILURE', 'EXPIRED', 'TIMED_OUT'].includes(status)) wanted.add('failed');
+    // A run that is being canceled already shows as CANCELED.
+    else if (status === 'CANCELED') wanted.add('cancelled').add('running');
+    else wanted.add('running');
+  }
+  return wanted.size === 0 ? undefined : [...wanted];
+}
+
+/** What of a filter the engine's indexes serve. */
+export function engineFilter(project: string, filter: RunFilter): EngineFilter {
+  const labels = [
+    ...(filter.batch === undefined ? [] : [labelOf.batch(filter.batch)]),
+    ...(filter.schedule === undefined ? [] : [labelOf.schedule(filter.schedule)]),
+    ...(filter.bulkAction === undefined ? [] : [labelOf.bulkAction(filter.bulkAction)]),
+  ];
+  const status = engineStatusesFor(filter.statuses);
+  return {
+    ...(filter.tasks.length > 0
+      ? { tasks: filter.tasks.map((task) => taskIdOf(project, task)) }
+      : { taskPrefix: `${groupOf(project)}/` }),
+    ...(labels.length === 0 ? {} : { labels }),
+    ...(filter.tags.length === 0 ? {} : { anyLabels: filter.tags.map(labelOf.tag) }),
+    ...(status === undefined ? {} : { status }),
+    ...(filter.fromMs === undefined ? {} : { fromMs: filter.fromMs }),
+    ...(filter.toMs === undefined ? {} : { toMs: filter.toMs }),
+  };
 }
 
 async function pageOf(
@@ -128,46 +153,38 @@ async function pageOf(
   const start = after ?? before;
   let cursor = start === undefined ? undefined : (runIdOf(start) ?? undefined);
   if (start !== undefined && cursor === undefined) throw new ApiError('bad_request', 'Invalid page cursor');
-  const label =
-    filter.batch !== undefined
-      ? labelOf.batch(filter.batch)
-      : filter.tags.length === 1
-        ? labelOf.tag(filter.tags[0] as string)
-        : undefined;
-  const status = engineStatusFor(filter.statuses);
+  const where = engineFilter(project, filter);
   const found: RunRecord[] = [];
   let more = false;
   for (let scanned = 0; scanned < MAX_SCANNED;) {
     const page = await cell.query({
       type: 'runs',
-      ...(filter.tasks.length === 1
-        ? { task: taskIdOf(project, filter.tasks[0] as string) }
-        : { taskPrefix: `${groupOf(project)}/` }),
-      ...(label === undefined ? {} : { label }),
-      ...(status === undefined ? {} : { status }),
-      ...(filter.fromMs === undefined ? {} : { fromMs: filter.fromMs }),
-      ...(filter.toMs === undefined ? {} : { toMs: filter.toMs }),
+      ...where,
       ...(cursor === undefined ? {} : { cursor }),
       order: backwards ? 'asc' : 'desc',
       limit: size + 1,
     });
     for (const record of page.items) if (matchesFilter(record, filter, nowMs)) found.push(record);
-    scanned += page.items.length;
+    scanned += Math.max(1, page.items.length);
     more = found.length > size;
-    if (more || page.cursor === undefined) break;
     cursor = page.cursor;
+    if (more || cursor === undefined) break;
   }
+  // Not all has been looked at: the next page goes on where this one stopped, though it may be short.
+  const stoppedAt = more ? undefined : cursor;
   const shown = found.slice(0, size);
   if (backwards) shown.reverse();
   const first = shown[0];
   const last = shown.at(-1);
   const hasNext = backwards ? true : more;
   const hasPrevious = backwards ? more : after !== undefined;
+  const next = hasNext ? last?.id : backwards ? undefined : stoppedAt;
+  const previous = hasPrevious ? first?.id : backwards ? stoppedAt : undefined;
   return {
     data: shown.map((record) => ({ ...commonFields(record, nowMs), env: { id: 'env_default', name: 'dev' } })),
     pagination: {
-      ...(hasNext && last ? { next: publicRunId(last.id) } : {}),
-      ...(hasPrevious && first ? { previous: publicRunId(first.id) } : {}),
+      ...(next === undefined ? {} : { next: publicRunId(next) }),
+      ...(previous === undefined ? {} : { previous: publicRunId(previous) }),
     },
   };
 }
