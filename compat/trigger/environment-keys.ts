@@ -53,6 +53,9 @@ const NAMED = '([a-z][a-z0-9-]{0,39}(?:~[a-z0-9-]{1,80})?)';
 const SUBJECT = new RegExp(`^env_${NAMED}$`);
 const CALLBACK = new RegExp(`/api/v1/waitpoints/tokens/[^/?]+/callback/[^/?]+\\?environment=${NAMED}$`);
 
+/** Where a worker sends its telemetry (routes/otlp.ts): the exporters send no key. */
+const TELEMETRY = new RegExp(`/otel/${NAMED}/[0-9a-f]{32}/v1/[a-z]+$`);
+
 function environmentOfSubject(subject: string | null): EnvironmentClaim | null {
   const environment = SUBJECT.exec(subject ?? '')?.[1];
   return environment === undefined || /^([0-9a-f]{24}|default)$/.test(environment) ? null : { environment };
@@ -60,7 +63,7 @@ function environmentOfSubject(subject: string | null): EnvironmentClaim | null {
 
 /** A token's callback address carries its own proof, and says where the token is. */
 function claimOfAddress(url: string): EnvironmentClaim | null {
-  if (!url.includes('/callback/')) return null;
-  const environment = CALLBACK.exec(url)?.[1];
-  return environment === undefined ? null : { environment };
+  const address = url.includes('/callback/') ? CALLBACK : url.includes('/otel/') ? TELEMETRY : null;
+  const environment = address?.exec(url)?.[1];
+  return environment === undefined || environment === 'default' ? null : { environment };
 }

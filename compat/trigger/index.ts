@@ -144,7 +144,7 @@ export function triggerRoutes(): Hono<RouteEnv> {
   on('POST', '/engine/v1/runs/:run/waitpoints/tokens/:token/wait', waitForToken);
   on('GET', '/socket.io/', devSocket);
   on('POST', '/otel/v1/:signal{traces|logs|metrics}', dropOtlp);
-  on('POST', '/otel/:proof/v1/:signal{traces|logs|metrics}', keepOtlp);
+  on('POST', '/otel/:environment/:proof/v1/:signal{traces|logs|metrics}', keepOtlp);
 
   on('POST', '/api/v1/tasks/:task/trigger', triggerTask);
   on('POST', '/api/v3/batches', createBatch);

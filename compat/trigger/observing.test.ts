@@ -138,7 +138,7 @@ describe('telemetry', () => {
     const exporter = await exporterOf(run);
     const post = async (path: string, body: BodyInit, headers: Record<string, string> = {}): Promise<number> =>
       (await s.app.request(path, { method: 'POST', body, headers })).status;
-    expect(await post(`/otel/${'0'.repeat(32)}/v1/traces`, '{}')).toBe(401);
+    expect(await post(`/otel/default/${'0'.repeat(32)}/v1/traces`, '{}')).toBe(401);
     expect(await post(`${exporter}/v1/traces`, 'nonsense')).toBe(400);
     expect(await post(`${exporter}/v1/logs`, '{"resourceLogs":7}')).toBe(400);
     expect(await post(`${exporter}/v1/traces`, 'not gzip', { 'content-encoding': 'gzip' })).toBe(400);

@@ -1,3 +1,4 @@
+import type { EnvironmentContext } from '../../../core/ports.ts';
 import { callbackHash } from '../tokens.ts';
 import { signingKey } from '../auth.ts';
 import { ApiError } from '../errors.ts';
@@ -10,14 +11,15 @@ import { keepTelemetry } from '../telemetry.ts';
 const MAX_BYTES = 8 * 1_024 * 1_024;
 
 /** The exporters send no key: the address that a worker is given carries a proof instead. */
-export async function telemetryPath(context: Parameters<typeof signingKey>[0]): Promise<string> {
-  return `/otel/${(await callbackHash('otlp', signingKey(context))).slice(0, 32)}`;
+export async function telemetryPath(context: EnvironmentContext): Promise<string> {
+  const proof = await callbackHash(`otlp ${context.environment}`, signingKey(context));
+  return `/otel/${context.environment}/${proof.slice(0, 32)}`;
 }
 
-/** POST /otel/:proof/v1/traces|logs|metrics — OTLP JSON, also gzipped; metrics are dropped. */
+/** POST /otel/:environment/:proof/v1/traces|logs|metrics — OTLP JSON, also gzipped; metrics are dropped. */
 export async function keepOtlp(c: RouteContext): Promise<Response> {
   const host = c.get('host');
-  if (`/otel/${param(c, 'proof')}` !== (await telemetryPath(host.context)))
+  if (`/otel/${param(c, 'environment')}/${param(c, 'proof')}` !== (await telemetryPath(host.context)))
     throw new ApiError('unauthorized', 'Not an address that this server has given to a worker');
   const signal = param(c, 'signal');
   if (signal === 'metrics') return dropOtlp(c);
@@ -30,7 +32,7 @@ export async function keepOtlp(c: RouteContext): Promise<Response> {
     signal === 'traces'
       ? spansOf(parsed.data as Parameters<typeof spansOf>[0])
       : logsOf(parsed.data as Parameters<typeof logsOf>[0]);
-  const cell = host.cell('default');
+  const cell = host.cell(host.context.environment);
   await keepTelemetry(cell, records, await engineNow(c, cell));
   return c.json({ partialSuccess: {} });
 }

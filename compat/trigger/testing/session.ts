@@ -47,7 +47,13 @@ export class Session {
     } as CellApi;
     this.app.use(async (c, next) => {
       c.set('host', {
-        context: { mode: this.mode, serverUrl: 'http://server', wallClockMs: () => Date.now(), vars: this.vars },
+        context: {
+          mode: this.mode,
+          environment: 'default',
+          serverUrl: 'http://server',
+          wallClockMs: () => Date.now(),
+          vars: this.vars,
+        },
         cell: () => cell,
         waitUntil: () => {},
         callerIp: '127.0.0.1',
