@@ -1,7 +1,7 @@
 import { environmentFor } from './environment.ts';
 import { openScope } from './context.ts';
 import type { ServerError } from './server-errors.ts';
-import { DEFAULT_CASE_TIMEOUT_MS, type ConformanceCase, type Suite, type SuiteInfo } from './suite.ts';
+import { DEFAULT_CASE_TIMEOUT_MS, Skip, type ConformanceCase, type Suite, type SuiteInfo } from './suite.ts';
 
 export type CaseStatus = 'passed' | 'failed' | 'skipped';
 
@@ -87,6 +87,10 @@ async function runCase(
   );
   if (failure) scope.abort(failure instanceof Error ? failure : new Error(String(failure)));
   const cleanup = await scope.close();
+  if (failure instanceof Skip) {
+    const durationMs = Math.round(performance.now() - startedAt);
+    return { status: 'skipped', durationMs, reason: failure.message };
+  }
   const errors = [...(failure ? [failure] : []), ...cleanup, ...options.takeUnhandled()].map(describe);
   const answers = options.takeServerErrors();
   // 500 is what an error that nobody foresaw becomes; 502 to 504 may be an honest answer (an app that cannot be reached, overload).

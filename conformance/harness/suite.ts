@@ -41,6 +41,9 @@ export interface SuiteBuilder {
   case(ids: string[], title: string, body: (context: CaseContext) => Promise<void> | void, options?: CaseOptions): void;
 }
 
+/** Thrown by a case that finds out only when it runs that it cannot: reported as skipped, with the reason. */
+export class Skip extends Error {}
+
 export const DEFAULT_CASE_TIMEOUT_MS = 30_000;
 
 const declared: Suite[] = [];

@@ -127,7 +127,11 @@ function copyProject(sdk: string): string {
   directories.add(directory);
   cpSync(PROJECT, directory, {
     recursive: true,
-    filter: (source) => !source.includes('.trigger') && !source.includes('node_modules'),
+    filter: (source) =>
+      !source.includes('.trigger') &&
+      !source.includes('node_modules') &&
+      // Streams came with 4.1.
+      (sdk === NEWEST.sdk || path.basename(source) !== 'realtime.ts'),
   });
   if (sdk !== NEWEST.sdk) {
     // The project's own imports find that release.
