@@ -96,6 +96,9 @@ export function inngestRoutes(): Hono<RouteEnv> {
   return app;
 }
 
+/** Under the second of its paths another vendor's runs are cancelled too: only ids that can be this one's are taken. */
+const RUN = '{(?!run_)[^/]+}';
+
 /** The second API, which the vendor serves under two paths. */
 function secondApi(app: Hono<RouteEnv>, base: string): void {
   const use = (
@@ -115,11 +118,11 @@ function secondApi(app: Hono<RouteEnv>, base: string): void {
   use('GET', '/apps/:app/functions/:fn/runs', listRunsV2);
   use('POST', '/apps/:app/functions/:fn/invoke', invokeV2);
   use('GET', '/runs', listRunsV2);
-  use('GET', '/runs/:run', getRunV2);
-  use('GET', '/runs/:run/trace', getTraceV2);
-  use('POST', '/runs/:run/cancel', cancelRunV2);
-  use('POST', '/runs/:run/rerun', rerun);
-  use('POST', '/runs/:run/scores', addScores);
+  use('GET', `/runs/:run${RUN}`, getRunV2);
+  use('GET', `/runs/:run${RUN}/trace`, getTraceV2);
+  use('POST', `/runs/:run${RUN}/cancel`, cancelRunV2);
+  use('POST', `/runs/:run${RUN}/rerun`, rerun);
+  use('POST', `/runs/:run${RUN}/scores`, addScores);
   use('GET', '/events/:event/runs', eventRunsV2);
   app.post(`${base}/events`, commonHeaders, sendEventV2);
   for (const [method, path] of UNSERVED_V2) app.on(methodsOf(method), `${base}${path}`, commonHeaders, refuseV2);
