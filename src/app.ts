@@ -78,6 +78,8 @@ export function createApp(env: Bindings): App {
     blobRoutes((environment) => isInUse(env, environment)),
   );
   for (const routes of VENDOR_ROUTES) app.route('/', routes());
+  // People's set-ups wait for a server by its root.
+  app.get('/', (c) => c.json({ name: 'repoint', ...health }));
   app.notFound((c) => c.json({ error: `nothing is served at ${c.req.method} ${c.req.path}` }, 404));
   app.onError((error, c) => {
     console.error('unhandled:', c.req.method, c.req.path, error);

@@ -19,6 +19,7 @@ import { removeAppByUrl } from './routes/remove-app.ts';
 import { rerun } from './routes/rerun.ts';
 import { listRunJobs } from './routes/run-jobs.ts';
 import { addScores, updateMetadata } from './routes/run-metadata.ts';
+import { inTestMode, testCancelRun, testQueueSize, testReset, testRoot } from './routes/test-mode.ts';
 import { receiveTraces } from './routes/traces.ts';
 import {
   getAppV2,
@@ -89,6 +90,11 @@ export function inngestRoutes(): Hono<RouteEnv> {
   app.post('/dev/traces', commonHeaders, authorised, receiveTraces);
   app.on(['GET', 'POST'], '/v0/gql', commonHeaders, authorised, graphql);
   app.options('/v0/gql', commonHeaders, preflight);
+
+  app.get('/test', inTestMode, testRoot);
+  app.post('/test/reset', inTestMode, testReset);
+  app.post('/test/function/runs/cancel', inTestMode, testCancelRun);
+  app.get('/test/queue/function-queue-size', inTestMode, testQueueSize);
 
   for (const base of ['/v2', '/api/v2']) secondApi(app, base);
 

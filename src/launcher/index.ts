@@ -19,6 +19,8 @@ export interface StartServerOptions {
   env?: Record<string, string | undefined>;
   /** A bundled module to run in place of the Worker. */
   worker?: string;
+  /** Further flags of the command line. */
+  args?: readonly string[];
   /** Receives the server's log (standard error); default: kept and shown only when a start fails. */
   onLog?: (text: string) => void;
 }
@@ -108,6 +110,7 @@ async function launch(
   if (options.host) args.push('--host', options.host);
   args.push('--mode', options.mode ?? 'dev');
   if (options.worker) args.push('--worker', options.worker);
+  args.push(...(options.args ?? []));
   const child = spawn(process.execPath, args, {
     env: { ...process.env, ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],

@@ -13,6 +13,7 @@ import { QUEUES } from './queues.ts';
 import { readyMessage } from './ready-message.ts';
 import { passedVariables, renderConfig } from './runtime-config.ts';
 import { resolveBinary, startRuntime, type Runtime } from './runtime.ts';
+import { pollApps } from './sdk-urls.ts';
 
 export interface MainInput {
   argv: readonly string[];
@@ -60,6 +61,7 @@ async function serve(options: Options, input: MainInput, version: string, starte
       REPOINT_MODE: options.mode,
       REPOINT_VERSION: version,
       REPOINT_INTERNAL_TOKEN: internalToken,
+      REPOINT_RETRY_INTERVAL: options.retryInterval === undefined ? undefined : String(options.retryInterval),
     };
     const configFile = path.join(dataDir, 'workerd.capnp');
     writeFileSync(
@@ -79,6 +81,10 @@ async function serve(options: Options, input: MainInput, version: string, starte
     const url = `http://${urlHost(options.host)}:${runtime.port}`;
     lock.update({ runtime: identify(runtime.pid), url, internalToken });
     await waitUntilHealthy(url, runtime);
+    pollApps(url, options.sdkUrls, {
+      key: input.env.INNGEST_SIGNING_KEY,
+      log: (line) => process.stderr.write(`repoint: ${line}\n`),
+    });
     superviseUntilEnd(runtime, lock, { url, internalToken, endWithStdin: options.endWithStdin });
     const startedInMs = performance.now() - startedAt;
     process.stdout.write(readyMessage({ url, mode: options.mode, port: runtime.port, version, dataDir, startedInMs }));

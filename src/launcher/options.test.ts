@@ -16,6 +16,8 @@ describe('the command line', () => {
       mode: 'dev',
       worker: undefined,
       endWithStdin: false,
+      sdkUrls: [],
+      retryInterval: undefined,
     });
   });
 
@@ -36,6 +38,30 @@ describe('the command line', () => {
     expect(options(['dev'], { REPOINT_MODE: 'production' }).mode).toBe('dev');
   });
 
+  it('takes apps to sync as often as they are named: a URL, an address, or a port', () => {
+    const argv = [
+      'dev',
+      '-u',
+      'http://127.0.0.1:3000/api/inngest',
+      '--sdk-url',
+      'localhost:4000/x',
+      '-u',
+      '5000',
+      '--no-discovery',
+    ];
+    expect(options(argv).sdkUrls).toEqual([
+      'http://127.0.0.1:3000/api/inngest',
+      'http://localhost:4000/x',
+      'http://localhost:5000/api/inngest',
+    ]);
+    expect(options([], { INNGEST_SDK_URL: 'http://a/x, http://b/y' }).sdkUrls).toEqual(['http://a/x', 'http://b/y']);
+  });
+
+  it('takes the flags of a fast development server', () => {
+    expect(options(['dev', '--retry-interval', '1', '--tick', '10']).retryInterval).toBe(1);
+    expect(() => options(['--retry-interval', 'soon'])).toThrow('--retry-interval takes a number');
+  });
+
   it('knows --help and --version', () => {
     expect(parseOptions(['--help'], {})).toEqual({ kind: 'help' });
     expect(parseOptions(['dev', '--version'], {})).toEqual({ kind: 'version' });
@@ -45,6 +71,7 @@ describe('the command line', () => {
     [['--port', 'abc'], '--port takes a number'],
     [['--port', '65536'], '--port takes a number'],
     [['--mode', 'test'], '--mode takes dev or production'],
+    [['--sdk-url', 'ftp://x'], '--sdk-url takes an HTTP URL'],
     [['--prot', '1'], '--prot'],
     [['serve'], 'unknown command "serve"'],
     [['dev', 'start'], 'unknown command "dev start"'],

@@ -11,6 +11,10 @@ export interface Options {
   worker: string | undefined;
   /** End the server when standard input closes, so that a parent that is killed leaves nothing behind. */
   endWithStdin: boolean;
+  /** Serve URLs of Inngest apps that are synced now and then. */
+  sdkUrls: string[];
+  /** Seconds between all retries of Inngest functions; undefined: their own table. */
+  retryInterval: number | undefined;
 }
 
 export type Command = { kind: 'serve'; options: Options } | { kind: 'help' } | { kind: 'version' };
@@ -30,6 +34,9 @@ Options (each also as an environment variable):
   --host <addr>    REPOINT_HOST   address to listen on                  (default 127.0.0.1)
   --data <dir>     REPOINT_DATA   directory that keeps all state        (default ./.repoint)
   --mode <mode>    REPOINT_MODE   dev or production                     (default dev; production for "repoint start")
+  --sdk-url <url>  INNGEST_SDK_URL  serve URL of an Inngest app to sync, and again every 5 s; may be repeated (-u)
+  --retry-interval <s>  REPOINT_RETRY_INTERVAL  seconds between retries of Inngest functions, for tests
+  --tick <ms>, --no-discovery  taken, and nothing: no queue is scanned here, and no port is searched for apps
   --help           this text
   --version        the version
 
@@ -59,6 +66,8 @@ export function parseOptions(argv: readonly string[], env: Readonly<Record<strin
       mode: parseMode(values.mode ?? (command === 'dev' ? 'dev' : (nonEmpty(env.REPOINT_MODE) ?? fallbackMode))),
       worker: values.worker,
       endWithStdin: values['end-with-stdin'] ?? false,
+      sdkUrls: parseUrls(values['sdk-url'] ?? nonEmpty(env.INNGEST_SDK_URL)?.split(/[\s,]+/) ?? []),
+      retryInterval: parseSeconds(values['retry-interval'] ?? nonEmpty(env.REPOINT_RETRY_INTERVAL)),
     },
   };
 }
@@ -74,6 +83,10 @@ function parse(argv: readonly string[]) {
         data: { type: 'string' },
         mode: { type: 'string' },
         worker: { type: 'string' },
+        'sdk-url': { type: 'string', short: 'u', multiple: true },
+        'retry-interval': { type: 'string' },
+        tick: { type: 'string' },
+        'no-discovery': { type: 'boolean' },
         'end-with-stdin': { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean', short: 'v' },
@@ -89,6 +102,30 @@ function parsePort(text: string): number {
   if (!/^\d+$/.test(text) || port > 65_535)
     throw new UsageError(`--port takes a number from 0 to 65535, not "${text}"`);
   return port;
+}
+
+function parseUrls(texts: readonly string[]): string[] {
+  return texts
+    .filter((text) => text !== '')
+    .map((text) => {
+      // As the vendor's own flag takes it: a port alone, or an address without its scheme.
+      const url = /^\d+$/.test(text)
+        ? `http://localhost:${text}/api/inngest`
+        : text.includes('://')
+          ? text
+          : `http://${text}`;
+      if (!URL.canParse(url) || !/^https?:/.test(url))
+        throw new UsageError(`--sdk-url takes an HTTP URL, not "${text}"`);
+      return url;
+    });
+}
+
+function parseSeconds(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const seconds = Number(text);
+  if (!(seconds > 0) || !Number.isFinite(seconds))
+    throw new UsageError(`--retry-interval takes a number of seconds, not "${text}"`);
+  return seconds;
 }
 
 function parseMode(text: string): Mode {

@@ -27,6 +27,8 @@ const VENDOR_VARIABLES = [
   'INNGEST_SIGNING_KEY',
   'INNGEST_SIGNING_KEY_FALLBACK',
   'INNGEST_EVENT_KEY',
+  // Inngest's own switch for the routes that its tests reset a server by; dev mode only.
+  'TEST_MODE',
   'TRIGGER_SECRET_KEY',
   'TRIGGER_ACCESS_TOKEN',
   'TRIGGER_PROJECT_REF',
