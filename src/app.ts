@@ -80,12 +80,25 @@ export function createApp(env: Bindings): App {
   for (const routes of VENDOR_ROUTES) app.route('/', routes());
   // People's set-ups wait for a server by its root.
   app.get('/', (c) => c.json({ name: 'repoint', ...health }));
-  app.notFound((c) => c.json({ error: `nothing is served at ${c.req.method} ${c.req.path}` }, 404));
+  app.notFound((c) =>
+    c.json({ error: `nothing is served at ${c.req.method} ${c.req.path}${hintFor(c.req.path)}` }, 404),
+  );
   app.onError((error, c) => {
     console.error('unhandled:', c.req.method, c.req.path, error);
     return c.json({ error: 'internal error, see the server log', status: 500 }, 500);
   });
   return app;
+}
+
+/** The two mistakes that lead to a path that is nobody's: a base URL with a path of its own, and one that is meant for the app. */
+function hintFor(path: string): string {
+  if (path.startsWith('/api/inngest'))
+    return ': that is where an app serves its functions, not a path of this server; set INNGEST_BASE_URL of the app to the origin of this server, and sync the app by the app’s own URL';
+  const prefix =
+    /^(\/.+?)\/(?:e\/[^/]+|fn\/register|v1\/(?:events|runs|checkpoint|signals)|v0\/gql|v2\/publish|api\/v1\/tasks)/.exec(
+      path,
+    );
+  return prefix ? `: give the base URL without the path "${prefix[1]}"` : '';
 }
 
 /** Origin of an absolute URL, without the cost of parsing it. */

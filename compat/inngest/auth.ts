@@ -1,7 +1,10 @@
 import type { EnvironmentContext } from '../../core/ports.ts';
 import { InngestError } from './errors.ts';
-import { fromHex, sameText, sha256Hex } from './hex.ts';
+import { fromHex, fromLooseHex, sameText, sha256Hex } from './hex.ts';
 import { withoutPrefix } from './signature.ts';
+
+/** What the TypeScript SDK sends where it has no event key. */
+const NO_EVENT_KEY = 'NO_EVENT_KEY_SET';
 
 /** Hashes of the configured keys: two or three texts for the life of the process. */
 const hashes = new Map<string, Promise<string>>();
@@ -46,8 +49,13 @@ export async function requireSigningKey(context: EnvironmentContext, authorizati
   const bearer = withoutPrefix(/^Bearer\s+(\S+)$/i.exec(authorization ?? '')?.[1] ?? '');
   for (const key of keys) {
     if (sameText(bearer, await hashSigningKey(key)) || sameText(bearer, withoutPrefix(key))) return;
+    // A key that is no hex of even length is one too: the SDKs hash it each in its own way.
+    if (!isHex(key) && sameText(bearer, await sha256Hex(fromLooseHex(withoutPrefix(key))))) return;
   }
-  const message = bearer === '' ? 'No signing key was sent' : 'The signing key is not one of this server';
+  const message =
+    bearer === '' || bearer === 'undefined'
+      ? 'The app sent no signing key'
+      : `The signing key (its hash begins with ${shown(bearer)}) is not one of this server`;
   throw new InngestError(401, 'unauthorized', `${message}: compare INNGEST_SIGNING_KEY of the app and of the server.`);
 }
 
@@ -63,6 +71,20 @@ export function requireEventKey(context: EnvironmentContext, key: string): void 
       'This server runs in production mode without an event key: set INNGEST_EVENT_KEY on it.',
     );
   }
-  if (!known.some((candidate) => sameText(candidate, key)))
-    throw new InngestError(401, 'unauthorized', 'Event key not found');
+  if (known.some((candidate) => sameText(candidate, key))) return;
+  const what = key === NO_EVENT_KEY ? 'the app has none set' : `"${shown(key)}" is not one of this server`;
+  throw new InngestError(
+    401,
+    'unauthorized',
+    `Event key not found: ${what}. Compare INNGEST_EVENT_KEY of the app and of the server.`,
+  );
+}
+
+function isHex(key: string): boolean {
+  return /^(?:[0-9a-fA-F]{2})+$/.test(withoutPrefix(key));
+}
+
+/** Enough of a key to recognise it by, and of a short one nothing. */
+function shown(key: string): string {
+  return key.length < 12 ? '…' : `${key.slice(0, 4)}…`;
 }

@@ -15,6 +15,18 @@ export function fromHex(text: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
+/**
+ * The same for a text that is not hex, or of odd length, as the TypeScript SDK's hash library reads it (npm hash.js: utils.toArray): other
+ * characters are left out, a zero is put before an odd number of digits, and what is no digit counts nothing.
+ */
+export function fromLooseHex(text: string): Uint8Array<ArrayBuffer> {
+  const kept = text.replace(/[^a-z0-9]+/gi, '');
+  const even = kept.length % 2 === 0 ? kept : `0${kept}`;
+  const bytes = new Uint8Array(even.length / 2);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = Number.parseInt(even.slice(i * 2, i * 2 + 2), 16) || 0;
+  return bytes;
+}
+
 export async function sha256Hex(data: string | Uint8Array<ArrayBuffer>): Promise<string> {
   return toHex(
     new Uint8Array(await crypto.subtle.digest('SHA-256', typeof data === 'string' ? encoder.encode(data) : data)),

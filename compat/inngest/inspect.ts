@@ -46,7 +46,8 @@ async function probe(context: EnvironmentContext, url: string, slug: string, pro
     const target = new URL(url);
     target.searchParams.set('fnId', slug);
     target.searchParams.set('probe', 'trust');
-    const response = await requestApp(context, target.href, 'POST', '');
+    // A body that is empty is taken for one that was lost on its way.
+    const response = await requestApp(context, target.href, 'POST', '{}', { 'content-type': 'application/json' });
     const text = await response.text();
     const signature = response.headers.get('x-inngest-signature');
     const keys = signingKeys(context);

@@ -12,7 +12,9 @@ export function refusal(url: string, mode: 'dev' | 'production', allowPrivate: b
   if (parsed.protocol !== 'http:' && parsed.protocol !== 'https:')
     return `only http and https destinations are called, not ${parsed.protocol}`;
   if (mode === 'dev' || allowPrivate) return null;
-  return isPrivateHost(parsed.hostname) ? `${parsed.hostname} is a private address: refused in production mode` : null;
+  return isPrivateHost(parsed.hostname)
+    ? `${parsed.hostname} is a private address: refused in production mode (REPOINT_ALLOW_PRIVATE=1 allows such)`
+    : null;
 }
 
 export function isPrivateHost(hostname: string): boolean {
