@@ -7,7 +7,6 @@ import { serveWorkflow } from './workflow-support.ts';
 const NOT_WHOLE: Array<[string, string]> = [
   ['Q-48', 'parallelism is enforced, a rate is not (QST-3)'],
   ['Q-49', 'the rate of a key cannot be reset (QST-3)'],
-  ['Q-81', 'steps that carry their own settings are served, but no Python client drives them here'],
 ];
 
 suite({ vendor: 'qstash', name: 'differences', sdk: '@upstash/qstash 2.12.0' }, (s) => {
