@@ -29,18 +29,12 @@ import { getMessage } from './routes/get-message.ts';
 import { getKeys, rotateKeys } from './routes/keys.ts';
 import { listLogs } from './routes/list-logs.ts';
 import { listWaiters, notify, notifyRun } from './routes/notify.ts';
+import { createScheduleFromJson, deleteGroupOrEndpoints } from './routes/oldest-client.ts';
 import { publish } from './routes/publish.ts';
 import { deleteQueue, getQueue, listQueues, pauseQueue, upsertQueue } from './routes/queues.ts';
 import { createSchedule, deleteSchedule, getSchedule, listSchedules, pauseSchedule } from './routes/schedules.ts';
 import { trigger } from './routes/trigger.ts';
-import {
-  addEndpoints,
-  deleteGroup,
-  getGroup,
-  listGroups,
-  removeEndpoints,
-  setGroupHeaders,
-} from './routes/url-groups.ts';
+import { addEndpoints, getGroup, listGroups, removeEndpoints, setGroupHeaders } from './routes/url-groups.ts';
 import { waitForEvent } from './routes/wait.ts';
 import { webhook } from './routes/webhook.ts';
 import {
@@ -82,18 +76,22 @@ const ROUTES: Array<[Method | Method[], string, RouteBody]> = [
     ['DELETE', `/v2/${name}/:id`, deleteSchedule],
     [['PATCH', 'POST'], `/v2/${name}/:id/pause`, pauseSchedule(true)],
     [['PATCH', 'POST'], `/v2/${name}/:id/resume`, pauseSchedule(false)],
+    ['POST', `/v2/${name}`, createScheduleFromJson],
     ['POST', `/v2/${name}/*`, createSchedule],
   ]),
 
   ['GET', '/v2/topics', listGroups],
   ['GET', '/v2/topics/:name', getGroup],
-  ['DELETE', '/v2/topics/:name', deleteGroup],
+  ['DELETE', '/v2/topics/:name', deleteGroupOrEndpoints],
+  ['POST', '/v2/topics/:name', addEndpoints],
   ['PATCH', '/v2/topics/:name', setGroupHeaders],
   ['POST', '/v2/topics/:name/endpoints', addEndpoints],
   ['DELETE', '/v2/topics/:name/endpoints', removeEndpoints],
 
   ['GET', '/v2/dlq', listDeadLetters],
   ['DELETE', '/v2/dlq', deleteDeadLetters('message')],
+  ['GET', '/v2/dlq/messages', listDeadLetters],
+  ['DELETE', '/v2/dlq/messages/:id', deleteDeadLetter],
   ['GET', '/v2/dlq/:id', getDeadLetter],
   ['DELETE', '/v2/dlq/:id', deleteDeadLetter],
   ['POST', '/v2/dlq/retry', retryDeadLetters],

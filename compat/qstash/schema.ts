@@ -44,6 +44,18 @@ export const IdsSchema = z.object({
   workflowRunIds: z.array(z.string().max(MAX_NAME_LENGTH)).max(MAX_IDS).optional(),
 });
 
+/** A schedule as `@upstash/qstash` 2.0.0 sends it. */
+export const OldScheduleSchema = z.object({
+  destination: z.string().max(MAX_URL_LENGTH),
+  cron: z.string().max(MAX_NAME_LENGTH),
+  body: z.string().optional(),
+  headers: z.record(z.string().max(MAX_NAME_LENGTH), z.string().max(MAX_URL_LENGTH)).optional(),
+  delay: z.number().min(0).optional(),
+  retries: z.number().optional(),
+  callback: z.string().max(MAX_URL_LENGTH).optional(),
+  method: z.string().max(MAX_NAME_LENGTH).optional(),
+});
+
 const Step = z.looseObject({
   stepId: z.number().int(),
   stepName: z.string(),
