@@ -1,5 +1,6 @@
 import { isEnvironmentName } from '../../core/model/placement.ts';
 import type { EnvironmentClaim, EnvironmentKeys } from '../../core/ports.ts';
+import { environmentOfToken } from './realtime/token.ts';
 
 /** `signkey-<environment>_v<version>-<hex>`: an SDK strips that prefix and sends it with the hash of what follows (npm inngest: hashSigningKey). */
 const SIGNING = /^Bearer signkey-([a-z][a-z0-9_]*)_v(\d{1,6})-/i;
@@ -32,6 +33,11 @@ export const inngestKeys: EnvironmentKeys = {
 };
 
 function claimOfKey(request: Request): EnvironmentClaim | null {
+  if (request.url.includes('/v1/realtime/')) {
+    const token = new URL(request.url).searchParams.get('token');
+    const environment = token === null ? null : environmentOfToken(token);
+    if (environment !== null) return { environment };
+  }
   const authorization = request.headers.get('authorization');
   const signing = authorization?.startsWith('Bearer signkey-') ? SIGNING.exec(authorization) : null;
   const signed = signing?.[1]?.replaceAll('_', '-');

@@ -1,7 +1,11 @@
+import type { ChannelApi } from '../../../core/ports.ts';
+import type { RouteContext } from '../http.ts';
+
 /** A JSON text frame as subscribers get it (npm inngest: components/realtime/types.ts, messageSchema). */
 export interface Message {
   kind: 'data' | 'datastream-start' | 'datastream-end' | 'chunk';
   channel: string;
+  environment: string;
   topic: string;
   runId: string | null;
   createdAtMs: number;
@@ -16,7 +20,7 @@ export function messageFrame(message: Message, data: string): string {
     channel: message.channel,
     topic: message.topic,
     created_at: new Date(message.createdAtMs).toISOString(),
-    env_id: 'default',
+    env_id: message.environment,
     ...(message.runId === null ? {} : { run_id: message.runId }),
     ...(message.streamId === undefined ? {} : { stream_id: message.streamId }),
   };
@@ -34,7 +38,11 @@ export function asJson(text: string): string {
 }
 
 /** Where those who listen to a channel of the vendor's meet. */
-export const channelName = (channel: string): string => `inngest/realtime/${channel}`;
+export function realtimeChannel(c: RouteContext, channel: string): ChannelApi {
+  const { host } = c.var;
+  return host.channel(host.context.environment, `inngest/realtime/${channel}`);
+}
+
 /** Stream of a channel with the bytes that are passed on as they are. */
 export const RAW_STREAM = 'raw';
 /** Topic of a run's raw bytes (inngest/inngest: docs/durable-endpoint-streaming.md). */

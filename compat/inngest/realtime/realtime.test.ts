@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { ChannelSocket, EnvironmentContext, SocketHost, SocketProtocol } from '../../../core/ports.ts';
 import { asJson, messageFrame } from './messages.ts';
 import { realtimeProtocol } from './protocol.ts';
-import { issueRealtimeToken, readRealtimeToken } from './token.ts';
+import { environmentOfToken, issueRealtimeToken, readRealtimeToken } from './token.ts';
 
 const KEY = 'signkey-test-00ff';
 const contextWith = (vars: Record<string, string>): EnvironmentContext => ({
@@ -32,12 +32,20 @@ describe('a token', () => {
 
 it('a message carries its data as it came', () => {
   const frame = messageFrame(
-    { kind: 'data', channel: 'c', topic: 't', runId: 'r', createdAtMs: 0 },
+    { kind: 'data', channel: 'c', environment: 'default', topic: 't', runId: 'r', createdAtMs: 0 },
     asJson('{"n":1.50,"text":"ü"}'),
   );
   expect(frame).toContain('"data":{"n":1.50,"text":"ü"}}');
   expect(JSON.parse(frame)).toMatchObject({ kind: 'data', channel: 'c', topic: 't', run_id: 'r' });
   expect(asJson('just text')).toBe('"just text"');
+});
+
+it('a token counts in the environment that it was made in only', async () => {
+  const token = await issueRealtimeToken({ ...context, environment: 'staging' }, TOPICS);
+  expect(environmentOfToken(token)).toBe('staging');
+  expect(await readRealtimeToken({ ...context, environment: 'staging' }, token)).toEqual(TOPICS);
+  expect(await readRealtimeToken(context, token)).toBeNull();
+  expect(environmentOfToken('nonsense')).toBeNull();
 });
 
 describe('a connection', () => {

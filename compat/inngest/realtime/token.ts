@@ -22,7 +22,7 @@ const ISSUER = 'repoint.realtime';
 /** Signs tokens of a dev server without configured keys; dev mode is open anyway. */
 const DEV_KEY = 'signkey-dev-realtime';
 
-const ClaimsSchema = z.looseObject({ topics: z.array(TopicSchema).max(MAX_TOPICS) });
+const ClaimsSchema = z.looseObject({ env: z.string().max(200), topics: z.array(TopicSchema).max(MAX_TOPICS) });
 
 /** A token for whoever may listen to the topics, browsers too: it carries them. `ttlSeconds`: how long one may connect with it. */
 export function issueRealtimeToken(
@@ -33,7 +33,7 @@ export function issueRealtimeToken(
   const iat = Math.floor(context.wallClockMs() / 1_000);
   const claims = {
     iss: ISSUER,
-    env: 'default',
+    env: context.environment,
     publish: false,
     topics: topics.map(({ channel, name }) => ({ kind: 'run', channel, name })),
     iat,
@@ -49,10 +49,23 @@ export async function readRealtimeToken(context: EnvironmentContext, token: stri
     try {
       const claims: unknown = await verify(token, key, { alg: 'HS256', iss: ISSUER });
       const parsed = ClaimsSchema.safeParse(claims);
-      if (parsed.success) return parsed.data.topics.map(({ channel, name }) => ({ channel, name }));
+      if (parsed.success && parsed.data.env === context.environment)
+        return parsed.data.topics.map(({ channel, name }) => ({ channel, name }));
     } catch {
       // Another key's, forged, or too old.
     }
   }
   return null;
+}
+
+/** The environment that a token names, unproven: its keys prove it (environment-keys.ts). Null for text that is no token. */
+export function environmentOfToken(token: string): string | null {
+  try {
+    const part = (token.split('.')[1] ?? '').replaceAll('-', '+').replaceAll('_', '/');
+    const claims: unknown = JSON.parse(atob(part));
+    const parsed = z.looseObject({ env: z.string().regex(/^[a-z][a-z0-9~-]{0,100}$/) }).safeParse(claims);
+    return parsed.success ? parsed.data.env : null;
+  } catch {
+    return null;
+  }
 }

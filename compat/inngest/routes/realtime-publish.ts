@@ -1,6 +1,6 @@
 import { InngestError } from '../errors.ts';
 import { readText, type RouteContext } from '../http.ts';
-import { asJson, channelName, messageFrame, RAW_STREAM, type Message } from '../realtime/messages.ts';
+import { asJson, messageFrame, realtimeChannel, RAW_STREAM, type Message } from '../realtime/messages.ts';
 import { MAX_TOPICS } from '../realtime/token.ts';
 
 /** inngest/inngest: pkg/consts MaxStreamingMessageSizeBytes, StreamingChunkSize, MaxStreamingChunks */
@@ -19,10 +19,11 @@ export async function publish(c: RouteContext): Promise<Response> {
     throw new InngestError(400, 'invalid_request', `A message names 1 to ${MAX_TOPICS} topics: ?topic=`);
   const base = {
     channel,
+    environment: c.var.host.context.environment,
     runId: c.req.query('run_id') ?? null,
     createdAtMs: c.var.host.context.wallClockMs(),
   };
-  const target = c.var.host.channel('default', channelName(channel));
+  const target = realtimeChannel(c, channel);
   const send = async (message: Partial<Message> & Pick<Message, 'kind'>, data: string): Promise<void> => {
     for (const topic of topics) await target.publish(topic, messageFrame({ ...base, topic, ...message }, data));
   };
@@ -49,7 +50,7 @@ export async function publish(c: RouteContext): Promise<Response> {
 
 /** POST /v1/realtime/publish/tee?channel= — the body, as it comes, to those who read the channel over SSE. It is kept: who comes late reads it all. */
 export async function tee(c: RouteContext): Promise<Response> {
-  const target = c.var.host.channel('default', channelName(channelOf(c)));
+  const target = realtimeChannel(c, channelOf(c));
   let chars = 0;
   for await (const text of textOf(c)) {
     chars += text.length;

@@ -3,7 +3,7 @@ import type { StreamChunk } from '../../../core/model/channel.ts';
 import { untilEnded } from '../../../core/channel/run-end.ts';
 import { InngestError } from '../errors.ts';
 import { readJson, type RouteContext } from '../http.ts';
-import { channelName, RAW_STREAM, RAW_TOPIC } from '../realtime/messages.ts';
+import { RAW_STREAM, RAW_TOPIC, realtimeChannel } from '../realtime/messages.ts';
 import { REALTIME_PROTOCOL } from '../realtime/protocol.ts';
 import { issueRealtimeToken, MAX_TOPICS, readRealtimeToken, TopicSchema, type Topic } from '../realtime/token.ts';
 import { explain } from '../schema.ts';
@@ -26,7 +26,7 @@ export async function connect(c: RouteContext): Promise<Response> {
     throw new InngestError(426, 'upgrade_required', 'A WebSocket upgrade is expected here.');
   const topics = await topicsOf(c);
   const channel = requireOneChannel(topics);
-  return c.var.host.channel('default', channelName(channel)).connect(c.req.raw, {
+  return realtimeChannel(c, channel).connect(c.req.raw, {
     protocol: REALTIME_PROTOCOL,
     topics: topics.map(({ name }) => name),
     data: JSON.stringify({ channel }),
@@ -43,7 +43,7 @@ export async function events(c: RouteContext): Promise<Response> {
   const run = topics.find(({ name }) => name === RAW_TOPIC)?.channel;
   if (run === undefined)
     throw new InngestError(400, 'invalid_request', `The token is not for the raw stream of a run ("${RAW_TOPIC}").`);
-  const channel = c.var.host.channel('default', channelName(run));
+  const channel = realtimeChannel(c, run);
   const encoder = new TextEncoder();
   const deadline = Date.now() + MAX_SSE_MS;
   let after = 0;
