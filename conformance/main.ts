@@ -18,6 +18,7 @@ Drives a running server with the vendors' own packages, unmodified: conformance/
   --filter <text>    only cases whose suite, file or title contains the text, or that show the row (I-22, T-13, Q-8)
   --json <file>      write every case with its rows, result and time
   --junit <file>     the same for a CI server
+  --slow             also the cases that take many seconds of real time
   --table            write the compatibility table: README.md (summary) and docs/compatibility.md (every row)
   --list             print the cases and run none
   --verbose          print the server's log as it comes
@@ -34,6 +35,7 @@ async function main(): Promise<number> {
       filter: { type: 'string' },
       json: { type: 'string' },
       junit: { type: 'string' },
+      slow: { type: 'boolean', default: false },
       table: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
       verbose: { type: 'boolean', default: false },
@@ -82,6 +84,7 @@ async function main(): Promise<number> {
         ...(await runSuite(suite, {
           url,
           filter: values.filter,
+          slow: values.slow,
           takeServerLog: () => {
             const taken = log;
             log = '';

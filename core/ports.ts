@@ -113,6 +113,8 @@ export interface ChannelApi {
   connect(request: Request, options: ConnectOptions): Promise<Response>;
   /** To all sockets that follow the topic; how many there were. Nothing is kept. */
   publish(topic: string, message: string): Promise<number>;
+  /** Puts a question to a protocol of this channel (SocketProtocol.asked). */
+  ask(protocol: string, question: JsonText): Promise<JsonText>;
   /** Adds to a stream. @throws EngineError payload-too-large, too-many, run-ended (the stream is closed) */
   append(stream: string, request: AppendRequest): Promise<{ last: number; writerIndex: number }>;
   /** Chunks after a position; with none, held until there is one, the stream is closed, or waitMs are over. */
@@ -171,6 +173,8 @@ export interface SocketHost {
   cell: CellApi;
   /** The open sockets of this protocol, also those from before a hibernation. */
   sockets(): ChannelSocket[];
+  /** Makes a call over HTTP as a push call is made, for a holder of pull calls that gets one which no worker can make. */
+  dispatch(call: LeasedCall): Promise<Outcome>;
   /** Keeps the channel awake; an error is logged. */
   waitUntil(work: Promise<unknown>): void;
 }
@@ -189,6 +193,10 @@ export interface SocketProtocol {
   published?(socket: ChannelSocket, topic: string, message: string): void;
   /** A run that the socket follows, by itself or by label, has changed. */
   changed?(socket: ChannelSocket, topic: string, change: RunChange): void;
+  /** From a route: ChannelApi.ask. */
+  asked?(question: JsonText): JsonText | Promise<JsonText>;
+  /** The process is about to end: resolves when what is under way is done, or when timeoutMs are over. */
+  drain?(timeoutMs: number): Promise<void>;
   /** About every `everyMs` of the wall clock while a socket is open. */
   readonly tick?: { everyMs: number; run(): void | Promise<void> };
 }

@@ -15,8 +15,8 @@ import { cellStub } from './cell/cell-stub.ts';
 import { ChannelClient } from './channel/channel-client.ts';
 import { contextOf } from './context.ts';
 import { identify } from './environments/identify.ts';
-import { bootAll, cellsInUse, isInUse, noteEnvironment } from './environments/registry.ts';
-import { VENDOR_ROUTES } from './vendors.ts';
+import { bootAll, cellsInUse, environmentsInUse, isInUse, noteEnvironment } from './environments/registry.ts';
+import { DRAINED_CHANNELS, VENDOR_ROUTES } from './vendors.ts';
 
 export type App = Hono<RouteEnv & { Bindings: Bindings }>;
 
@@ -60,7 +60,14 @@ export function createApp(env: Bindings): App {
   if (internalToken)
     app.route(
       '/internal',
-      internalRoutes(internalToken, () => cellsInUse(env)),
+      internalRoutes(
+        internalToken,
+        () => cellsInUse(env),
+        async () =>
+          (await environmentsInUse(env)).flatMap((environment) =>
+            DRAINED_CHANNELS.map((name) => env.CHANNEL.get(env.CHANNEL.idFromName(`${environment}/${name}`))),
+          ),
+      ),
     );
   if (context.mode === 'dev')
     app.route(

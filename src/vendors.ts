@@ -1,5 +1,8 @@
 import type { Hono } from 'hono';
 import {
+  CONNECT_CHANNEL,
+  CONNECT_PROTOCOL,
+  ConnectGateway,
   inngestExecutor,
   inngestKeys,
   inngestRoutes,
@@ -49,6 +52,9 @@ export const SOCKET_PROTOCOLS: Readonly<Record<string, SocketProtocolFactory>> =
   [NATIVE_PROTOCOL]: nativeProtocol,
   [DEV_PROTOCOL]: devProtocol,
   [REALTIME_PROTOCOL]: realtimeProtocol,
+  [CONNECT_PROTOCOL]: (host) => new ConnectGateway(host),
 };
+/** Channels of each environment in which work may be under way: they are told before the process ends. */
+export const DRAINED_CHANNELS: readonly string[] = [CONNECT_CHANNEL];
 /** By the name in ChannelApi.watchRun and watchLabel. */
 export const RUN_VIEWS: Readonly<Record<string, RunView>> = { [ROW_VIEW]: rowView, [END_VIEW]: endView };

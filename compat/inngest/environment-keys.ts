@@ -1,4 +1,4 @@
-import { isEnvironmentName } from '../../core/model/placement.ts';
+import { isEnvironmentName, keyedEnvironment } from '../../core/model/placement.ts';
 import type { EnvironmentClaim, EnvironmentKeys } from '../../core/ports.ts';
 import { environmentOfToken } from './realtime/token.ts';
 
@@ -8,6 +8,8 @@ const EVENT_KEY = /\/e\/rp(\d{1,6})_([a-z][a-z0-9-]*)_[0-9a-f]{32}(?:$|[?/])/;
 /** The environment under whose keys apps name branches, as the vendor's own branch keys do; a dev server lets every app name one. */
 const BRANCHES = 'branch';
 const MAX_BRANCH_CHARS = 255;
+/** With its branch. */
+const MAX_ENVIRONMENT_CHARS = 300;
 
 export const inngestKeys: EnvironmentKeys = {
   claim(request, mode) {
@@ -43,6 +45,12 @@ function claimOfKey(request: Request): EnvironmentClaim | null {
   const signed = signing?.[1]?.replaceAll('_', '-');
   if (signed !== undefined && isEnvironmentName(signed))
     return { environment: signed, keyVersion: Number(signing?.[2]) };
+  if (request.url.includes('/v0/connect?')) {
+    const env = new URL(request.url).searchParams.get('env') ?? '';
+    return env.length <= MAX_ENVIRONMENT_CHARS && isEnvironmentName(keyedEnvironment(env))
+      ? { environment: env }
+      : null;
+  }
   if (!request.url.includes('/e/rp')) return null;
   const match = EVENT_KEY.exec(request.url);
   return match?.[2] !== undefined && isEnvironmentName(match[2])

@@ -3,6 +3,10 @@ import type { RouteEnv } from '../../core/ports.ts';
 import { authorised, commonHeaders, onError, preflight } from './http.ts';
 import type { RouteContext } from './http.ts';
 import { checkpointAsync } from './routes/checkpoint-async.ts';
+import { getWorkerGroup, listConnections } from './routes/connect-connections.ts';
+import { connectFlush } from './routes/connect-flush.ts';
+import { connectSocket } from './routes/connect-socket.ts';
+import { connectStart } from './routes/connect-start.ts';
 import { devInfo } from './routes/dev-info.ts';
 import { getEvent, getEventRuns, listEvents } from './routes/events.ts';
 import { listAppFunctions } from './routes/app-functions.ts';
@@ -41,6 +45,7 @@ import { refuseV1, refuseV2, UNSERVED_V1, UNSERVED_V2 } from './routes/unserved.
 
 export { inngestKeys } from './environment-keys.ts';
 
+export { CONNECT_CHANNEL, CONNECT_PROTOCOL, ConnectGateway } from './connect/gateway.ts';
 export { inngestExecutor } from './executor.ts';
 export { EXECUTOR } from './names.ts';
 export { REALTIME_PROTOCOL, realtimeProtocol } from './realtime/protocol.ts';
@@ -77,6 +82,12 @@ export function inngestRoutes(): Hono<RouteEnv> {
   app.post('/v1/realtime/token', commonHeaders, authorised, createToken);
   app.get('/v1/realtime/connect', connect);
   app.get('/v1/realtime/sse', commonHeaders, events);
+
+  app.get('/v0/connect', connectSocket);
+  app.post('/v0/connect/start', commonHeaders, authorised, connectStart);
+  app.post('/v0/connect/flush', commonHeaders, authorised, connectFlush);
+  app.get('/v0/connect/envs/:env/conns', commonHeaders, authorised, listConnections);
+  app.get('/v0/connect/envs/:env/groups/:hash', commonHeaders, authorised, getWorkerGroup);
 
   app.post('/invoke/:slug', commonHeaders, authorised, invoke);
   app.delete('/fn/remove', commonHeaders, authorised, removeAppByUrl);

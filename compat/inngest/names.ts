@@ -26,6 +26,11 @@ export function groupOf(app: string): string {
   return PREFIX + app;
 }
 
+/** Where the calls of an app wait whose workers hold a connection. */
+export function poolOf(app: string): string {
+  return PREFIX + app;
+}
+
 /** A signal's name as a token of the engine. */
 export function tokenOf(signal: string): string {
   return `inngest/signal/${signal}`;

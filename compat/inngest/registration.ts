@@ -8,7 +8,7 @@ import { parseDurationMs } from './duration.ts';
 import { InngestError } from './errors.ts';
 import type { FunctionData } from './function-data.ts';
 import { uuidOf } from './hex.ts';
-import { EXECUTOR, groupOf, taskIdOf } from './names.ts';
+import { EXECUTOR, groupOf, poolOf, taskIdOf } from './names.ts';
 import { POLICY_FIELDS, toPolicies } from './policies.ts';
 import type { ConcurrencyOption, FunctionConfig, RegisterRequest } from './schema.ts';
 
@@ -52,7 +52,7 @@ async function toTasks(request: RegisterRequest, context: EnvironmentContext): P
   return tasks;
 }
 
-function appIdOf(app: string): Promise<string> {
+export function appIdOf(app: string): Promise<string> {
   return uuidOf(`inngest app ${app}`);
 }
 
@@ -99,12 +99,13 @@ async function toTask(config: FunctionConfig, app: string, appId: string, retry:
   const triggers = (config.triggers ?? []).map((trigger) => toTrigger(config, trigger));
   const texts = triggers.map((trigger) => JSON.stringify(trigger));
   if (new Set(texts).size < texts.length) throw invalid(config, 'it has the same trigger twice');
+  const url = stepUrl(config, step.runtime.url);
   const data: FunctionData = {
     slug: config.id,
     id: await uuidOf(`inngest function ${app} ${config.id}`),
     app,
     appId,
-    url: stepUrl(config, step.runtime.url),
+    url,
     crons: triggers.flatMap((trigger) => (trigger.kind === 'cron' ? [trigger.cron] : [])),
   };
   return {
@@ -112,7 +113,7 @@ async function toTask(config: FunctionConfig, app: string, appId: string, retry:
     group: groupOf(app),
     name: config.name || config.id,
     executor: EXECUTOR,
-    mode: 'push',
+    ...(/^wss?:/.test(url) ? { mode: 'pull', pool: poolOf(app) } : { mode: 'push' }),
     triggers,
     maxAttempts: (step.retries?.attempts ?? config.retries ?? DEFAULT_RETRIES) + 1,
     retry,
@@ -139,14 +140,8 @@ export function retryPolicy(context: EnvironmentContext): RetryPolicy {
 function stepUrl(config: FunctionConfig, url: string): string {
   if (!URL.canParse(url)) throw invalid(config, `"${url}" is not a URL`);
   const { protocol } = new URL(url);
-  if (protocol === 'ws:' || protocol === 'wss:') {
-    throw new InngestError(
-      501,
-      'not_implemented',
-      `Function "${config.id}" runs over Connect, which is not served by this server yet. Nothing was registered.`,
-    );
-  }
-  if (protocol !== 'http:' && protocol !== 'https:') throw invalid(config, `"${url}" is not an HTTP URL`);
+  // A worker that connects has no address: its SDK makes one up.
+  if (!/^(https?|wss?):$/.test(protocol)) throw invalid(config, `"${url}" is not an HTTP URL`);
   return url;
 }
 

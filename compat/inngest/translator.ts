@@ -1,7 +1,8 @@
-import type { EndEffects, EndedRun, OrphanedCall, Outcome } from '../../core/model/call.ts';
+import { MAIN } from '../../core/model/call.ts';
+import type { EndEffects, EndedRun, LapsedCall, OrphanedCall, Outcome } from '../../core/model/call.ts';
 import type { EventInput } from '../../core/model/event.ts';
 import type { Translator } from '../../core/ports.ts';
-import { canonicalObject } from './canonical.ts';
+import { canonicalJson, canonicalObject } from './canonical.ts';
 import { eventsOf, nameIn, textOf } from './events.ts';
 import { runFailure } from './failure.ts';
 import { deferredEvents } from './defers.ts';
@@ -13,7 +14,10 @@ const STATUS = { completed: 'Completed', failed: 'Failed', cancelled: 'Cancelled
 /** Runs that one of these started tell nothing of their own end: no loops. */
 const GUARDED = new Set([FUNCTION_FINISHED, FUNCTION_FAILED, FUNCTION_CANCELLED]);
 
-export const inngestTranslator: Translator = { ended, orphaned };
+/** Workers that one attempt of a call may take down with it. */
+const MAX_LAPSES = 3;
+
+export const inngestTranslator: Translator = { ended, lapsed, orphaned };
 
 /** A run of a function that its app does not tell any more ends when it is to go on: nobody could. */
 function orphaned(run: OrphanedCall): Outcome {
@@ -22,6 +26,16 @@ function orphaned(run: OrphanedCall): Outcome {
     'FunctionRemovedError',
     `The function "${slug}" was removed from its app while this run was under way.`,
   );
+}
+
+/** A worker was lost with a call in hand. Another tries the same attempt; where that happens again and again, the call is to blame. */
+function lapsed(call: LapsedCall): Outcome | null {
+  if (call.lapses < MAX_LAPSES) return null;
+  const message = `The worker stopped responding, ${call.lapses} times in this attempt`;
+  const error = canonicalJson({ message, name: 'Error' });
+  const step =
+    call.key === MAIN ? {} : { memoKey: call.key, ...(call.callMeta === null ? {} : { meta: call.callMeta }) };
+  return { ops: [{ op: 'fail', error, retry: 'policy', ...step }] };
 }
 
 /** The events that follow a run's end. */

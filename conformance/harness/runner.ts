@@ -24,6 +24,8 @@ export interface RunnerOptions {
   url: string;
   /** Only cases whose suite, title or ids contain it (case-insensitive). */
   filter?: string;
+  /** Run slow cases as well. Default false. */
+  slow?: boolean;
   /** What the server has logged since the last call. */
   takeServerLog: () => string;
   takeServerErrors: () => ServerError[];
@@ -45,14 +47,17 @@ export async function runSuite(suite: Suite, options: RunnerOptions): Promise<Ca
     results.push(result);
     options.onResult(result);
   };
-  const running = chosen.filter((item) => item.options.skip === undefined);
+  const skipOf = (item: ConformanceCase): string | undefined =>
+    item.options.skip ?? (item.options.slow && !options.slow ? 'slow: run with --slow' : undefined);
+  const running = chosen.filter((item) => skipOf(item) === undefined);
   const environment = environmentFor(suite.file);
   const shared = openScope(options.url, environment);
   const setUp =
     running.length === 0 ? null : await attempt(() => inOrder(suite.beforeAll, shared.context), HOOK_TIMEOUT_MS);
   for (const item of chosen) {
-    if (item.options.skip !== undefined) {
-      report(item, { status: 'skipped', durationMs: 0, reason: item.options.skip });
+    const reason = skipOf(item);
+    if (reason !== undefined) {
+      report(item, { status: 'skipped', durationMs: 0, reason });
       continue;
     }
     if (setUp) {

@@ -14,6 +14,8 @@ export interface CaseOptions {
   timeoutMs?: number;
   /** Why the case does not run. Printed and reported. */
   skip?: string;
+  /** Takes many seconds of real time: runs with `--slow` only. */
+  slow?: boolean;
   /** The case provokes an answer 500 of the server on purpose. */
   allowServerErrors?: boolean;
 }

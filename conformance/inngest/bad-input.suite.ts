@@ -197,7 +197,6 @@ suite({ vendor: 'inngest', name: 'bad input', sdk: 'plain HTTP' }, (s) => {
       ['one good, one bad', registration([fn({ triggers: [{ event: `${name}/other` }] }), fn({ id: '' })]), 400],
       ['throttle', registration([fn({ throttle: { limit: 1, period: '1m' } })]), 501],
       ['a policy nobody knows', registration([fn({ gravity: 'low' })]), 501],
-      ['Connect', registration([fn(url('wss://example.com/'))]), 501],
     ];
     for (const [what, body, status] of wrong)
       expectError(await send(context, 'POST', '/fn/register', body), status, what);

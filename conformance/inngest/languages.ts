@@ -33,6 +33,10 @@ export interface Language {
   endsRequestAfterRetry?: boolean;
   /** Why its failure handlers cannot be tried. */
   failureHandlersBroken?: string;
+  /** Connect: it gives up when its connection breaks off without a close frame. */
+  endsWithItsConnection?: boolean;
+  /** Connect: a reply that was made between two connections is never sent. */
+  losesReplies?: boolean;
 }
 
 const PYTHON_APP = path.join(HERE, 'python-app');
@@ -163,9 +167,9 @@ export class Program {
     return (await (await fetch(`${this.url}/state`)).json()) as string;
   }
 
-  async runsOf(eventId: string): Promise<RunView[]> {
+  async runsOf(eventId: string, server = this.#options.server): Promise<RunView[]> {
     const headers = { authorization: `Bearer ${this.#options.keys?.signingKey ?? 'none'}` };
-    const response = await fetch(new URL(`/v1/events/${eventId}/runs`, this.#options.server), { headers });
+    const response = await fetch(new URL(`/v1/events/${eventId}/runs`, server), { headers });
     expect.equal(response.status, 200, await response.clone().text());
     return ((await response.json()) as { data: RunView[] }).data;
   }
@@ -237,3 +241,11 @@ export async function startProgram(
   context.onCleanup(() => program.stop());
   return program;
 }
+
+/** Those that also hold connections (Connect). */
+export const WORKERS: readonly Language[] = [
+  { ...typescript('inngest 4.24.0', 'node'), label: 'TypeScript 4' },
+  { ...typescript('inngest 3.54.2', 'next'), label: 'TypeScript 3', losesReplies: true },
+  { ...go, endsWithItsConnection: true },
+  python,
+];

@@ -199,7 +199,8 @@ function bindsTo(k: Kernel, handle: RunHandle): TaskRecord | null {
   return !handle.state.locked && task?.binding === 'lease' ? task : null;
 }
 
-function leasedCall(k: Kernel, handle: RunHandle, key: string, lease: string): LeasedCall {
+/** A call with all that its executor needs, as it is now. */
+export function leasedCall(k: Kernel, handle: RunHandle, key: string, lease: string): LeasedCall {
   const { state } = handle;
   const { head } = state;
   const pending = state.pending.get(key);

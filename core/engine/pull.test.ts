@@ -25,6 +25,19 @@ function open(lapsed: (call: LapsedCall) => Outcome | null = cancelsBegun): {
   };
 }
 
+describe('a pull lease', () => {
+  it('shows its call again to a holder that has lost it, as long as it lives', () => {
+    const { t, run, lease } = open();
+    const call = lease() as LeasedCall;
+    const asked = (token: string): LeasedCall | null => t.engine.query({ type: 'leased-call', run, lease: token });
+    expect(asked(call.lease)).toEqual(call);
+    expect(asked('1.2.x')).toBeNull();
+    t.advance(HOLD_MS);
+    expect(asked(call.lease)).toBeNull();
+    expect(t.engine.query({ type: 'leased-call', run: 'nobody', lease: call.lease })).toBeNull();
+  });
+});
+
 describe('the end of a pull lease', () => {
   it('is no attempt when the holder never reported: the call is handed out again', () => {
     const { t, lease } = open();

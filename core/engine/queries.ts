@@ -18,6 +18,7 @@ import type { EventRow } from '../store/event-store.ts';
 import type { RunRow } from '../store/run-store.ts';
 import { documentOf } from './document.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
+import { leasedCall } from './lease.ts';
 import { limitRecord, listLimits } from './limit-queries.ts';
 import { listLog } from './log-list.ts';
 import { tokenMatch } from './matching.ts';
@@ -43,6 +44,11 @@ function dispatch(k: Kernel, query: Query): unknown {
     case 'document': {
       const row = rowOf(k, query.run);
       return row ? documentOf(k, row.id, query.document) : null;
+    }
+    case 'leased-call': {
+      const handle = k.find(query.run);
+      const held = handle && [...handle.state.pending.values()].find((pending) => pending.lease === query.lease);
+      return handle && held ? leasedCall(k, handle, held.key, query.lease) : null;
     }
     case 'history': {
       const row = rowOf(k, query.run);

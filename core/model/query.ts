@@ -1,4 +1,4 @@
-import type { ParentRef, RunStatus, StepEntry } from './call.ts';
+import type { LeasedCall, ParentRef, RunStatus, StepEntry } from './call.ts';
 import type { EventRecord } from './event.ts';
 import type { HistoryEntry } from './history.ts';
 import type { Rate } from './limit.ts';
@@ -196,6 +196,8 @@ interface Queries {
   /** By id or alias. */
   run: { request: { run: string }; result: RunRecord | null };
   'run-detail': { request: { run: string }; result: RunDetail | null };
+  /** A call as its holder received it, for a holder that has lost it; null when the lease is not live. */
+  'leased-call': { request: { run: string; lease: string }; result: LeasedCall | null };
   /** A document of a run (operation `patch`), and the run's position when it changed last. */
   document: { request: { run: string; document: string }; result: { data: JsonText; seq: number } | null };
   /** In order; fewer than asked for also where their payloads come to `maxBytes` (default PAGE_BYTES): ask again after the last. At least one, if there is one. */

@@ -21,6 +21,10 @@ class TestChannel implements ChannelApi {
     return 0;
   }
 
+  async ask(): Promise<string> {
+    throw new EngineError('unserved', 'no protocols in this test');
+  }
+
   async append(stream: string, request: AppendRequest): Promise<{ last: number; writerIndex: number }> {
     return this.#streams.append(stream, request);
   }

@@ -3,7 +3,7 @@ import type { Command, CommandResult } from '../../core/model/command.ts';
 import type { Query, QueryResult } from '../../core/model/query.ts';
 import type { CellApi, WatchRequest } from '../../core/ports.ts';
 import type { IngestMessage } from '../bindings.ts';
-import { isTooLarge, pack, unpack } from '../large/packed.ts';
+import { isTooLarge, pack, type Packed, unpack } from '../large/packed.ts';
 import { acceptedWithoutAnswer, isUnreachable } from './accept-later.ts';
 import type { Cell } from './cell.ts';
 import type { LeaseRequest } from './held-leases.ts';
@@ -49,7 +49,8 @@ export class CellClient implements CellApi {
 
   async lease(request: LeaseRequest): Promise<LeasedCall[]> {
     await this.#before?.();
-    return this.#cell.lease(request);
+    const answer = (await this.#cell.lease(request)) as LeasedCall[] | Packed;
+    return answer instanceof ReadableStream ? unpack<LeasedCall[]>(answer) : answer;
   }
 
   watch(request: WatchRequest): Promise<number | null> {

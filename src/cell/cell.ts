@@ -9,7 +9,7 @@ import type { CellApi, Effects, WatchRequest } from '../../core/ports.ts';
 import type { Bindings } from '../bindings.ts';
 import { Followers } from '../channel/followers.ts';
 import type { Followed } from '../channel/feeds.ts';
-import { pack, type Packed, unpack } from '../large/packed.ts';
+import { isLarge, MESSAGE_BYTES, pack, type Packed, unpack } from '../large/packed.ts';
 import { TRANSLATORS } from '../vendors.ts';
 import { Committer } from './committer.ts';
 import { Dispatches } from './dispatches.ts';
@@ -26,7 +26,7 @@ const MAX_HOLD_MS = 60_000;
 const ALARM_RETRY_MS = 1_000;
 
 /** One cell of an environment: the engine over this object's SQLite. See docs/design/design.md, "Objects". */
-export class Cell extends DurableObject<Bindings> implements CellApi {
+export class Cell extends DurableObject<Bindings> implements Omit<CellApi, 'lease'> {
   #engine: Engine;
   #clock: MovableClock;
   #committer: Committer;
@@ -103,8 +103,10 @@ export class Cell extends DurableObject<Bindings> implements CellApi {
     return pack(this.#engine.query(query));
   }
 
-  async lease(request: LeaseRequest): Promise<LeasedCall[]> {
-    return this.#held.take({ ...request, waitMs: Math.min(request.waitMs, MAX_HOLD_MS) });
+  /** What is too long for a message comes packed: it is leased by then. */
+  async lease(request: LeaseRequest): Promise<LeasedCall[] | Packed> {
+    const calls = await this.#held.take({ ...request, waitMs: Math.min(request.waitMs, MAX_HOLD_MS) });
+    return isLarge(calls, MESSAGE_BYTES) ? pack(calls) : calls;
   }
 
   async watch(request: WatchRequest): Promise<number | null> {

@@ -26,7 +26,7 @@ export class Dispatches {
   async #send(call: LeasedCall): Promise<void> {
     let outcome: Outcome;
     try {
-      outcome = await this.#dispatch(call);
+      outcome = await dispatchCall(this.#dispatcher, this.#environment, call);
     } catch (error) {
       // The Dispatcher itself failed: the app may not have been reached at all.
       const message = `The call could not be made: ${error instanceof Error ? error.message : String(error)}`;
@@ -47,16 +47,21 @@ export class Dispatches {
       }).catch((again: unknown) => console.error('report failed, the lease will lapse:', again));
     }
   }
+}
 
-  async #dispatch(call: LeasedCall): Promise<Outcome> {
-    let answer: Outcome | Packed;
-    try {
-      answer = (await this.#dispatcher.dispatch(this.#environment, call)) as Outcome | Packed;
-    } catch (error) {
-      // Refused for its size before it was sent: nobody has been called.
-      if (!isTooLarge(error)) throw error;
-      answer = (await this.#dispatcher.dispatchPacked(this.#environment, pack(call))) as Outcome | Packed;
-    }
-    return answer instanceof ReadableStream ? unpack<Outcome>(answer) : answer;
+/** Makes one call in the Dispatcher, whatever its size and that of its outcome. */
+export async function dispatchCall(
+  dispatcher: Bindings['DISPATCHER'],
+  environment: string,
+  call: LeasedCall,
+): Promise<Outcome> {
+  let answer: Outcome | Packed;
+  try {
+    answer = (await dispatcher.dispatch(environment, call)) as Outcome | Packed;
+  } catch (error) {
+    // Refused for its size before it was sent: nobody has been called.
+    if (!isTooLarge(error)) throw error;
+    answer = (await dispatcher.dispatchPacked(environment, pack(call))) as Outcome | Packed;
   }
+  return answer instanceof ReadableStream ? unpack<Outcome>(answer) : answer;
 }

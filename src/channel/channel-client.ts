@@ -24,6 +24,10 @@ export class ChannelClient implements ChannelApi {
     return this.#channel.publish(topic, message);
   }
 
+  async ask(protocol: string, question: string): Promise<string> {
+    return this.#channel.ask(protocol, question);
+  }
+
   async append(stream: string, request: AppendRequest): Promise<{ last: number; writerIndex: number }> {
     return this.#channel.append(stream, request);
   }

@@ -14,6 +14,7 @@ import { cellName, DEFAULT_ENVIRONMENT } from '../../core/model/placement.ts';
 import type { EnvironmentContext, SocketProtocol } from '../../core/ports.ts';
 import type { Bindings } from '../bindings.ts';
 import { CellClient } from '../cell/cell-client.ts';
+import { dispatchCall } from '../cell/dispatches.ts';
 import { DurableSql } from '../cell/durable-sql.ts';
 import { contextOf } from '../context.ts';
 import { environmentContext } from '../environments/keys.ts';
@@ -144,6 +145,17 @@ export class Channel extends DurableObject<Bindings> {
     return sockets.length;
   }
 
+  async ask(protocol: string, question: string): Promise<string> {
+    const answer = await this.#protocol(protocol).asked?.(question);
+    if (answer === undefined) throw new Error(`the socket protocol "${protocol}" answers no questions`);
+    return answer;
+  }
+
+  /** Before the process ends. */
+  async drain(timeoutMs: number): Promise<void> {
+    await Promise.all([...this.#sockets.protocols()].map((name) => this.#protocol(name).drain?.(timeoutMs)));
+  }
+
   #protocol(name: string): SocketProtocol {
     let protocol = this.#protocols.get(name);
     if (!protocol) {
@@ -154,6 +166,7 @@ export class Channel extends DurableObject<Bindings> {
         environment: this.#environment,
         cell: this.#cell,
         sockets: () => this.#sockets.ofProtocol(name),
+        dispatch: (call) => dispatchCall(this.env.DISPATCHER, this.#environment, call),
         waitUntil: (work) => this.#background(work),
       });
       this.#protocols.set(name, protocol);

@@ -3,14 +3,11 @@ import type { LeasedCall, Outcome } from '../../core/model/call.ts';
 import type { EnvironmentContext } from '../../core/ports.ts';
 import type { Bindings } from '../bindings.ts';
 import { environmentContext } from '../environments/keys.ts';
-import { isLarge, pack, type Packed, unpack } from '../large/packed.ts';
+import { isLarge, MESSAGE_BYTES, pack, type Packed, unpack } from '../large/packed.ts';
 import { EXECUTORS } from '../vendors.ts';
 import { refusal } from './destination.ts';
 import { type HostMap, parseHostMap, rewrite } from './rewrite.ts';
 import { send } from './send.ts';
-
-/** Half of what the runtime allows, for what the estimate leaves out. */
-const MESSAGE_BYTES = 16 * 1024 * 1024;
 
 const hostMaps = new WeakMap<EnvironmentContext, HostMap>();
 

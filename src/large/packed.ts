@@ -4,6 +4,9 @@
  */
 export type Packed = ReadableStream<Uint8Array>;
 
+/** What a message should carry: half of what the runtime allows, for what the estimate of `isLarge` leaves out. */
+export const MESSAGE_BYTES = 16 * 1024 * 1024;
+
 /** Objects of ours hold payloads as strings and bytes, never as objects, so this name stands for bytes only. */
 const BYTES = '$bytes';
 

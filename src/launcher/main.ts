@@ -63,11 +63,13 @@ async function serve(options: Options, input: MainInput, version: string, starte
       REPOINT_INTERNAL_TOKEN: internalToken,
       REPOINT_RETRY_INTERVAL: options.retryInterval === undefined ? undefined : String(options.retryInterval),
     };
+    const host = options.host.includes(':') ? `[${options.host}]` : options.host;
     const configFile = path.join(dataDir, 'workerd.capnp');
     writeFileSync(
       configFile,
       renderConfig({
-        address: `${options.host.includes(':') ? `[${options.host}]` : options.host}:${options.port}`,
+        address: `${host}:${options.port}`,
+        ...(options.connectPort ? { connectAddress: `${host}:${options.port + 1}` } : {}),
         dataDir,
         workerBundle,
         brokerBundle: input.outputs['broker.js']!,

@@ -14,6 +14,7 @@ describe('the command line', () => {
       host: '127.0.0.1',
       dataDir: './.repoint',
       mode: 'dev',
+      connectPort: false,
       worker: undefined,
       endWithStdin: false,
       sdkUrls: [],
@@ -26,6 +27,12 @@ describe('the command line', () => {
     expect(options([], env)).toMatchObject({ port: 9000, host: '0.0.0.0', dataDir: '/data', mode: 'production' });
     const flags = ['--port', '0', '--host=::1', '--data', 'here', '--mode', 'dev'];
     expect(options(flags, env)).toMatchObject({ port: 0, host: '::1', dataDir: 'here', mode: 'dev' });
+  });
+
+  it('listens on the port above as well where that is asked for', () => {
+    expect(options(['--connect-port'])).toMatchObject({ port: 8288, connectPort: true });
+    expect(options([], { REPOINT_CONNECT_PORT: '1' }).connectPort).toBe(true);
+    expect(options([], { REPOINT_CONNECT_PORT: '0' }).connectPort).toBe(false);
   });
 
   it('treats an empty variable as one that is not set', () => {
@@ -70,6 +77,7 @@ describe('the command line', () => {
   it.each([
     [['--port', 'abc'], '--port takes a number'],
     [['--port', '65536'], '--port takes a number'],
+    [['--port', '0', '--connect-port'], '--connect-port needs a --port from 1 to 65534, not 0'],
     [['--mode', 'test'], '--mode takes dev or production'],
     [['--sdk-url', 'ftp://x'], '--sdk-url takes an HTTP URL'],
     [['--prot', '1'], '--prot'],

@@ -7,6 +7,8 @@ export interface Options {
   host: string;
   dataDir: string;
   mode: Mode;
+  /** Listen on the port above as well. */
+  connectPort: boolean;
   /** A bundled module to run in place of the Worker; used by tests. */
   worker: string | undefined;
   /** End the server when standard input closes, so that a parent that is killed leaves nothing behind. */
@@ -37,6 +39,7 @@ Options (each also as an environment variable):
   --sdk-url <url>  INNGEST_SDK_URL  serve URL of an Inngest app to sync, and again every 5 s; may be repeated (-u)
   --retry-interval <s>  REPOINT_RETRY_INTERVAL  seconds between retries of Inngest functions, for tests
   --tick <ms>, --no-discovery  taken, and nothing: no queue is scanned here, and no port is searched for apps
+  --connect-port   REPOINT_CONNECT_PORT=1   listen on the port above as well, where Inngest's own server has its Connect gateway
   --help           this text
   --version        the version
 
@@ -56,11 +59,16 @@ export function parseOptions(argv: readonly string[], env: Readonly<Record<strin
   if (positionals.length > 1 || (command !== undefined && command !== 'dev' && command !== 'start')) {
     throw new UsageError(`unknown command "${positionals.join(' ')}"; see repoint --help`);
   }
+  const port = parsePort(values.port ?? nonEmpty(env.REPOINT_PORT) ?? String(DEFAULT_PORT));
+  const connectPort = values['connect-port'] ?? env.REPOINT_CONNECT_PORT === '1';
+  if (connectPort && (port === 0 || port === 65_535))
+    throw new UsageError(`--connect-port needs a --port from 1 to 65534, not ${port}`);
   const fallbackMode = command === 'start' ? 'production' : 'dev';
   return {
     kind: 'serve',
     options: {
-      port: parsePort(values.port ?? nonEmpty(env.REPOINT_PORT) ?? String(DEFAULT_PORT)),
+      port,
+      connectPort,
       host: values.host ?? nonEmpty(env.REPOINT_HOST) ?? '127.0.0.1',
       dataDir: values.data ?? nonEmpty(env.REPOINT_DATA) ?? './.repoint',
       mode: parseMode(values.mode ?? (command === 'dev' ? 'dev' : (nonEmpty(env.REPOINT_MODE) ?? fallbackMode))),
@@ -82,6 +90,7 @@ function parse(argv: readonly string[]) {
         host: { type: 'string' },
         data: { type: 'string' },
         mode: { type: 'string' },
+        'connect-port': { type: 'boolean' },
         worker: { type: 'string' },
         'sdk-url': { type: 'string', short: 'u', multiple: true },
         'retry-interval': { type: 'string' },

@@ -65,6 +65,13 @@ describe('the configuration of the local runtime', () => {
     );
   });
 
+  it('listens on one address, and on a second where there is one', () => {
+    const http = '(name = "http", address = "127.0.0.1:0", http = (), service = "main")';
+    expect(render()).toContain(`sockets = [${http}],`);
+    const connect = '(name = "connect", address = "127.0.0.1:8289", http = (), service = "main")';
+    expect(render({ connectAddress: '127.0.0.1:8289' })).toContain(`sockets = [${http}, ${connect}],`);
+  });
+
   it('lets user code reach private addresses only where that is allowed', () => {
     expect(render({ allowPrivate: true })).toContain('allow = ["public", "private"]');
     expect(render({ allowPrivate: false })).toContain('allow = ["public"]');

@@ -5,6 +5,8 @@ import type { QueueConfig } from './queues.ts';
 export interface RuntimeConfig {
   /** `host:port` as the runtime takes it; port 0 picks a free one. */
   address: string;
+  /** A second one, for clients that look for Connect's gateway there. */
+  connectAddress?: string;
   dataDir: string;
   workerBundle: string;
   brokerBundle: string;
@@ -55,6 +57,8 @@ export function renderConfig(config: RuntimeConfig): string {
   // A path that begins with a slash means an import directory, so files are named from the configuration's own place.
   const embedded = (file: string): string => text(path.relative(config.dataDir, file).split(path.sep).join('/'));
   const compatibility = `compatibilityDate = "${COMPATIBILITY_DATE}", compatibilityFlags = ${list(COMPATIBILITY_FLAGS.map(text))}`;
+  const sockets: Array<[string, string]> = [['http', config.address]];
+  if (config.connectAddress !== undefined) sockets.push(['connect', config.connectAddress]);
   const brokerFlags = list([...COMPATIBILITY_FLAGS, 'service_binding_extra_handlers'].map(text));
   return `using Workerd = import "/workerd/workerd.capnp";
 
@@ -69,7 +73,7 @@ const config :Workerd.Config = (
     )),
     (name = "storage", disk = (path = ${text(`${config.dataDir}/objects`)}, writable = true)),
   ],
-  sockets = [(name = "http", address = ${text(config.address)}, http = (), service = "main")],
+  sockets = ${list(sockets.map(([name, address]) => `(name = ${text(name)}, address = ${text(address)}, http = (), service = "main")`))},
 );
 
 const main :Workerd.Worker = (

@@ -5,9 +5,6 @@ import type { RouteContext } from '../http.ts';
 export const UNSERVED_V1: ReadonlyArray<readonly [method: string, path: string, what: string]> = [
   ['ALL', '/fn/step-limit', 'Overriding a step limit'],
   ['ALL', '/fn/state-size-limit', 'Overriding a state size limit'],
-  ['POST', '/v0/connect/start', 'Connect'],
-  ['POST', '/v0/connect/flush', 'Connect'],
-  ['GET', '/v0/connect/*', 'Connect'],
   ['POST', '/v0/telemetry', 'Telemetry'],
   ['ALL', '/v1/realtime/*', 'This part of realtime'],
   ['GET', '/v1/prom/:env', 'Metrics of an environment'],

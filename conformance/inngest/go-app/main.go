@@ -219,7 +219,7 @@ func main() {
 			limit := int64(must(strconv.Atoi(text)))
 			connectOptions.MaxWorkerConcurrency = &limit
 		}
-		worker = must(inngestgo.Connect(ctx, connectOptions))
+		worker = must(inngestgo.Connect(context.Background(), connectOptions))
 		mux.HandleFunc("/state", func(w http.ResponseWriter, r *http.Request) {
 			_ = json.NewEncoder(w).Encode(strings.ToLower(fmt.Sprint(worker.State())))
 		})
