@@ -99,7 +99,7 @@ async function accessOf(token: string, context: EnvironmentContext, cell: CellAp
 }
 
 /** Compares digests, so that the time taken says nothing about the key. */
-async function isSame(a: string, b: string): Promise<boolean> {
+export async function isSame(a: string, b: string): Promise<boolean> {
   const [x, y] = await Promise.all([sha256Hex(a), sha256Hex(b)]);
   let difference = 0;
   for (let i = 0; i < x.length; i++) difference |= x.charCodeAt(i) ^ y.charCodeAt(i);

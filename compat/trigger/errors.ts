@@ -13,6 +13,7 @@ export type ApiErrorCode =
   | 'stale_snapshot'
   | 'payload_too_large'
   | 'not_served'
+  | 'rate_limited'
   | 'overloaded'
   | 'internal';
 
@@ -26,14 +27,19 @@ const STATUS: Record<ApiErrorCode, ContentfulStatusCode> = {
   stale_snapshot: 400,
   payload_too_large: 413,
   not_served: 501,
+  rate_limited: 429,
   overloaded: 503,
   internal: 500,
 };
 
 export class ApiError extends Error {
   readonly code: ApiErrorCode;
-  constructor(code: ApiErrorCode, message: string) {
+  /** Of a 429: when the next request is taken, and how many are in a period. */
+  readonly resetAtMs?: number;
+  readonly limit?: number;
+  constructor(code: ApiErrorCode, message: string, rate?: { limit: number; resetAtMs: number }) {
     super(message);
+    if (rate) Object.assign(this, rate);
     this.name = 'ApiError';
     this.code = code;
   }
@@ -61,6 +67,12 @@ export function renderError(c: Context, error: unknown): Response {
   const status = STATUS[known.code];
   // The clients retry every 5xx unless told otherwise.
   if (status === 501) c.header('x-should-retry', 'false');
+  if (known.resetAtMs !== undefined) {
+    // The clients wait until then: milliseconds since the epoch (@trigger.dev/core: apiClient/core.ts).
+    c.header('x-ratelimit-limit', String(known.limit ?? 0));
+    c.header('x-ratelimit-remaining', '0');
+    c.header('x-ratelimit-reset', String(known.resetAtMs));
+  }
   return c.json({ error: known.message, code: known.code }, status);
 }
 

@@ -51,8 +51,11 @@ import {
 } from './routes/schedules.ts';
 import { abortBulkAction, createBulkAction, listBulkActions, retrieveBulkAction } from './routes/bulk-actions.ts';
 import { replayed } from './bulk.ts';
+import { currentDeployment, listDeployments, promoteDeployment } from './routes/deployments.ts';
+import { rateLimit } from './rate-limit.ts';
 import { scheduled } from './schedules.ts';
 import { triggerTask } from './routes/trigger.ts';
+import { listTokens } from './routes/wait-token-list.ts';
 import { waitDuration } from './routes/wait-duration.ts';
 import {
   completeTokenByCallback,
@@ -83,6 +86,9 @@ export const triggerTranslator: Translator = { lapsed: stalled, scheduled, again
 
 type Handler = (c: RouteContext) => Promise<Response> | Response;
 
+/** `/api/v2` is shared with another vendor. */
+const RATE_LIMITED_PATHS = ['/api/v1/*', '/api/v2/runs/*', '/api/v2/batches/*', '/api/v2/tasks/*', '/api/v3/*'];
+
 /** Read by browsers too: these answer any origin. */
 const BROWSER_PATHS = [
   '/api/v1/tasks/*',
@@ -98,7 +104,15 @@ const BROWSER_PATHS = [
   '/api/v2/packets/*',
   '/realtime/*',
 ];
-const EXPOSED_HEADERS = ['x-trigger-jwt', 'x-trigger-jwt-claims', 'x-stream-version', ...SHAPE_HEADERS];
+const EXPOSED_HEADERS = [
+  'x-ratelimit-limit',
+  'x-ratelimit-remaining',
+  'x-ratelimit-reset',
+  'x-trigger-jwt',
+  'x-trigger-jwt-claims',
+  'x-stream-version',
+  ...SHAPE_HEADERS,
+];
 
 /** Every route of the vendor that is answered; the rest of its address space says 501. */
 export function triggerRoutes(): Hono<RouteEnv> {
@@ -114,6 +128,9 @@ export function triggerRoutes(): Hono<RouteEnv> {
         maxAge: 86_400,
       }),
     );
+
+  const limited = rateLimit();
+  for (const path of RATE_LIMITED_PATHS) app.use(path, limited);
 
   const on = (method: string, path: string, handler: Handler): void => void app.on(method, path, (c) => handler(c));
 
@@ -164,6 +181,7 @@ export function triggerRoutes(): Hono<RouteEnv> {
   on('PUT', '/api/v1/runs/:run/metadata', updateMetadata);
 
   on('POST', '/api/v1/waitpoints/tokens', createToken);
+  on('GET', '/api/v1/waitpoints/tokens', listTokens);
   on('GET', '/api/v1/waitpoints/tokens/:token', retrieveToken);
   on('POST', '/api/v1/waitpoints/tokens/:token/complete', completeTokenRoute);
   on('POST', '/api/v1/waitpoints/tokens/:token/callback/:hash', completeTokenByCallback);
@@ -204,6 +222,10 @@ export function triggerRoutes(): Hono<RouteEnv> {
   on('POST', '/api/v1/schedules/:schedule/activate', activateSchedule(true));
   on('POST', '/api/v1/schedules/:schedule/deactivate', activateSchedule(false));
   on('GET', '/api/v1/timezones', timezones);
+
+  on('GET', '/api/v1/deployments', listDeployments);
+  on('GET', '/api/v1/deployments/current', currentDeployment);
+  on('POST', '/api/v1/deployments/:version/promote', promoteDeployment);
 
   on('POST', '/api/v1/auth/jwt/claims', jwtClaims);
   on('POST', '/api/v1/auth/public-tokens', createPublicToken);

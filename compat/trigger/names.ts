@@ -61,6 +61,7 @@ export const COLLECTIONS = {
   batchItems: `${PREFIX}batch-items`,
   waitpoints: `${PREFIX}waitpoints`,
   waitpointResults: `${PREFIX}waitpoint-results`,
+  waitpointIndex: `${PREFIX}waitpoint-index`,
   waitpointKeys: `${PREFIX}waitpoint-keys`,
   telemetry: `${PREFIX}telemetry`,
   variables: `${PREFIX}variables`,

@@ -21,6 +21,11 @@ interface Completion {
 
 export const TOKEN_RETENTION_MS = 400 * 86_400_000;
 
+/** Sorts tokens by age, for lists. */
+export function indexIdOf(token: Token): string {
+  return `${String(token.createdAt).padStart(14, '0')}-${token.id}`;
+}
+
 export async function readToken(cell: CellApi, id: string): Promise<Token | null> {
   const record = await cell.query({ type: 'record', collection: COLLECTIONS.waitpoints, id });
   const value = record === null ? null : parseJson(record.data);

@@ -1,8 +1,9 @@
 import type { ResultOf } from '../../core/model/command.ts';
+import type { Query, QueryResult } from '../../core/model/query.ts';
 import type { CellApi } from '../../core/ports.ts';
 import { ApiError } from './errors.ts';
 import { sha256Hex } from './ids.ts';
-import { COLLECTIONS, slugOf, versionPoolOf } from './names.ts';
+import { COLLECTIONS, groupOf, slugOf, taskIdOf, versionPoolOf } from './names.ts';
 import { isRecord, parseJson } from './packets.ts';
 import type { EnvironmentType } from './run-meta.ts';
 import { versionAfter, workerIdOf } from './versions.ts';
@@ -79,6 +80,55 @@ export async function readWorker(cell: CellApi, project: string, version: string
   return isRecord(value) && typeof value.id === 'string' && typeof value.contentHash === 'string'
     ? ({ environmentType: 'DEVELOPMENT', deployed: false, ...value } as unknown as Worker)
     : null;
+}
+
+/** All builds of a project, newest first, with the time of their registration. */
+export async function listWorkers(cell: CellApi, project: string): Promise<Array<Worker & { createdAt: number }>> {
+  const builds: Array<Worker & { createdAt: number }> = [];
+  const prefix = `${project}/`;
+  let cursor: string | undefined = `${prefix}\uffff`;
+  do {
+    const page: QueryResult<Extract<Query, { type: 'records' }>> = await cell.query({
+      type: 'records',
+      collection: COLLECTIONS.workers,
+      order: 'desc',
+      limit: 200,
+      cursor,
+    });
+    for (const { id, data, updatedAt } of page.items) {
+      if (!id.startsWith(prefix)) return byVersion(builds);
+      const value = id === `${prefix}latest` ? null : parseJson(data);
+      if (isRecord(value) && typeof value.id === 'string')
+        builds.push({
+          environmentType: 'DEVELOPMENT',
+          deployed: false,
+          ...value,
+          createdAt: updatedAt,
+        } as unknown as Worker & { createdAt: number });
+    }
+    ({ cursor } = page);
+  } while (cursor !== undefined);
+  return byVersion(builds);
+}
+
+/** `YYYYMMDD.N`: the number within a day has no fixed width. */
+function byVersion<T extends { version: string }>(builds: T[]): T[] {
+  const parts = (version: string): [string, number] => [version.slice(0, 8), Number(version.slice(9))];
+  return builds.sort((a, b) => {
+    const [x, y] = [parts(a.version), parts(b.version)];
+    return x[0] === y[0] ? y[1] - x[1] : x[0] < y[0] ? 1 : -1;
+  });
+}
+
+/** Makes an earlier build the project's current one, with its tasks. */
+export async function promoteWorker(cell: CellApi, project: string, worker: Worker): Promise<void> {
+  const versions = Object.fromEntries(
+    Object.entries(worker.tasks ?? {}).map(([slug, version]) => [taskIdOf(project, slug), version]),
+  );
+  await cell.apply([
+    { type: 'promote', group: groupOf(project), versions },
+    putWorker(project, 'latest', JSON.stringify(worker), false),
+  ]);
 }
 
 /** What ties a run to a build: the engine's version of its task, and the pool of the build's workers if they are deployed. */

@@ -13,7 +13,7 @@ import { leasePull, type PullRequest, pump } from './lease.ts';
 import { acknowledged, destinations, incoming, type MailBatch, outgoing, post } from './mail.ts';
 import { answer } from './queries.ts';
 import { rerun } from './rerun.ts';
-import { register, unregister } from './register.ts';
+import { promote, register, unregister } from './register.ts';
 import { report } from './report.ts';
 import { armRetention } from './retention.ts';
 import { retryDeadLetter } from './dead-letters.ts';
@@ -169,6 +169,8 @@ export class Engine {
         return register(k, command);
       case 'unregister':
         return unregister(k, command.group);
+      case 'promote':
+        return promote(k, command);
       case 'release-key':
         return { type: 'release-key', run: k.releaseName(`key:${command.key}`) };
       case 'put-schedule':

@@ -1,4 +1,5 @@
 import type { Command, ResultOf } from '../model/command.ts';
+import { EngineError } from '../model/errors.ts';
 import type { TaskSpec } from '../model/task.ts';
 import type { Kernel } from './kernel.ts';
 import { openParked } from './orphan.ts';
@@ -39,6 +40,22 @@ export function unregister(k: Kernel, group: string): ResultOf<'unregister'> {
   const removed = k.tasks.list(group).map((task) => task.id);
   for (const id of removed) removeTask(k, id);
   return { type: 'unregister', removed };
+}
+
+export function promote(k: Kernel, command: Extract<Command, { type: 'promote' }>): ResultOf<'promote'> {
+  for (const [id, version] of Object.entries(command.versions)) {
+    const task = k.tasks.at(id, version);
+    if (task?.group !== command.group) throw new EngineError('unknown-task', `no task "${id}" of version ${version}`);
+    k.tasks.promote(task);
+    armCrons(k, task);
+    openParked(k, task);
+  }
+  const removed = k.tasks
+    .list(command.group)
+    .filter((task) => !(task.id in command.versions))
+    .map((task) => task.id);
+  for (const id of removed) removeTask(k, id);
+  return { type: 'promote', removed };
 }
 
 function removeTask(k: Kernel, id: string): void {

@@ -108,6 +108,15 @@ export class TaskBook {
     return { version, modified: true };
   }
 
+  /** A version that is stored becomes the current one. */
+  promote(task: TaskRecord): void {
+    const row = this.#sql.all<TaskRow>(`SELECT * FROM tasks WHERE id = ? AND version = ?`, task.id, task.version)[0];
+    if (!row) return;
+    this.#sql.run(`UPDATE tasks SET current = (version = ?) WHERE id = ?`, task.version, task.id);
+    this.#current.set(task.id, { ...recordOf(row), hash: row.spec });
+    this.#index();
+  }
+
   remove(id: string): void {
     this.#sql.run(`UPDATE tasks SET current = 0 WHERE id = ? AND current = 1`, id);
     this.#current.delete(id);

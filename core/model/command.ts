@@ -49,6 +49,8 @@ export type Command =
   /** Registers a group's tasks; `replace` removes the group's other tasks. Their cron triggers become schedules. */
   | { type: 'register'; group: string; tasks: TaskSpec[]; replace: boolean }
   | { type: 'unregister'; group: string }
+  /** Makes earlier versions of a group's tasks current again; the group's other tasks go. Refused when one of them is unknown. */
+  | { type: 'promote'; group: string; versions: Record<string, number> }
   /** An idempotency key (`dedupe.key`) does not count any more. */
   | { type: 'release-key'; key: string }
   | { type: 'put-schedule'; schedule: ScheduleSpec }
@@ -143,6 +145,7 @@ export type CommandResult =
   | { type: 'complete-token'; waiters: Array<{ run: string; key: string }>; kept: boolean }
   | { type: 'register'; modified: boolean; versions: Record<string, number>; removed: string[] }
   | { type: 'unregister'; removed: string[] }
+  | { type: 'promote'; removed: string[] }
   /** The run that the key named. */
   | { type: 'release-key'; run: string | null }
   | { type: 'put-schedule'; id: string; nextAt: number | null }

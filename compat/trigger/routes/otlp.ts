@@ -1,6 +1,6 @@
 import type { EnvironmentContext } from '../../../core/ports.ts';
 import { callbackHash } from '../tokens.ts';
-import { signingKey } from '../auth.ts';
+import { isSame, signingKey } from '../auth.ts';
 import { ApiError } from '../errors.ts';
 import { LogsSchema, logsOf, spansOf, TracesSchema } from '../otlp.ts';
 import { parseJson } from '../packets.ts';
@@ -19,7 +19,8 @@ export async function telemetryPath(context: EnvironmentContext): Promise<string
 /** POST /otel/:environment/:proof/v1/traces|logs|metrics — OTLP JSON, also gzipped; metrics are dropped. */
 export async function keepOtlp(c: RouteContext): Promise<Response> {
   const host = c.get('host');
-  if (`/otel/${param(c, 'environment')}/${param(c, 'proof')}` !== (await telemetryPath(host.context)))
+  const path = `/otel/${param(c, 'environment')}/${param(c, 'proof')}`;
+  if (!(await isSame(path, await telemetryPath(host.context))))
     throw new ApiError('unauthorized', 'Not an address that this server has given to a worker');
   const signal = param(c, 'signal');
   if (signal === 'metrics') return dropOtlp(c);

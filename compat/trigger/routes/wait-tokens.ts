@@ -1,5 +1,5 @@
 import { DEFAULT_ENVIRONMENT } from '../../../core/model/placement.ts';
-import { publicToken, requireScope, signingKey } from '../auth.ts';
+import { isSame, publicToken, requireScope, signingKey } from '../auth.ts';
 import { parseKeyTtl, parseMoment } from '../durations.ts';
 import { ApiError } from '../errors.ts';
 import { derivedId } from '../ids.ts';
@@ -18,6 +18,7 @@ import { at, attemptOf } from '../start-run.ts';
 import {
   callbackHash,
   completeToken,
+  indexIdOf,
   packetOfValue,
   readToken,
   TOKEN_RETENTION_MS,
@@ -70,12 +71,20 @@ export async function createToken(c: RouteContext): Promise<Response> {
       ifAbsent: true,
       expiresAt: nowMs + TOKEN_RETENTION_MS,
     },
+    {
+      type: 'put-record',
+      collection: COLLECTIONS.waitpointIndex,
+      id: indexIdOf(token),
+      data: 'null',
+      ifAbsent: true,
+      expiresAt: nowMs + TOKEN_RETENTION_MS,
+    },
   ]);
   c.header('x-trigger-jwt', await publicToken(context, [`write:waitpoints:${token.id}`], TOKEN_TTL_S.waitpoint));
   return c.json({ id: token.id, isCached: token.id !== wanted.id, url: await callbackUrl(c, token.id) });
 }
 
-async function callbackUrl(c: RouteContext, id: string): Promise<string> {
+export async function callbackUrl(c: RouteContext, id: string): Promise<string> {
   const { context } = c.get('host');
   const hash = await callbackHash(id, signingKey(context));
   const { environment } = context;
@@ -114,7 +123,7 @@ export async function completeTokenByCallback(c: RouteContext): Promise<Response
   const cell = host.cell(context.environment);
   const token = await readToken(cell, id);
   if (!token) throw new ApiError('not_found', 'Waitpoint not found');
-  if ((await callbackHash(id, signingKey(context))) !== param(c, 'hash'))
+  if (!(await isSame(await callbackHash(id, signingKey(context)), param(c, 'hash'))))
     throw new ApiError('unauthorized', 'Invalid URL, hash does not match');
   const text = await readText(c, MAX_TASK_BODY_BYTES);
   await completeToken(

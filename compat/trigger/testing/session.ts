@@ -37,9 +37,10 @@ export class Session {
   readonly app = new Hono<RouteEnv>();
   mode: 'dev' | 'production' = 'dev';
   vars: Record<string, string> = {};
+  readonly cell: CellApi;
 
   constructor() {
-    const cell = {
+    this.cell = {
       apply: async (commands) => this.t.engine.apply(commands),
       query: async (query) => this.t.engine.query(query),
       lease: async (request) => this.t.engine.lease(request),
@@ -54,7 +55,7 @@ export class Session {
           wallClockMs: () => Date.now(),
           vars: this.vars,
         },
-        cell: () => cell,
+        cell: () => this.cell,
         waitUntil: () => {},
         callerIp: '127.0.0.1',
       } as unknown as RouteHost);
