@@ -45,8 +45,14 @@ export function engineStatusOf(record: RunRecord, nowMs: number): EngineRunStatu
   if (record.cancelling) return 'CANCELED';
   if (record.parked) return 'PENDING_VERSION';
   if (record.startedAt !== null) return 'EXECUTING';
+  return (delayedUntil(record) ?? 0) > nowMs ? 'DELAYED' : 'PENDING';
+}
+
+/** Until when a run is or was delayed: its trigger said so, and it may have been put off since. Null for one that was to start at once. */
+export function delayedUntil(record: Pick<RunRecord, 'meta' | 'startDueAt' | 'createdAt'>): number | null {
   const { delayUntilMs } = readRunMeta(record.meta);
-  return delayUntilMs !== undefined && delayUntilMs > nowMs ? 'DELAYED' : 'PENDING';
+  if (delayUntilMs === undefined) return null;
+  return delayUntilMs > record.createdAt ? record.startDueAt : delayUntilMs;
 }
 
 export function apiStatusOf(record: RunRecord, nowMs: number): ApiRunStatus {
@@ -63,6 +69,7 @@ export function commonFields(record: RunRecord, nowMs: number): Record<string, u
   const isFailed = FAILED.has(status);
   const isCompleted = status === 'COMPLETED' || status === 'CANCELED' || isFailed;
   const endedAt = record.endedAt;
+  const delayed = delayedUntil(record);
   return {
     id: publicRunId(record.id),
     status,
@@ -81,7 +88,7 @@ export function commonFields(record: RunRecord, nowMs: number): Record<string, u
     updatedAt: iso(endedAt ?? record.startedAt ?? record.createdAt),
     ...(record.startedAt === null ? {} : { startedAt: iso(record.startedAt) }),
     ...(endedAt === null ? {} : { finishedAt: iso(endedAt) }),
-    ...(meta.delayUntilMs === undefined ? {} : { delayedUntil: iso(meta.delayUntilMs) }),
+    ...(delayed === null ? {} : { delayedUntil: iso(delayed) }),
     ...(meta.ttl === undefined ? {} : { ttl: meta.ttl }),
     ...(status === 'EXPIRED' && endedAt !== null ? { expiredAt: iso(endedAt) } : {}),
     tags: tagsOf(record),

@@ -39,6 +39,7 @@ import { latestSnapshot } from './routes/snapshot-latest.ts';
 import { snapshotsSince } from './routes/snapshots-since.ts';
 import { addTags } from './routes/run-tags.ts';
 import { replayRun } from './routes/run-replay.ts';
+import { rescheduleRun } from './routes/run-reschedule.ts';
 import { resetIdempotencyKey } from './routes/idempotency-reset.ts';
 import {
   activateSchedule,
@@ -208,6 +209,7 @@ export function triggerRoutes(): Hono<RouteEnv> {
   on('GET', '/api/v1/runs/:run/trace', runTrace);
   on('GET', '/api/v1/runs/:run/spans/:span', runSpan);
   on('POST', '/api/v1/runs/:run/replay', replayRun);
+  on('POST', '/api/v1/runs/:run/reschedule', rescheduleRun);
   on('POST', '/api/v1/idempotencyKeys/:key/reset', resetIdempotencyKey);
   on('POST', '/api/v1/bulk-actions', createBulkAction);
   on('GET', '/api/v1/bulk-actions', listBulkActions);

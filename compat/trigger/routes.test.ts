@@ -559,7 +559,7 @@ describe('bad requests', () => {
     [{ tags: Array.from({ length: 11 }, (_, i) => `t${i}`) }, 422],
     [{ parentRunId: 'run_nonsense' }, 422],
     [{ parentRunId: 'run_01h00000000000000000000000', resumeParentOnCompletion: true }, 422],
-    [{ debounce: { key: 'k', delay: '1s' } }, 501],
+    [{ debounce: { key: 'k', delay: 'soon' } }, 422],
   ])('the option %j is refused with %i', async (options, status) => {
     await register();
     const answer = await send('POST', '/api/v1/tasks/work/trigger', { payload: 'x', options });

@@ -63,7 +63,15 @@ export const TriggerOptionsSchema = z.object({
   ttl: z.union([z.string().max(100), z.number().int().nonnegative()]).optional(),
   priority: z.number().optional(),
   region: z.string().max(100).optional(),
-  debounce: z.unknown().optional(),
+  /** @trigger.dev/core: v3/schemas/api.ts TriggerTaskRequestBody */
+  debounce: z
+    .object({
+      key: z.string().min(1).max(512),
+      delay: z.string().max(100),
+      mode: z.enum(['leading', 'trailing']).optional(),
+      maxDelay: z.string().max(100).optional(),
+    })
+    .nullish(),
   concurrency: z.array(z.unknown()).optional(),
   gates: z.array(z.unknown()).optional(),
   externalDeploymentId: z.string().max(256).nullish(),
@@ -167,6 +175,8 @@ export const BulkActionBodySchema = z
   .refine((body) => body.action === 'replay' || body.targetRegion === undefined, {
     message: 'targetRegion is for replays',
   });
+
+export const RescheduleBodySchema = z.object({ delay: Delay });
 
 export const TagsBodySchema = z.object({ tags: TagsSchema });
 

@@ -1,6 +1,7 @@
 import type { StartSpec } from '../../core/model/call.ts';
 import type { RunDetail } from '../../core/model/query.ts';
 import type { TaskRecord } from '../../core/model/task.ts';
+import { debounceOf } from './debounce.ts';
 import { parseKeyTtl, parseMoment, parseTtl, type Moment } from './durations.ts';
 import { ApiError, notServed } from './errors.ts';
 import { runIdOf } from './ids.ts';
@@ -54,8 +55,23 @@ export function startSpecOf(request: TriggerRequest): StartSpec {
   refuseUnserved(options);
   const settings = readTaskData(task.data);
   const packet = packetOf(request.payload, options.payloadType);
+  const debounce = options.debounce
+    ? debounceOf(options.debounce, task.id, {
+        payloadType: packet.dataType,
+        ...(options.metadata === undefined || options.metadata === null
+          ? {}
+          : { metadata: packetOf(options.metadata, options.metadataType) }),
+        ...(options.machine === undefined ? {} : { machine: options.machine }),
+        ...(options.maxAttempts === undefined ? {} : { maxAttempts: options.maxAttempts }),
+        ...(options.maxDuration === undefined ? {} : { maxDuration: options.maxDuration }),
+      })
+    : null;
   const delay = options.delay === undefined ? null : momentOf(options.delay, 'delay');
-  const delayUntilMs = delay === null ? undefined : at(delay, nowMs, request.clockOffsetMs);
+  const delayUntilMs = debounce
+    ? nowMs + debounce.delayMs
+    : delay === null
+      ? undefined
+      : at(delay, nowMs, request.clockOffsetMs);
   const ttl = options.ttl ?? settings.ttl ?? (request.isDevelopment ? DEVELOPMENT_TTL : undefined);
   const ttlMs = ttl === undefined ? null : parseTtl(ttl);
   if (ttl !== undefined && ttlMs === null) throw new ApiError('invalid', `Invalid ttl: "${ttl}"`);
@@ -109,6 +125,7 @@ export function startSpecOf(request: TriggerRequest): StartSpec {
     meta: writeRunMeta(meta),
     dedupe: dedupeOf(request),
     ...(delayUntilMs === undefined ? {} : { dueAt: delayUntilMs }),
+    ...(debounce ? { admit: [debounce] } : {}),
     ...(limit === undefined
       ? {}
       : {
@@ -123,7 +140,6 @@ export function startSpecOf(request: TriggerRequest): StartSpec {
 }
 
 function refuseUnserved(options: TriggerOptions): void {
-  if (options.debounce !== undefined && options.debounce !== null) throw notServed('The trigger option "debounce"');
   if (options.concurrency?.length) throw notServed('The trigger option "concurrency" (named limits)');
   if (options.gates?.length) throw notServed('The trigger option "gates"');
 }
@@ -160,7 +176,7 @@ function triggerFunctionOf(waits: boolean, inBatch: boolean): TriggerFunction {
   return waits ? 'triggerAndWait' : 'trigger';
 }
 
-function momentOf(value: string | Date, name: string): Moment {
+export function momentOf(value: string | Date, name: string): Moment {
   const moment = parseMoment(value);
   if (moment === null)
     throw new ApiError(

@@ -271,3 +271,33 @@ describe('a streamed batch', () => {
     expect((await s.send('POST', '/api/v3/batches', waited)).status).toBe(400);
   });
 });
+
+describe('a delayed run', () => {
+  const trigger = async (options: object): Promise<string> =>
+    (
+      await s.ok<{ id: string }>('TriggerTaskResponse', 'POST', '/api/v1/tasks/work/trigger', {
+        payload: '{}',
+        options,
+      })
+    ).id;
+
+  it('expires its time to live after the time that it was put off to', async () => {
+    const id = await trigger({ delay: '10m', ttl: '5m' });
+    await s.ok('RetrieveRunResponse', 'POST', `/api/v1/runs/${id}/reschedule`, { delay: '30m' });
+    s.t.advance(34 * MINUTE);
+    expect((await s.run(id)).status).toBe('QUEUED');
+    s.t.advance(MINUTE);
+    expect((await s.run(id)).status).toBe('EXPIRED');
+  });
+
+  it('that debounces expires after its last delay', async () => {
+    const debounce = { key: 'k', delay: '10m' };
+    const id = await trigger({ debounce, ttl: '5m' });
+    s.t.advance(9 * MINUTE);
+    expect(await trigger({ debounce, ttl: '5m' })).toBe(id);
+    s.t.advance(10 * MINUTE + 4 * MINUTE);
+    expect((await s.run(id)).status).toBe('QUEUED');
+    s.t.advance(MINUTE);
+    expect((await s.run(id)).status).toBe('EXPIRED');
+  });
+});

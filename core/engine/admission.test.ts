@@ -269,6 +269,18 @@ describe('a debounce', () => {
     expect(t.one()).toMatchObject({ run: three.run, input: '3' });
   });
 
+  it('takes of a later meta what it is told to', () => {
+    const t = open([]);
+    const start = (meta: string, patch: string) =>
+      t.start('work', {
+        meta,
+        admit: [{ kind: 'debounce', key: 'd', delayMs: 1000, atMax: 'hold', keep: 'last', patch }],
+      });
+    const run = start('{"a":1,"b":1}', '{}');
+    expect(start('{"a":2,"b":2}', '{"b":2}')).toBe(run);
+    expect(record(t, run)?.meta).toBe('{"a":1,"b":2}');
+  });
+
   it('decides with its last event what depends on it', () => {
     const t = open([last, { kind: 'single', key: 's', expression: 'event.data.s', taken: 'skip' }], {
       limits: [{ key: 'l', max: 1, hold: 'call', expression: 'event.data.n' }],

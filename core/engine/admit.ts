@@ -4,6 +4,7 @@ import { rateIdleAt, rateRoom, type RateState, rateTake } from '../flow/rate.ts'
 import type { StartSpec } from '../model/call.ts';
 import type { EventRecord } from '../model/event.ts';
 import { NEVER_MS } from '../model/limits.ts';
+import type { JsonText } from '../model/payload.ts';
 import type { Admission, TaskRecord } from '../model/task.ts';
 import { assertNever } from '../model/errors.ts';
 import { eventTextOf, type KeyReader } from './binding.ts';
@@ -62,7 +63,7 @@ export function admit(k: Kernel, arrival: Arrival, keys: KeyReader): Admitted {
           outcome: 'started',
           holds,
           window: { kind: 'debounce', name, chars: 0 },
-          dueAt: k.now + Math.min(rule.delayMs, rule.maxDelayMs ?? NEVER_MS),
+          dueAt: k.now + (rule.atMax === 'hold' ? Math.min(rule.delayMs, rule.maxDelayMs ?? NEVER_MS) : rule.delayMs),
         };
       }
       case 'batch': {
@@ -137,7 +138,7 @@ function joinDebounce(
       kind: 'amend',
       input: true,
       events: events?.map((event) => event.id) ?? spec.eventIds ?? [],
-      meta: spec.meta ?? null,
+      meta: rule.patch === undefined ? (spec.meta ?? null) : patched(head.meta, rule.patch),
       scheduledAt: spec.scheduledAt ?? null,
       ...(spec.maxAttempts === undefined ? {} : { maxAttempts: spec.maxAttempts }),
       ...(spec.labels ? { labels: spec.labels } : {}),
@@ -193,4 +194,8 @@ function eventOfInput(k: Kernel, arrival: Arrival): EventRecord | null {
   arrival.events = [event];
   arrival.spec = { ...spec, input: null };
   return event;
+}
+
+function patched(meta: JsonText | null, patch: JsonText): JsonText {
+  return JSON.stringify({ ...(JSON.parse(meta ?? '{}') as object), ...(JSON.parse(patch) as object) });
 }

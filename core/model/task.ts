@@ -57,6 +57,8 @@ export type Admission =
       maxDelayMs?: number;
       atMax: 'hold' | 'renew';
       keep: 'first' | 'last';
+      /** With 'last', a JSON object whose members take the place of those of the run's meta; without it the whole meta is the last one's. */
+      patch?: JsonText;
     }
   /** The run takes the events that come until it has `size` of them, `maxBytes` characters, or `waitMs` have gone by since the first. An event for which `onlyIf` is false stands alone; so does what has no event. */
   | {

@@ -1,7 +1,7 @@
 import type { JsonText } from '../../../core/model/payload.ts';
 import type { RunRecord } from '../../../core/model/query.ts';
 import type { RunView } from '../../../core/ports.ts';
-import { engineStatusOf, seedMetadata } from '../api-status.ts';
+import { delayedUntil, engineStatusOf, seedMetadata } from '../api-status.ts';
 import { publicRunId } from '../ids.ts';
 import { readMetadata } from '../metadata-store.ts';
 import { slugOf, streamsOf, tagsOf } from '../names.ts';
@@ -79,6 +79,7 @@ export function rowOf(
   const meta = readRunMeta(record.meta);
   const outcome = readOutcomeMeta(record.outcomeMeta);
   const status = engineStatusOf(record, nowMs);
+  const delayed = delayedUntil(record);
   const shown = metadata ?? seedMetadata(meta);
   const output = typeof record.output === 'string' ? record.output : null;
   return {
@@ -89,8 +90,8 @@ export function rowOf(
     createdAt: timestamp(record.createdAt),
     updatedAt: timestamp(updatedAtMs),
     startedAt: timestamp(record.startedAt),
-    delayUntil: timestamp(meta.delayUntilMs ?? null),
-    queuedAt: status === 'DELAYED' ? null : timestamp(Math.max(record.createdAt, meta.delayUntilMs ?? 0)),
+    delayUntil: timestamp(delayed),
+    queuedAt: status === 'DELAYED' ? null : timestamp(Math.max(record.createdAt, delayed ?? 0)),
     expiredAt: status === 'EXPIRED' ? timestamp(record.endedAt) : null,
     completedAt: timestamp(record.endedAt),
     idempotencyKey: meta.idempotencyKey ?? null,
