@@ -35,7 +35,7 @@ export function checkRows(world: World): void {
       );
   const first = db.all<{ due: number | null }>(
     // A call that became due just now is known without a timer.
-    `SELECT min(due) AS due FROM pending WHERE bucket = '' AND due > ? AND (due > ? OR lease IS NOT NULL OR kind IN ('schedule', 'retention', 'guard'))`,
+    `SELECT min(due) AS due FROM pending WHERE bucket = '' AND due > ? AND (due > ? OR lease IS NOT NULL OR kind IN ('schedule', 'retention', 'sweep', 'guard'))`,
     kernel.watermark,
     kernel.now,
   )[0]?.due;
@@ -54,7 +54,7 @@ export function checkEverything(world: World): void {
   const { db, checks } = world;
   const orphan = db.all(
     `SELECT p.owner, p.key FROM pending p LEFT JOIN runs r ON r.id = CASE WHEN p.kind = 'guard' THEN substr(p.owner, 7) ELSE p.owner END
-     WHERE p.kind NOT IN ('schedule', 'retention') AND (r.id IS NULL OR r.status <> 'running') LIMIT 1`,
+     WHERE p.kind NOT IN ('schedule', 'retention', 'sweep') AND (r.id IS NULL OR r.status <> 'running') LIMIT 1`,
   )[0];
   checks.that('pending', orphan === undefined, () => `pending without a live run: ${JSON.stringify(orphan)}`);
   for (const [run, tracked] of world.tracker.runs)

@@ -100,6 +100,8 @@ export class Clients {
         register: 3,
         schedule: 5,
         dead: 4,
+        again: 3,
+        sweep: 1,
         batch: 4,
         record: 2,
         read: 3,
@@ -127,6 +129,10 @@ export class Clients {
         return this.#schedule();
       case 'dead':
         return this.#deadLetter();
+      case 'again':
+        return this.#rerun();
+      case 'sweep':
+        return this.#sweep();
       case 'batch':
         return this.#batch();
       case 'record':
@@ -370,6 +376,39 @@ export class Clients {
     this.#requests.insist(`dead letter ${id}`, [
       rng.chance(0.7) ? { type: 'retry-dead-letter', id } : { type: 'delete-dead-letter', id },
     ]);
+  }
+
+  /** A run is started anew, from its start, from a position of its history, or from a step. */
+  #rerun(): void {
+    const { rng, tracker } = this.#world;
+    const runs = [...tracker.runs.values()].slice(-50);
+    if (runs.length === 0 || this.started >= this.#maxRuns) return this.#read();
+    this.started++;
+    const { state } = rng.pick(runs);
+    const step = state.steps.length > 0 ? rng.pick(state.steps).key : undefined;
+    const from =
+      step !== undefined && rng.chance(0.5)
+        ? { key: step }
+        : rng.chance(0.5)
+          ? { seq: rng.int(0, Math.max(0, state.seq - 1)) }
+          : ('start' as const);
+    const reopen = step !== undefined && rng.chance(0.2) ? [step] : [];
+    this.#requests.insist(`rerun ${state.head.id} from ${JSON.stringify(from)}`, [
+      { type: 'rerun', run: state.head.id, from, reopen },
+    ]);
+  }
+
+  /** Something is done to many runs. */
+  #sweep(): void {
+    const { rng, tasks } = this.#world;
+    const id = `sweep-${this.#count++}`;
+    const filter = {
+      ...(rng.chance(0.7) ? { task: rng.pick([...tasks.keys()]) } : {}),
+      ...(rng.chance(0.5) ? { label: 'blue' } : {}),
+      ...(rng.chance(0.3) ? { expression: 'event.n > 4' } : {}),
+    };
+    this.#requests.insist(`sweep ${id}`, [{ type: 'sweep', sweep: { id, filter, action: { do: 'cancel' } } }]);
+    if (rng.chance(0.2)) this.#requests.insist(`stop ${id}`, [{ type: 'stop-sweep', id, forget: rng.chance(0.5) }]);
   }
 
   /** Several commands that stand or fall together. */

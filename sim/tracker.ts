@@ -154,6 +154,8 @@ export class Tracker {
         // Its follower bears its own key: whoever had the call in hand has nothing any more.
         const before = tracked.held.get(body.key);
         if ((body.then ?? wait?.then)?.key === body.key && before?.standing === 'live') before.standing = 'moot';
+        // A run that was started anew has its predecessor's steps, waits included, from its first moment on.
+        if (state.head.from && entry.atMs === state.head.createdAt) break;
         if (body.source === 'sleep' || (body.source === 'timeout' && wait?.kind !== 'token'))
           this.#checks.that(
             'timer',

@@ -97,7 +97,8 @@ function copyPending(
     if (!pending.call) return [];
     // A lease is not taken over: what was in somebody's hands is done at once.
     const dueAt = pending.lease === null ? Math.max(k.now, pending.dueAt + delayMs) : k.now;
-    return [{ ...pending.call, dueAt }];
+    const { data, ...call } = pending.call;
+    return [{ ...call, dueAt, ...(data === undefined ? {} : { data }) }];
   });
   const ends = keepsMain ? {} : { ends: MAIN };
   if (calls.length > 0) k.append(handle, { kind: 'plan', calls, ...ends });
