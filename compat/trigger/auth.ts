@@ -1,6 +1,7 @@
 import type { Context } from 'hono';
 import type { CellApi, EnvironmentContext, RouteEnv } from '../../core/ports.ts';
 import { DEFAULT_ENVIRONMENT, keyedEnvironment } from '../../core/model/placement.ts';
+import { type Deployment, verifyDeployment } from './deployment-ids.ts';
 import { subjectOf } from './environment-keys.ts';
 import { ApiError } from './errors.ts';
 import { sha256Hex } from './ids.ts';
@@ -8,7 +9,7 @@ import { allows, issueToken, peekSubject, TOKEN_TTL_S, verifyToken } from './jwt
 import { COLLECTIONS } from './names.ts';
 import { isRecord, parseJson } from './packets.ts';
 
-export type AccessKind = 'secret' | 'personal' | 'public';
+export type AccessKind = 'secret' | 'personal' | 'public' | 'worker';
 
 /** Who asks, and for what. */
 export interface Access {
@@ -32,20 +33,26 @@ const DEV_SIGNING_KEY = 'tr_dev_repoint_local_signing_key';
 const SECRET_KEY = /^tr_(dev|prod|stg|preview)_[A-Za-z0-9_-]{1,200}$/;
 const PERSONAL_TOKEN = /^tr_(pat|oat)_[A-Za-z0-9_-]{1,200}$/;
 /** Keys that a dev server hands to a worker carry the project, so that nothing has to be looked up. */
-const PROJECT_KEY = /^tr_dev_ref_([A-Za-z0-9_-]{1,100})$/;
+/** What a deployed worker sends in place of a key (@trigger.dev/core: WORKLOAD_HEADERS). */
+export const WORKLOAD_HEADER = 'x-trigger-workload-deployment-id';
+const PROJECT_KEY = /^tr_(?:dev|prod|stg|preview)_ref_([A-Za-z0-9_-]{1,100})$/;
 
 export const PROJECT_REF = /^[A-Za-z0-9_-]{1,100}$/;
 
-/** The secret key of a project's development environment. */
-export function secretKeyFor(project: string, { mode, environment, vars }: EnvironmentContext): string {
+/** The secret key of a project's environment: on a dev server one that names both. */
+export function secretKeyFor(
+  project: string,
+  { mode, environment, vars }: EnvironmentContext,
+  kind: 'dev' | 'prod' | 'stg' | 'preview' = 'dev',
+): string {
   const derived = keyedEnvironment(environment) !== DEFAULT_ENVIRONMENT;
-  return mode === 'production' || derived ? (vars.TRIGGER_SECRET_KEY ?? '') : `tr_dev_ref_${project}`;
+  return mode === 'production' || derived ? (vars.TRIGGER_SECRET_KEY ?? '') : `tr_${kind}_ref_${project}`;
 }
 
 /** @throws ApiError 401 when the token is missing or unknown, 403 when it is of a kind that the route does not take */
 export async function authenticate(c: Context<RouteEnv>, kinds: readonly AccessKind[]): Promise<Access> {
   const host = c.get('host');
-  const token = /^Bearer\s+(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1];
+  const token = /^Bearer\s+(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1] ?? c.req.header(WORKLOAD_HEADER);
   if (token === undefined)
     throw new ApiError('unauthorized', 'Invalid or Missing API key: send it as "Authorization: Bearer <key>"');
   const access = await accessOf(token, host.context, host.cell(host.context.environment));
@@ -59,12 +66,31 @@ export async function authenticate(c: Context<RouteEnv>, kinds: readonly AccessK
   if (!kinds.includes(access.kind))
     throw new ApiError(
       'forbidden',
-      `This route does not take a ${access.kind === 'personal' ? 'personal access token' : access.kind === 'public' ? 'public access token' : 'secret key'}`,
+      `This route does not take a ${access.kind === 'personal' ? 'personal access token' : access.kind === 'public' ? 'public access token' : access.kind === 'worker' ? "deployment's id" : 'secret key'}`,
     );
   return access;
 }
 
+/** A deployment's id, if this environment signed it. */
+export function verifiedDeployment(id: string, context: EnvironmentContext): Promise<Deployment | null> {
+  return verifyDeployment(id, signingKey(context), context);
+}
+
 async function accessOf(token: string, context: EnvironmentContext, cell: CellApi): Promise<Access | null> {
+  if (token.startsWith('deployment_')) {
+    const deployment = await verifiedDeployment(token, context);
+    return (
+      deployment && {
+        kind: 'worker',
+        environment: context.environment,
+        project: deployment.project,
+        token,
+        scopes: [],
+        oneTimeUse: false,
+        skipColumns: [],
+      }
+    );
+  }
   const subject = peekSubject(token);
   if (subject !== null) {
     const key = await verificationKey(subject, context, cell);

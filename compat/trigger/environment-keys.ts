@@ -1,5 +1,6 @@
-import { isEnvironmentName } from '../../core/model/placement.ts';
+import { DEFAULT_ENVIRONMENT, isEnvironmentName } from '../../core/model/placement.ts';
 import type { EnvironmentClaim, EnvironmentKeys } from '../../core/ports.ts';
+import { peekDeployment } from './deployment-ids.ts';
 import { peekSubject } from './jwt.ts';
 
 /** `tr_<kind>_rp<version>_<environment>_<digits>`; the kind is the type of the environment for the vendor. */
@@ -7,13 +8,15 @@ const KEY = /^tr_(dev|prod|stg|preview|pat)_rp(\d{1,6})_([a-z][a-z0-9-]*)_[0-9a-
 /** Only these kinds of environments have branches (trigger.dev: isPreviewOrDevBranch). */
 const BRANCHED = /^tr_(dev|preview|pat)_/;
 const MAX_BRANCH_CHARS = 255;
+/** As in auth.ts, which reads this file's subjects. */
+const WORKLOAD_HEADER = 'x-trigger-workload-deployment-id';
 /** A development session that names no branch of its own. */
 const NO_BRANCH = 'default';
 
 export const triggerKeys: EnvironmentKeys = {
   claim(request) {
     const token = request.headers.get('authorization')?.slice(7);
-    if (token === undefined) return claimOfAddress(request.url);
+    if (token === undefined) return claimOfDeployment(request.headers) ?? claimOfAddress(request.url);
     if (token.startsWith('eyJ')) return environmentOfSubject(peekSubject(token));
     if (!token.startsWith('tr_')) return null;
     const match = KEY.exec(token);
@@ -59,6 +62,13 @@ const TELEMETRY = new RegExp(`/otel/${NAMED}/[0-9a-f]{32}/v1/[a-z]+$`);
 function environmentOfSubject(subject: string | null): EnvironmentClaim | null {
   const environment = SUBJECT.exec(subject ?? '')?.[1];
   return environment === undefined || /^([0-9a-f]{24}|default)$/.test(environment) ? null : { environment };
+}
+
+/** A deployed worker sends no key: its deployment's id says where it belongs. */
+function claimOfDeployment(headers: Headers): EnvironmentClaim | null {
+  const id = headers.get(WORKLOAD_HEADER) ?? headers.get('x-trigger-deployment-id');
+  const environment = id === null ? undefined : peekDeployment(id)?.environment;
+  return environment === undefined || environment === DEFAULT_ENVIRONMENT ? null : { environment };
 }
 
 /** A token's callback address carries its own proof, and says where the token is. */

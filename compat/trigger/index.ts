@@ -6,6 +6,14 @@ import type { RouteContext } from './request.ts';
 import { completeAttempt } from './routes/attempt-complete.ts';
 import { startAttempt } from './routes/attempt-start.ts';
 import { registerWorker } from './routes/background-workers.ts';
+import { suspendRun, continueRun } from './routes/workload.ts';
+import { warmStart, warmStartSettings } from './routes/warm-start.ts';
+import {
+  createDeployment,
+  failDeployment,
+  registerDeployedWorker,
+  retrieveDeployment,
+} from './routes/deployment-builds.ts';
 import { upsertBranch } from './routes/branches.ts';
 import { createBatch } from './routes/batch-create.ts';
 import { streamBatchItems } from './routes/batch-items.ts';
@@ -160,6 +168,17 @@ export function triggerRoutes(): Hono<RouteEnv> {
   on('POST', '/engine/v1/dev/runs/:run/logs/debug', debugLog);
   on('POST', '/engine/v1/runs/:run/wait/duration', waitDuration);
   on('POST', '/engine/v1/runs/:run/waitpoints/tokens/:token/wait', waitForToken);
+  const base = '/api/v1/workload-actions/runs/:run';
+  on('GET', `${base}/snapshots/latest`, latestSnapshot);
+  on('GET', `${base}/snapshots/since/:snapshot`, snapshotsSince);
+  on('POST', `${base}/snapshots/:snapshot/attempts/start`, startAttempt);
+  on('POST', `${base}/snapshots/:snapshot/attempts/complete`, completeAttempt);
+  on('POST', `${base}/snapshots/:snapshot/heartbeat`, heartbeat);
+  on('GET', `${base}/snapshots/:snapshot/suspend`, suspendRun);
+  on('GET', `${base}/snapshots/:snapshot/continue`, continueRun);
+  on('POST', `${base}/logs/debug`, debugLog);
+  on('GET', '/connect', warmStartSettings);
+  on('GET', '/warm-start', warmStart);
   on('GET', '/socket.io/', devSocket);
   on('POST', '/otel/v1/:signal{traces|logs|metrics}', dropOtlp);
   on('POST', '/otel/:environment/:proof/v1/:signal{traces|logs|metrics}', keepOtlp);
@@ -228,6 +247,10 @@ export function triggerRoutes(): Hono<RouteEnv> {
   on('GET', '/api/v1/deployments', listDeployments);
   on('GET', '/api/v1/deployments/current', currentDeployment);
   on('POST', '/api/v1/deployments/:version/promote', promoteDeployment);
+  on('POST', '/api/v1/deployments', createDeployment);
+  on('GET', '/api/v1/deployments/:deployment', retrieveDeployment);
+  on('POST', '/api/v1/deployments/:deployment/background-workers', registerDeployedWorker);
+  on('POST', '/api/v1/deployments/:deployment/fail', failDeployment);
 
   on('POST', '/api/v1/auth/jwt/claims', jwtClaims);
   on('POST', '/api/v1/auth/public-tokens', createPublicToken);

@@ -66,6 +66,7 @@ export const COLLECTIONS = {
   telemetry: `${PREFIX}telemetry`,
   variables: `${PREFIX}variables`,
   keys: `${PREFIX}keys`,
+  deployments: `${PREFIX}deployments`,
   inputWaits: `${PREFIX}input-waits`,
 } as const;
 

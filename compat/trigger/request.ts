@@ -1,7 +1,15 @@
 import type { Context } from 'hono';
 import type { z } from 'zod';
 import type { CellApi, RouteEnv } from '../../core/ports.ts';
-import { authenticate, PROJECT_REF, type Access, type AccessKind } from './auth.ts';
+import {
+  authenticate,
+  PROJECT_REF,
+  verifiedDeployment,
+  WORKLOAD_HEADER,
+  type Access,
+  type AccessKind,
+} from './auth.ts';
+import type { Deployment } from './deployment-ids.ts';
 import { ApiError, invalidBody } from './errors.ts';
 import { runIdOf } from './ids.ts';
 import { COLLECTIONS } from './names.ts';
@@ -18,6 +26,24 @@ export interface Call {
 export async function open(c: RouteContext, kinds: readonly AccessKind[] = ['secret']): Promise<Call> {
   const access = await authenticate(c, kinds);
   return { access, cell: c.get('host').cell(access.environment) };
+}
+
+/** Requests about a run that its worker makes: a development session with its key, or a deployed one with its deployment's id. */
+export function openEngine(c: RouteContext): Promise<Call> {
+  return open(c, ['secret', 'worker']);
+}
+
+/** A deployed worker's request, and what it may work on. @throws ApiError 401 */
+export async function openWorker(c: RouteContext): Promise<{ cell: CellApi; deployment: Deployment; id: string }> {
+  const host = c.get('host');
+  const id = c.req.header(WORKLOAD_HEADER) ?? c.req.header('x-trigger-deployment-id') ?? '';
+  const deployment = await verifiedDeployment(id, host.context);
+  if (!deployment)
+    throw new ApiError(
+      'unauthorized',
+      'The deployment is not one of this server: deploy it here and start its workers with the new id',
+    );
+  return { cell: host.cell(host.context.environment), deployment, id };
 }
 
 /** Reads the body whatever its content type says: the worker's posts mostly carry none. */

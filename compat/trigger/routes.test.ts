@@ -593,7 +593,6 @@ describe('bad requests', () => {
     ['GET', '/api/v1/queues'],
     ['POST', '/api/v1/sessions'],
     ['GET', '/realtime/v1/sessions/s/out'],
-    ['POST', '/api/v1/deployments'],
   ])('%s %s is not served: 501, and the client is told not to try again', async (method, path) => {
     const answer = await send(method, path);
     expect(answer.status).toBe(501);

@@ -105,7 +105,7 @@ export type EnvironmentType = 'DEVELOPMENT' | 'STAGING' | 'PREVIEW' | 'PRODUCTIO
 
 const SLUGS = { DEVELOPMENT: 'dev', STAGING: 'stg', PREVIEW: 'preview', PRODUCTION: 'prod' } as const;
 
-export function slugOfType(type: EnvironmentType): string {
+export function slugOfType(type: EnvironmentType): (typeof SLUGS)[EnvironmentType] {
   return SLUGS[type];
 }
 

@@ -12,6 +12,7 @@ import { identify } from './processes.ts';
 import { QUEUES } from './queues.ts';
 import { readyMessage } from './ready-message.ts';
 import { passedVariables, renderConfig } from './runtime-config.ts';
+import { parseWorkerOptions, runWorker, WORKER_USAGE } from './worker.ts';
 import { resolveBinary, startRuntime, type Runtime } from './runtime.ts';
 import { pollApps } from './sdk-urls.ts';
 
@@ -35,6 +36,10 @@ export async function main(input: MainInput): Promise<void> {
   const startedAt = performance.now();
   const version = readVersion(input.packageRoot);
   try {
+    if (input.argv[0] === 'worker') {
+      process.exitCode = await work(input);
+      return;
+    }
     const command = parseOptions(input.argv, input.env);
     if (command.kind === 'help') process.stdout.write(USAGE);
     else if (command.kind === 'version') process.stdout.write(`${version}\n`);
@@ -44,6 +49,13 @@ export async function main(input: MainInput): Promise<void> {
     process.stderr.write(`repoint: ${error.message}\n`);
     process.exit(error instanceof UsageError ? 2 : 1);
   }
+}
+
+async function work(input: MainInput): Promise<number> {
+  const options = parseWorkerOptions(input.argv.slice(1), input.env);
+  if (options) return runWorker(options, input.env);
+  process.stdout.write(WORKER_USAGE);
+  return 0;
 }
 
 async function serve(options: Options, input: MainInput, version: string, startedAt: number): Promise<void> {

@@ -30,6 +30,7 @@ export const USAGE = `Usage: repoint [dev|start] [options]
 
   repoint dev      run the server in development mode (the default)
   repoint start    run the server in production mode
+  repoint worker   run a built Trigger.dev project's tasks; see repoint worker --help
 
 Options (each also as an environment variable):
   --port <n>       REPOINT_PORT   port to listen on, 0 for a free one   (default ${DEFAULT_PORT})

@@ -7,7 +7,7 @@ import { parseSnapshotId, type SnapshotRef } from '../ids.ts';
 import { FlushedMetadataSchema } from '../metadata.ts';
 import { flushMetadata } from '../metadata-store.ts';
 import { plainValue } from '../packets.ts';
-import { engineNow, open, param, readBody, runParam, type RouteContext } from '../request.ts';
+import { engineNow, openEngine, param, readBody, runParam, type RouteContext } from '../request.ts';
 import { CompletionSchema, MAX_COMPLETION_BODY_BYTES, type Completion } from '../schema.ts';
 import { readTaskData } from '../run-meta.ts';
 import { failureStatusOf, isOutOfMemory } from '../task-errors.ts';
@@ -15,7 +15,7 @@ import { machineNameOf, mainCallOf } from '../waitpoints.ts';
 
 /** POST /engine/v1/dev/runs/:run/snapshots/:snapshot/attempts/complete */
 export async function completeAttempt(c: RouteContext): Promise<Response> {
-  const { cell } = await open(c);
+  const { cell } = await openEngine(c);
   const run = runParam(c);
   const ref = parseSnapshotId(param(c, 'snapshot'));
   const { completion, forceRequeue = false } = await readBody(c, CompletionSchema, MAX_COMPLETION_BODY_BYTES);

@@ -1,12 +1,14 @@
 import type { RunDetail } from '../../../core/model/query.ts';
+import type { EnvironmentContext } from '../../../core/ports.ts';
 import { seedMetadata } from '../api-status.ts';
+import { secretKeyFor } from '../auth.ts';
 import { engineRun, snapshot } from '../engine-status.ts';
 import { ApiError, staleSnapshot } from '../errors.ts';
 import { parseSnapshotId, publicRunId } from '../ids.ts';
 import { machineOf } from '../machines.ts';
 import { readMetadata } from '../metadata-store.ts';
 import { projectOf, slugOf, tagsOf } from '../names.ts';
-import { engineNow, open, param, runParam, type RouteContext } from '../request.ts';
+import { engineNow, openEngine, param, runParam, type RouteContext } from '../request.ts';
 import { readRunMeta, readTaskData, slugOfType, type TaskData } from '../run-meta.ts';
 import { readVariables } from '../variables.ts';
 import { machineNameOf } from '../waitpoints.ts';
@@ -15,7 +17,7 @@ import { telemetryPath } from './otlp.ts';
 
 /** POST /engine/v1/dev/runs/:run/snapshots/:snapshot/attempts/start */
 export async function startAttempt(c: RouteContext): Promise<Response> {
-  const { cell } = await open(c);
+  const { access, cell } = await openEngine(c);
   const run = runParam(c);
   const ref = parseSnapshotId(param(c, 'snapshot'));
   if (!ref?.lease) throw staleSnapshot();
@@ -42,7 +44,7 @@ export async function startAttempt(c: RouteContext): Promise<Response> {
         outcome: { ops: [{ op: 'begin' }] },
       },
     ]),
-    readVariables(cell, projectOf(detail.task), 'dev'),
+    readVariables(cell, projectOf(detail.task), slugOfType(readTaskData(detail.taskData ?? '{}').environmentType)),
   ]);
   if (reported?.type !== 'report' || reported.result !== 'live') throw staleSnapshot();
   const id = publicRunId(run);
@@ -58,11 +60,25 @@ export async function startAttempt(c: RouteContext): Promise<Response> {
     execution: executionOf(detail, settings, ref.attempt, nowMs, metadata ?? seedMetadata(readRunMeta(detail.meta))),
     envVars: {
       ...variables,
+      ...(access.kind === 'worker' ? workerVariables(context, projectOf(detail.task), settings) : {}),
       TRIGGER_RUN_ID: id,
       TRIGGER_MACHINE_PRESET: machineOf(machineNameOf(detail)).name,
       TRIGGER_OTEL_EXPORTER_OTLP_ENDPOINT: `${context.serverUrl}${await telemetryPath(context)}`,
     },
   });
+}
+
+/** A deployed worker's task processes know nothing but what comes with the attempt. */
+function workerVariables(
+  context: EnvironmentContext,
+  project: string,
+  { environmentType }: TaskData,
+): Record<string, string> {
+  return {
+    TRIGGER_API_URL: context.serverUrl,
+    TRIGGER_SECRET_KEY: secretKeyFor(project, context, slugOfType(environmentType)),
+    TRIGGER_PROJECT_REF: project,
+  };
 }
 
 /** @trigger.dev/core: v3/schemas/common.ts TaskRunExecution */

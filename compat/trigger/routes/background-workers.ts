@@ -20,23 +20,23 @@ export async function registerWorker(c: RouteContext): Promise<Response> {
   const { cell } = await open(c);
   const project = projectParam(c);
   const { metadata } = await readBody(c, RegisterWorkerBodySchema, MAX_WORKER_BODY_BYTES);
-  const worker = await registerBuild(c, cell, project, metadata, { environmentType: 'DEVELOPMENT', deployed: false });
-  const { id, version, contentHash } = worker;
-  return c.json({ id, version, contentHash });
+  refuseDuplicates(metadata.tasks);
+  const { contentHash } = metadata;
+  const kind = { contentHash, environmentType: 'DEVELOPMENT' as const, deployed: false };
+  const worker = await takeVersion(cell, project, kind, await engineNow(c, cell));
+  await registerBuild(cell, project, metadata, worker);
+  return c.json({ id: worker.id, version: worker.version, contentHash });
 }
 
 /** Makes the build the project's current one: its tasks replace those before. */
 export async function registerBuild(
-  c: RouteContext,
   cell: CellApi,
   project: string,
   metadata: RegisterWorkerBody['metadata'],
-  kind: Pick<Worker, 'environmentType' | 'deployed'>,
-): Promise<Worker> {
+  worker: Worker,
+): Promise<void> {
   refuseDuplicates(metadata.tasks);
-  const schedules = await declarativeCommands(cell, project, metadata.tasks, kind.environmentType);
-  const build = { contentHash: metadata.contentHash, ...kind };
-  const worker = await takeVersion(cell, project, build, await engineNow(c, cell));
+  const schedules = await declarativeCommands(cell, project, metadata.tasks, worker.environmentType);
   const [registered] = await cell.apply([
     {
       type: 'register',
@@ -49,7 +49,6 @@ export async function registerBuild(
     rememberProject(project),
   ]);
   if (registered?.type === 'register') await keepTaskVersions(cell, project, worker, registered);
-  return worker;
 }
 
 function refuseDuplicates(tasks: readonly WorkerTask[]): void {

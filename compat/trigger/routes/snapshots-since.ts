@@ -1,7 +1,7 @@
 import { executionData, snapshot, engineRun, type ExecutionData } from '../engine-status.ts';
 import { ApiError, staleSnapshot } from '../errors.ts';
 import { parseSnapshotId } from '../ids.ts';
-import { open, param, runParam, type RouteContext } from '../request.ts';
+import { openEngine, param, runParam, type RouteContext } from '../request.ts';
 import { mainCallOf } from '../waitpoints.ts';
 
 /**
@@ -9,7 +9,7 @@ import { mainCallOf } from '../waitpoints.ts';
  * holds it meanwhile, a queued one stands between the two: from that a worker knows that it is not its run any more.
  */
 export async function snapshotsSince(c: RouteContext): Promise<Response> {
-  const { cell } = await open(c);
+  const { cell } = await openEngine(c);
   const ref = parseSnapshotId(param(c, 'snapshot'));
   if (!ref) throw staleSnapshot();
   const detail = await cell.query({ type: 'run-detail', run: runParam(c) });
