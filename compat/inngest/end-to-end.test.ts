@@ -548,7 +548,7 @@ test('a registration tells whether it changed anything, and removes functions th
   expect(await server.runsOf(ids[0] as string)).toHaveLength(1);
 });
 
-test('a function with a policy that is not served is refused by name', async () => {
+test('a function with a throttle that cannot be is refused by name and field', async () => {
   const server = new LocalServer();
   const client = new Inngest({
     id: 'app',
@@ -558,13 +558,15 @@ test('a function with a policy that is not served is refused by name', async () 
     logger: quiet,
   });
   const fn = client.createFunction(
-    { id: 'f', triggers: [{ event: 'a' }], throttle: { limit: 1, period: '5s' } },
+    { id: 'f', triggers: [{ event: 'a' }], throttle: { limit: 1, period: '8d' } },
     () => 1,
   );
   server.app = serve({ client, functions: [fn] }) as Handler;
   const response = await server.app(new Request(APP_URL, { method: 'PUT', headers: { host: 'app.test' } }));
-  expect(response.status).toBe(501);
-  expect(((await response.json()) as { message: string }).message).toContain('"throttle"');
+  expect(response.status).toBe(400);
+  expect(((await response.json()) as { message: string }).message).toMatch(
+    /"app-f".*"throttle\.period" must lie between 1s and 7d/,
+  );
   expect(server.engine.query({ type: 'tasks' })).toEqual([]);
 });
 

@@ -16,6 +16,7 @@ import { endpointOutput } from './routes/endpoint-output.ts';
 import { endpointSteps } from './routes/endpoint-steps.ts';
 import { graphql } from './routes/graphql.ts';
 import { invoke, invokeV2 } from './routes/invoke.ts';
+import { pauseFunction } from './routes/pause-function.ts';
 import { publish, tee } from './routes/realtime-publish.ts';
 import { connect, createToken, events } from './routes/realtime-subscribe.ts';
 import { register } from './routes/register.ts';
@@ -91,6 +92,8 @@ export function inngestRoutes(): Hono<RouteEnv> {
 
   app.post('/invoke/:slug', commonHeaders, authorised, invoke);
   app.delete('/fn/remove', commonHeaders, authorised, removeAppByUrl);
+  app.post('/test/function/pause', commonHeaders, authorised, pauseFunction(true));
+  app.post('/test/function/unpause', commonHeaders, authorised, pauseFunction(false));
   app.get('/v1/runs/:run/jobs', commonHeaders, authorised, listRunJobs);
   app.post('/v1/runs/:run/metadata', commonHeaders, authorised, updateMetadata);
   app.get('/v1/apps/:app/functions', commonHeaders, authorised, listAppFunctions);

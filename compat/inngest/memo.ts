@@ -45,7 +45,7 @@ function uninvoked(reason: string | null, functionId: string): JsonText {
     case 'dropped':
       return invokeError('invoked function is rate limited');
     case 'skipped':
-      return invokeError('invoked function was skipped: another run of its singleton is under way');
+      return invokeError('invoked function was skipped: it is paused, or another run of its singleton is under way');
     default:
       return INVOKE_CANCELLED;
   }

@@ -1,16 +1,17 @@
 import { parseCron } from '../../core/schedule/cron.ts';
-import type { LimitTemplate, TaskSpec, Trigger } from '../../core/model/task.ts';
+import type { TaskSpec, Trigger } from '../../core/model/task.ts';
 import type { RetryPolicy } from '../../core/schedule/backoff.ts';
 import { compileExpression } from '../../core/events/expression/index.ts';
 import type { CellApi, EnvironmentContext } from '../../core/ports.ts';
 import { keepApp } from './apps.ts';
 import { parseDurationMs } from './duration.ts';
 import { InngestError } from './errors.ts';
+import { toLimits } from './flow-control.ts';
 import type { FunctionData } from './function-data.ts';
 import { uuidOf } from './hex.ts';
 import { EXECUTOR, groupOf, poolOf, taskIdOf } from './names.ts';
 import { POLICY_FIELDS, toPolicies } from './policies.ts';
-import type { ConcurrencyOption, FunctionConfig, RegisterRequest } from './schema.ts';
+import type { FunctionConfig, RegisterRequest } from './schema.ts';
 
 /** Attempts when a function says nothing: four retries. */
 const DEFAULT_RETRIES = 4;
@@ -28,6 +29,7 @@ const SERVED_FIELDS = new Set<string>([
   ...POLICY_FIELDS,
   'checkpoint',
   'concurrency',
+  'throttle',
   'description',
   'id',
   'name',
@@ -158,34 +160,6 @@ function toTrigger(config: FunctionConfig, trigger: NonNullable<FunctionConfig['
   const { expression } = trigger;
   checkExpression(config, 'if', expression);
   return { kind: 'event', pattern: trigger.event ?? '', ...(expression ? { expression } : {}) };
-}
-
-function toLimits(config: FunctionConfig): LimitTemplate[] {
-  const { concurrency } = config;
-  if (concurrency === undefined || concurrency === null) return [];
-  if (typeof concurrency === 'number') return limitsOf(config, [{ limit: concurrency }], 'call');
-  if (Array.isArray(concurrency)) return limitsOf(config, concurrency, 'call');
-  const { fn, step } = concurrency as { fn?: ConcurrencyOption[] | null; step?: ConcurrencyOption[] | null };
-  if (fn || step) return [...limitsOf(config, fn ?? [], 'run'), ...limitsOf(config, step ?? [], 'call')];
-  return limitsOf(config, [concurrency as ConcurrencyOption], 'call');
-}
-
-/** Limits with the same scope and key are shared by every function that names them. */
-function limitsOf(config: FunctionConfig, options: ConcurrencyOption[], hold: 'call' | 'run'): LimitTemplate[] {
-  return options
-    .filter(({ limit }) => limit > 0)
-    .map(({ limit, key, scope }) => {
-      if ((scope === 'env' || scope === 'account') && !key)
-        throw invalid(config, `concurrency of scope "${scope}" needs a key`);
-      checkExpression(config, 'concurrency.key', key);
-      const owner = scope === 'env' || scope === 'account' ? scope : `fn/${config.id}`;
-      return {
-        key: `inngest/${hold}/${owner}${key ? `/${key}` : ''}`,
-        max: limit,
-        hold,
-        ...(key ? { expression: key } : {}),
-      };
-    });
 }
 
 function checkExpression(config: FunctionConfig, field: string, expression: string | null | undefined): void {

@@ -5,6 +5,7 @@ const MAX_FUNCTIONS = 1_000;
 /** inngest/inngest: pkg/consts MaxTriggers, MaxConcurrencyLimits, MaxRetries; cron and trigger names. */
 const MAX_TRIGGERS = 10;
 const MAX_CONCURRENCY_LIMITS = 2;
+const MAX_RATE = 1_000_000;
 const MAX_RETRIES = 20;
 const MAX_TRIGGER_CHARS = 255;
 const MAX_ID_CHARS = 255;
@@ -55,6 +56,14 @@ const FunctionSchema = z.looseObject({
   triggers: z.array(TriggerSchema).max(MAX_TRIGGERS).nullish(),
   steps: z.record(z.string(), StepSchema),
   concurrency: ConcurrencySchema.nullish(),
+  throttle: z
+    .looseObject({
+      limit: z.number().int().min(0).max(MAX_RATE),
+      period: text,
+      burst: z.number().int().min(0).max(MAX_RATE).nullish(),
+      key: text.nullish(),
+    })
+    .nullish(),
   /** The Go SDK says it of the function as well as of its step. */
   retries: retries.nullish(),
 });

@@ -195,7 +195,10 @@ suite({ vendor: 'inngest', name: 'bad input', sdk: 'plain HTTP' }, (s) => {
         400,
       ],
       ['one good, one bad', registration([fn({ triggers: [{ event: `${name}/other` }] }), fn({ id: '' })]), 400],
-      ['throttle', registration([fn({ throttle: { limit: 1, period: '1m' } })]), 501],
+      ['a throttle without a period', registration([fn({ throttle: { limit: 1 } })]), 400],
+      ['a throttle of an odd period', registration([fn({ throttle: { limit: 1, period: 'soon' } })]), 400],
+      ['a throttle of a bad key', registration([fn({ throttle: { limit: 1, period: '1m', key: 'event.' } })]), 400],
+      ['three concurrency limits', registration([fn({ concurrency: [1, 2, 3].map((limit) => ({ limit })) })]), 400],
       ['a policy nobody knows', registration([fn({ gravity: 'low' })]), 501],
     ];
     for (const [what, body, status] of wrong)

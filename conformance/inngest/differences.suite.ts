@@ -2,7 +2,6 @@ import { referenceFunction } from 'inngest';
 import { expect, suite } from '../harness/index.ts';
 import type { CaseContext } from '../harness/index.ts';
 import { FLAVOURS, fail, serveApp, startApp } from './apps.ts';
-import type { Definition } from './apps.ts';
 
 // One case for each numbered difference of compat/inngest/README.md.
 const flavour = FLAVOURS[0] ?? fail('no flavour');
@@ -22,21 +21,18 @@ function quiet(appId: string): never {
 
 suite({ vendor: 'inngest', name: 'differences', sdk: flavour.sdk }, (s) => {
   s.case(['I-80'], 'INN-1: a policy that is not served refuses the registration by name', async (context) => {
-    const policies: Record<string, unknown> = {
-      throttle: { limit: 1, period: '1m' },
+    const url = 'http://127.0.0.1:9/api/inngest';
+    const fn = {
+      id: 'app-f',
+      name: 'f',
+      triggers: [{ event: context.unique('go') }],
+      steps: { step: { id: 'step', name: 'step', runtime: { type: 'http', url } } },
+      gravity: 'low',
     };
-    for (const [option, value] of Object.entries(policies)) {
-      const definition: Definition = {
-        id: 'f',
-        triggers: [{ event: context.unique('go') }],
-        body: () => null,
-        options: { [option]: value },
-      };
-      const app = await serveApp(context, flavour, [definition]);
-      const synced = await app.sync();
-      expect.equal(synced.status, 501, option);
-      expect.match(synced.message, new RegExp(`"${option}"`));
-    }
+    const body = JSON.stringify({ url, appName: context.unique('app'), functions: [fn], sdk: 'js:v4.0.0', v: '0.1' });
+    const answer = await post(context, '/fn/register', body);
+    expect.equal(answer.status, 501);
+    expect.match(await answer.text(), /"gravity/);
   });
 
   s.case(['I-2'], 'INN-2: one invalid event refuses its whole request', async (context) => {

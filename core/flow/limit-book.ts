@@ -35,10 +35,10 @@ export class LimitBook {
     for (const counter of this.#counters.keys()) this.forgetIdle(counter);
   }
 
-  /** What counts for a limit: what was set for it, else what the newest run brought while something held it or waited for it, else this. */
+  /** What counts for a limit: what was set for it, else what the newest run brought while something held it or waited for it, else this one. */
   bound(spec: LimitSpec, counter = counterOf(spec)): { max: number; rate: Rate | undefined; paused: boolean } {
     const rule = this.rules.get(spec.key);
-    const newest = this.#counters.get(counter)?.spec ?? spec;
+    const newest = spec.own ? spec : (this.#counters.get(counter)?.spec ?? spec);
     return { max: rule?.max ?? newest.max, rate: rule?.rate ?? newest.rate, paused: rule?.paused ?? false };
   }
 

@@ -24,6 +24,8 @@ export interface LimitSpec {
   sub?: string;
   /** UNBOUNDED (limit.ts): its rate alone bounds. */
   max: number;
+  /** Each run goes by the bound that it brings, where others share the counter with another one; else the newest counts for all. */
+  own?: true;
   hold: 'call' | 'run';
   rate?: Rate;
 }
