@@ -1,7 +1,7 @@
 import { referenceFunction } from 'inngest';
 import { expect, suite } from '../harness/index.ts';
 import type { CaseContext } from '../harness/index.ts';
-import { FLAVOURS, fail, serveApp, startApp } from './apps.ts';
+import { FLAVOURS, fail, startApp } from './apps.ts';
 
 // One case for each numbered difference of compat/inngest/README.md.
 const flavour = FLAVOURS[0] ?? fail('no flavour');
