@@ -10,7 +10,8 @@ import { isRecord, parseJson } from './packets.ts';
 import { readRunMeta } from './run-meta.ts';
 import type { BatchItem } from './schema.ts';
 import { attemptOf, startSpecOf } from './start-run.ts';
-import { queueLimitOf, startAndWait, taskOrUnknown, type Triggered } from './trigger-run.ts';
+import { namedLimitsOf, type QueueBounds, queueBoundsOf } from './limits.ts';
+import { startAndWait, taskOrUnknown, type Triggered } from './trigger-run.ts';
 import { writeWaitMeta } from './waitpoints.ts';
 import { lockFor } from './workers.ts';
 
@@ -81,8 +82,8 @@ export interface ItemContext {
   nowMs: number;
   clockOffsetMs: number;
   isDevelopment: boolean;
-  /** Limits of the queues that items name, as far as they have been asked for. */
-  queueLimits: Map<string, number | undefined>;
+  /** Bounds of the queues that items name, as far as they have been asked for. */
+  queueBounds: Map<string, QueueBounds>;
 }
 
 type IndexedItem = BatchItem & { index: number };
@@ -195,12 +196,13 @@ async function keepForeign(
 }
 
 async function specOf(context: ItemContext, item: IndexedItem): Promise<StartSpec> {
-  const { cell, batch, parent, tasks, queueLimits } = context;
+  const { cell, batch, parent, tasks, queueBounds } = context;
   const options = { ...item.options, ...(batch.resume ? { resumeParentOnCompletion: true } : {}) };
   const queue = options.queue?.name;
-  if (queue !== undefined && !queueLimits.has(queue))
-    queueLimits.set(queue, await queueLimitOf(cell, batch.project, queue));
-  const queueLimit = queue === undefined ? undefined : queueLimits.get(queue);
+  if (queue !== undefined && !queueBounds.has(queue))
+    queueBounds.set(queue, await queueBoundsOf(cell, batch.project, queue));
+  const bounds = queue === undefined ? undefined : queueBounds.get(queue);
+  const namedLimits = await namedLimitsOf(cell, batch.project, options.concurrency);
   return startSpecOf({
     project: batch.project,
     task: taskOrUnknown(tasks.get(taskIdOf(batch.project, item.task)) ?? null, item.task, batch.project),
@@ -214,7 +216,8 @@ async function specOf(context: ItemContext, item: IndexedItem): Promise<StartSpe
     nowMs: context.nowMs,
     clockOffsetMs: context.clockOffsetMs,
     isDevelopment: context.isDevelopment,
-    ...(queueLimit === undefined ? {} : { queueLimit }),
+    ...(bounds === undefined ? {} : { queueBounds: bounds }),
+    ...(namedLimits === undefined ? {} : { namedLimits }),
   });
 }
 

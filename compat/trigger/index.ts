@@ -19,7 +19,10 @@ import { createBatch } from './routes/batch-create.ts';
 import { streamBatchItems } from './routes/batch-items.ts';
 import { legacyBatch } from './routes/batch-legacy.ts';
 import { retrieveBatch } from './routes/batch-retrieve.ts';
+import { listLimits, overrideLimit, pauseLimit, resetLimit, retrieveLimit } from './routes/concurrency-limits.ts';
 import { dequeue } from './routes/dequeue.ts';
+import { environmentConcurrency, pauseEnvironment, setEnvironmentConcurrency } from './routes/environment.ts';
+import { listQueues, overrideQueue, pauseQueue, resetQueue, retrieveQueue } from './routes/queues.ts';
 import { devConfig } from './routes/dev-config.ts';
 import { devPresence } from './routes/dev-presence.ts';
 import { disconnect } from './routes/disconnect.ts';
@@ -154,7 +157,22 @@ export function triggerRoutes(): Hono<RouteEnv> {
   on('POST', '/api/v1/projects/:project/background-workers', registerWorker);
   on('POST', '/api/v1/projects/:project/branches', upsertBranch);
   on('GET', '/api/v1/projects/:project/runs', listProjectRuns);
-  on('GET', '/api/v1/projects/:project/:env{dev|stg|staging|prod|preview}', projectEnv);
+  const env = '/api/v1/projects/:project/:env{dev|stg|staging|prod|preview}';
+  on('GET', `${env}/concurrency`, environmentConcurrency);
+  on('POST', `${env}/concurrency`, setEnvironmentConcurrency);
+  on('POST', `${env}/pause`, pauseEnvironment);
+  on('GET', env, projectEnv);
+
+  on('GET', '/api/v1/queues', listQueues);
+  on('GET', '/api/v1/queues/:queue', retrieveQueue);
+  on('POST', '/api/v1/queues/:queue/pause', pauseQueue);
+  on('POST', '/api/v1/queues/:queue/concurrency/override', overrideQueue);
+  on('POST', '/api/v1/queues/:queue/concurrency/reset', resetQueue);
+  on('GET', '/api/v1/concurrency-limits', listLimits);
+  on('GET', '/api/v1/concurrency-limits/:name', retrieveLimit);
+  on('POST', '/api/v1/concurrency-limits/:name/override', overrideLimit);
+  on('POST', '/api/v1/concurrency-limits/:name/pause', pauseLimit);
+  on('POST', '/api/v1/concurrency-limits/:name/reset', resetLimit);
 
   on('GET', '/engine/v1/dev/config', devConfig);
   on('GET', '/engine/v1/dev/presence', devPresence);

@@ -31,16 +31,25 @@ export function versionPoolOf(project: string, version: string): string {
   return `${PREFIX}${project}/v/${version}`;
 }
 
-/** The limit behind a queue; with a concurrency key, one limit per key. */
-export function queueLimitKeyOf(project: string, queue: string, concurrencyKey?: string): string {
-  const key = `${PREFIX}${project}/queue/${queue}`;
-  return concurrencyKey === undefined ? key : `${key}:ck:${concurrencyKey}`;
-}
+/** Names of a project's limits. They are asked in the order of their names, so the environment's, which all share, comes last. */
+export const limitKeyOf = {
+  /** Counted for each concurrency key by itself. */
+  queue: (project: string, queue: string): string => `${PREFIX}${project}/queue/${queue}`,
+  /** All concurrency keys of a queue together. */
+  queueTotal: (project: string, queue: string): string => `${PREFIX}${project}/queue-total/${queue}`,
+  /** A named limit: for each concurrency key by itself, and in all. */
+  named: (project: string, name: string): string => `${PREFIX}${project}/limit/${name}`,
+  namedTotal: (project: string, name: string): string => `${PREFIX}${project}/limit-total/${name}`,
+  environment: (project: string): string => `${PREFIX}${project}/whole-environment`,
+};
 
 /** The queue of a task that names none (trigger.dev: run-engine `task/<id>`). */
 export function defaultQueueOf(task: string): string {
   return `task/${task}`;
 }
+
+/** How the name of a limit begins that a task has for itself; no other name has a slash. */
+export const INLINE_PREFIX = 'task/';
 
 /** Schedules of a project, by their public ids. */
 export function schedulePrefixOf(project: string): string {
@@ -56,6 +65,9 @@ export function tokenOf(waitpointId: string): string {
 export const COLLECTIONS = {
   workers: `${PREFIX}workers`,
   queues: `${PREFIX}queues`,
+  limits: `${PREFIX}limits`,
+  /** When the bound of a queue or limit was overridden. */
+  overrides: `${PREFIX}overrides`,
   settings: `${PREFIX}settings`,
   batches: `${PREFIX}batches`,
   batchItems: `${PREFIX}batch-items`,

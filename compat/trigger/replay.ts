@@ -19,7 +19,7 @@ export function replaySpecOf(
   overrides: ReplayOverrides,
   rest: Pick<
     TriggerRequest,
-    'lock' | 'requestKey' | 'traceContext' | 'nowMs' | 'clockOffsetMs' | 'isDevelopment' | 'queueLimit'
+    'lock' | 'requestKey' | 'traceContext' | 'nowMs' | 'clockOffsetMs' | 'isDevelopment' | 'queueBounds'
   >,
 ): StartSpec {
   const meta = readRunMeta(record.meta);

@@ -590,7 +590,7 @@ describe('bad requests', () => {
 
   it.each([
     ['GET', '/api/v1/prompts'],
-    ['GET', '/api/v1/queues'],
+    ['GET', '/api/v1/queues/x/y/z'],
     ['POST', '/api/v1/sessions'],
     ['GET', '/realtime/v1/sessions/s/out'],
   ])('%s %s is not served: 501, and the client is told not to try again', async (method, path) => {

@@ -81,12 +81,23 @@ export function readAttemptMeta(text: JsonText | null | undefined): AttemptMeta 
   return isRecord(value) && typeof value.machine === 'string' ? { machine: value.machine } : {};
 }
 
+/** A limit that tasks share by its name: for each concurrency key, and in all. */
+export interface NamedLimit {
+  name: string;
+  perKey?: number;
+  total?: number;
+}
+
 /** A registered task's own settings (the engine's `TaskSpec.data`). */
 export interface TaskData {
   filePath: string;
   exportName?: string;
   queue: string;
   queueLimit?: number;
+  /** Of all concurrency keys together. */
+  queueTotal?: number;
+  /** Named limits that its runs are subject to, with the bounds that this build gives them. */
+  limits?: NamedLimit[];
   machine: string;
   maxDuration?: number;
   ttl?: string | number;

@@ -39,6 +39,11 @@ export const MachineNameSchema = z.enum([
   'large-2x',
 ]);
 
+/** Of a named limit; @trigger.dev/core refuses others before they are sent. */
+const LimitNameSchema = z
+  .string()
+  .regex(/^[a-zA-Z0-9_-]{1,122}$/, 'A name of a concurrency limit has 1-122 letters, digits, underscores and hyphens');
+
 export const TriggerOptionsSchema = z.object({
   parentRunId: idText.optional(),
   resumeParentOnCompletion: z.boolean().optional(),
@@ -72,7 +77,7 @@ export const TriggerOptionsSchema = z.object({
       maxDelay: z.string().max(100).optional(),
     })
     .nullish(),
-  concurrency: z.array(z.unknown()).optional(),
+  concurrency: z.array(LimitNameSchema).max(2).optional(),
   gates: z.array(z.unknown()).optional(),
   externalDeploymentId: z.string().max(256).nullish(),
 });
@@ -225,12 +230,42 @@ export const UpdateScheduleBodySchema = z.object({
 });
 export const CreateScheduleBodySchema = UpdateScheduleBodySchema.extend({ deduplicationKey: longText.min(1) });
 
+/** @trigger.dev/core: v3/schemas/schemas.ts QueueManifest, ConcurrencyShapeManifest. */
+const bound = z.number().int().min(0).max(100_000);
+const QueueManifestSchema = z.object({
+  name: idText,
+  concurrencyLimit: bound.nullish(),
+  combinedConcurrencyLimit: bound.nullish(),
+});
+const LimitShapeSchema = z.object({
+  perKey: bound.min(1).optional(),
+  total: bound.min(1).optional(),
+});
+
+export const QueueTypeSchema = z.enum(['task', 'custom', 'id']);
+export const EnvironmentConcurrencyBodySchema = z.object({ concurrencyLimit: bound.nullable() });
+export const PauseQueueBodySchema = z.object({ type: QueueTypeSchema.optional(), action: z.enum(['pause', 'resume']) });
+export const OverrideQueueBodySchema = z.object({ type: QueueTypeSchema.optional(), concurrencyLimit: bound });
+export const ResetQueueBodySchema = z.object({ type: QueueTypeSchema.optional() });
+export const PauseBodySchema = z.object({ action: z.enum(['pause', 'resume']) });
+export const OverrideLimitBodySchema = z
+  .object({ perKey: bound.optional(), total: bound.optional(), concurrencyKey: z.unknown().optional() })
+  .refine(
+    (body) => body.perKey !== undefined || body.total !== undefined,
+    'Provide at least one of `perKey` or `total`',
+  );
+export const ResetLimitBodySchema = z.object({ concurrencyKey: z.unknown().optional() });
+
 export const WorkerTaskSchema = z.object({
   id: idText,
   description: z.string().max(4_096).optional(),
   filePath: z.string().max(1_024),
   exportName: z.string().max(256).optional(),
-  queue: z.object({ name: idText.optional(), concurrencyLimit: z.number().int().nonnegative().nullish() }).optional(),
+  queue: QueueManifestSchema.extend({ name: idText.optional() }).optional(),
+  concurrency: z
+    .object({ inline: LimitShapeSchema.optional(), limits: z.array(LimitNameSchema).max(2).optional() })
+    .optional(),
+  gates: z.array(z.unknown()).max(2).optional(),
   retry: RetrySchema.optional(),
   machine: z
     .object({ preset: MachineNameSchema.optional(), cpu: z.number().optional(), memory: z.number().optional() })
@@ -247,6 +282,7 @@ export const WorkerTaskSchema = z.object({
   maxDuration: z.number().positive().optional(),
   ttl: z.union([z.string().max(100), z.number().int().nonnegative()]).optional(),
 });
+export type WorkerQueue = z.infer<typeof QueueManifestSchema>;
 export type WorkerTask = z.infer<typeof WorkerTaskSchema>;
 
 export const RegisterWorkerBodySchema = z.object({
@@ -257,8 +293,9 @@ export const RegisterWorkerBodySchema = z.object({
     runtime: z.string().max(100).optional(),
     runtimeVersion: z.string().max(100).optional(),
     tasks: z.array(WorkerTaskSchema).max(10_000),
-    queues: z
-      .array(z.object({ name: idText, concurrencyLimit: z.number().int().nonnegative().nullish() }))
+    queues: z.array(QueueManifestSchema).max(10_000).optional(),
+    concurrencyLimits: z
+      .array(LimitShapeSchema.extend({ name: LimitNameSchema }))
       .max(10_000)
       .optional(),
   }),

@@ -5,12 +5,14 @@ import { debounceOf } from './debounce.ts';
 import { parseKeyTtl, parseMoment, parseTtl, type Moment } from './durations.ts';
 import { ApiError, notServed } from './errors.ts';
 import { runIdOf } from './ids.ts';
-import { EXECUTOR, labelOf, poolOf, queueLimitKeyOf, slugOf } from './names.ts';
+import { EXECUTOR, INLINE_PREFIX, labelOf, poolOf, slugOf } from './names.ts';
+import { limitsOfRun, type QueueBounds } from './limits.ts';
 import { packetOf } from './packets.ts';
 import {
   readRunMeta,
   readTaskData,
   writeRunMeta,
+  type NamedLimit,
   type RunMeta,
   type ScheduleRef,
   type TriggerFunction,
@@ -35,8 +37,10 @@ export interface TriggerRequest {
   lock?: VersionLock | null;
   payload: unknown;
   options: TriggerOptions;
-  /** Limit of the queue that the run goes to, when it is not the task's own. */
-  queueLimit?: number;
+  /** Bounds of the queue that the run goes to, when it is not the task's own. */
+  queueBounds?: QueueBounds;
+  /** What `options.concurrency` names. */
+  namedLimits?: NamedLimit[];
   parent: RunDetail | null;
   batch?: { id: string; index: number };
   requestKey: string;
@@ -79,7 +83,10 @@ export function startSpecOf(request: TriggerRequest): StartSpec {
   if (tags.length > MAX_TAGS)
     throw new ApiError('invalid', `Runs can only have ${MAX_TAGS} tags, you're trying to set ${tags.length}.`);
   const queue = options.queue?.name ?? settings.queue;
-  const limit = options.queue === undefined ? settings.queueLimit : request.queueLimit;
+  const own: QueueBounds = {
+    ...(settings.queueLimit === undefined ? {} : { limit: settings.queueLimit }),
+    ...(settings.queueTotal === undefined ? {} : { total: settings.queueTotal }),
+  };
   const maxDuration = options.maxDuration ?? settings.maxDuration;
   const parentMeta = parent ? readRunMeta(parent.meta) : null;
   const meta: RunMeta = {
@@ -126,11 +133,13 @@ export function startSpecOf(request: TriggerRequest): StartSpec {
     dedupe: dedupeOf(request),
     ...(delayUntilMs === undefined ? {} : { dueAt: delayUntilMs }),
     ...(debounce ? { admit: [debounce] } : {}),
-    ...(limit === undefined
-      ? {}
-      : {
-          limits: [{ key: queueLimitKeyOf(project, queue, options.concurrencyKey), max: limit, hold: 'call' as const }],
-        }),
+    limits: limitsOfRun({
+      project,
+      queue,
+      bounds: options.queue === undefined ? own : (request.queueBounds ?? {}),
+      concurrencyKey: options.concurrencyKey,
+      named: namedOf(settings.limits ?? [], request.namedLimits),
+    }),
     ...(options.maxAttempts === undefined ? {} : { maxAttempts: options.maxAttempts }),
     ...(options.priority === undefined ? {} : { priorityMs: options.priority * 1_000 }),
     ...(labels.length === 0 ? {} : { labels }),
@@ -139,8 +148,14 @@ export function startSpecOf(request: TriggerRequest): StartSpec {
   };
 }
 
+/** A trigger's named limits take the place of those that its task names; the limit that a task has for itself stays. */
+function namedOf(ofTask: readonly NamedLimit[], ofTrigger: readonly NamedLimit[] | undefined): NamedLimit[] {
+  return ofTrigger === undefined
+    ? [...ofTask]
+    : [...ofTask.filter(({ name }) => name.startsWith(INLINE_PREFIX)), ...ofTrigger];
+}
+
 function refuseUnserved(options: TriggerOptions): void {
-  if (options.concurrency?.length) throw notServed('The trigger option "concurrency" (named limits)');
   if (options.gates?.length) throw notServed('The trigger option "gates"');
 }
 

@@ -4,8 +4,7 @@ import type { TaskRecord } from '../../core/model/task.ts';
 import type { CellApi } from '../../core/ports.ts';
 import { ApiError } from './errors.ts';
 import { newId } from './ids.ts';
-import { COLLECTIONS, defaultQueueOf, taskIdOf } from './names.ts';
-import { isRecord, parseJson } from './packets.ts';
+import { defaultQueueOf, taskIdOf } from './names.ts';
 import type { TaskData } from './run-meta.ts';
 import { attemptOf } from './start-run.ts';
 import { writeWaitMeta } from './waitpoints.ts';
@@ -70,16 +69,4 @@ export function taskOrUnknown(task: TaskRecord | null, slug: string, project: st
   if (task) return task;
   const settings: Partial<TaskData> = { queue: defaultQueueOf(slug) };
   return { id: taskIdOf(project, slug), data: JSON.stringify(settings) };
-}
-
-/** Limit of a queue declared in code, by name. */
-export async function queueLimitOf(
-  cell: CellApi,
-  project: string,
-  queue: string | undefined,
-): Promise<number | undefined> {
-  if (queue === undefined) return undefined;
-  const record = await cell.query({ type: 'record', collection: COLLECTIONS.queues, id: `${project}/${queue}` });
-  const value = record === null ? null : parseJson(record.data);
-  return isRecord(value) && typeof value.concurrencyLimit === 'number' ? value.concurrencyLimit : undefined;
 }

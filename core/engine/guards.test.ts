@@ -193,7 +193,7 @@ describe('many runs that wait for one event', () => {
     expect(many.ms).toBeLessThan(few.ms * 5 + 1);
     t.apply({ type: 'ingest', events: [{ name: 'paid', ts: t.nowMs, body: '{"id":15000}' }] });
     expect(t.take().map((call) => call.input)).toEqual(['{"id":15000}']);
-  });
+  }, 60_000);
 
   it('without an equality are held against it without being read', () => {
     const t = waiting(3_000, 'async.total > event.id');
@@ -202,5 +202,5 @@ describe('many runs that wait for one event', () => {
     expect(many.rows).toBeLessThanOrEqual(9 * (3_000 + 20));
     t.apply({ type: 'ingest', events: [{ name: 'paid', ts: t.nowMs, body: '{"total":2}' }] });
     expect(t.take().map((call) => call.input)).toEqual(['{"id":0}', '{"id":1}']);
-  });
+  }, 60_000);
 });

@@ -6,33 +6,45 @@ import type { Kernel } from './kernel.ts';
 /** Sub-keys of one limit that are told. */
 const MAX_SUBS = 1_000;
 
+/** Ready calls that are looked at to see which limits they are subject to. */
+const MAX_READY = 10_000;
+
 interface Options {
-  subs: boolean;
-  rate?: Rate | undefined;
+  subs?: boolean;
+  rate?: Rate;
+  ready?: boolean;
 }
 
 type InUse = ReturnType<Kernel['limits']['counters']>[number];
 
 /** Limits that are set or in use, by key. */
-export function listLimits(k: Kernel, prefix: string): LimitRecord[] {
+export function listLimits(k: Kernel, prefix: string, withReady: boolean): LimitRecord[] {
+  const ready = withReady ? countReady(k) : null;
   const inUse = new Map<string, InUse[]>(k.limits.rules.list().map(({ key }) => [key, []]));
   for (const one of k.limits.counters()) {
     const list = inUse.get(one.spec.key);
     if (list) list.push(one);
     else inUse.set(one.spec.key, [one]);
   }
+  for (const key of ready?.keys() ?? []) if (!inUse.has(key)) inUse.set(key, []);
   return [...inUse]
     .filter(([key]) => key.startsWith(prefix))
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([key, counters]) => recordOf(k, key, counters, { subs: false }));
+    .map(([key, counters]) => recordOf(k, key, counters, {}, ready));
 }
 
-export function limitRecord(k: Kernel, key: string, options: Options): LimitRecord {
+export function limitRecord(k: Kernel, { key, ...options }: Options & { key: string }): LimitRecord {
   const counters = k.limits.counters().filter(({ spec }) => spec.key === key);
-  return recordOf(k, key, counters, options);
+  return recordOf(k, key, counters, options, options.ready ? countReady(k) : null);
 }
 
-function recordOf(k: Kernel, key: string, inUse: InUse[], options: Options): LimitRecord {
+function recordOf(
+  k: Kernel,
+  key: string,
+  inUse: InUse[],
+  options: Options,
+  ready: Map<string, number> | null,
+): LimitRecord {
   const counter = counterOf({ key });
   const rule = k.limits.rules.get(key);
   const newest = inUse.at(-1)?.spec;
@@ -57,6 +69,7 @@ function recordOf(k: Kernel, key: string, inUse: InUse[], options: Options): Lim
     waiting: waitingInAll,
     used: usage.used,
     usedSinceMs: usage.startMs,
+    ...(ready ? { ready: Math.max(ready.get(key) ?? 0, waitingInAll) } : {}),
     ...(options.subs
       ? {
           subs: [...subs].slice(0, MAX_SUBS).map((name) => ({
@@ -67,6 +80,18 @@ function recordOf(k: Kernel, key: string, inUse: InUse[], options: Options): Lim
         }
       : {}),
   };
+}
+
+/** Calls that are due and not under way, wherever they wait, by the limits that they are subject to. */
+function countReady(k: Kernel): Map<string, number> {
+  const rows = k.sql.all<{ key: string; n: number }>(
+    `SELECT json_extract(l.value, '$.key') AS key, count(*) AS n
+     FROM (SELECT owner FROM pending WHERE bucket > '' LIMIT ?) AS p
+       JOIN runs AS r ON r.id = p.owner, json_each(r.head, '$.limits') AS l
+     GROUP BY 1`,
+    MAX_READY,
+  );
+  return new Map(rows.map(({ key, n }) => [key, n]));
 }
 
 /** Calls that wait for a limit, by counter. Rows of push calls that are under way stay in their bucket, and are left out. */

@@ -140,9 +140,9 @@ function dispatch(k: Kernel, query: Query): unknown {
       return row ? deadLetter(k, row) : null;
     }
     case 'limits':
-      return listLimits(k, query.prefix ?? '');
+      return listLimits(k, query.prefix ?? '', query.ready ?? false);
     case 'limit':
-      return limitRecord(k, query.key, { subs: query.subs ?? false, rate: query.rate });
+      return limitRecord(k, query);
     case 'pauses':
       return k.limits.rules.pauses();
     case 'waiters':

@@ -154,6 +154,8 @@ export interface LimitRecord {
   held: number;
   /** Ready calls that wait for it. */
   waiting: number;
+  /** Where asked for: calls that are due, not under way and subject to it, whatever they wait for, a worker among it; the first 10,000 of all are looked at. */
+  ready?: number;
   /** What its rate counts, and since when; of a limit without sub-keys. */
   used: number;
   usedSinceMs: number | null;
@@ -247,9 +249,9 @@ interface Queries {
   'dead-letters': { request: PageRequest; result: Page<DeadLetterRecord & { record: RunRecord | null }> };
   'dead-letter': { request: { id: string }; result: (DeadLetterRecord & { record: RunRecord | null }) | null };
   /** Limits that are set or in use, by key. */
-  limits: { request: { prefix?: string }; result: LimitRecord[] };
+  limits: { request: { prefix?: string; ready?: boolean }; result: LimitRecord[] };
   /** One limit, also one that nobody uses; `rate` as a caller knows it, to read an idle one by. */
-  limit: { request: { key: string; subs?: boolean; rate?: Rate }; result: LimitRecord };
+  limit: { request: { key: string; subs?: boolean; ready?: boolean; rate?: Rate }; result: LimitRecord };
   pauses: { request: Record<never, never>; result: Array<{ scope: string; starts: 'wait' | 'skip' }> };
   waiters: { request: { token: string }; result: PendingRecord[] };
   stats: { request: Record<never, never>; result: EngineStats };

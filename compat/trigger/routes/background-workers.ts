@@ -1,16 +1,27 @@
 import type { Command } from '../../../core/model/command.ts';
 import type { TaskSpec } from '../../../core/model/task.ts';
-import type { CellApi } from '../../../core/ports.ts';
-import { ApiError } from '../errors.ts';
+import type { CellApi, EnvironmentContext } from '../../../core/ports.ts';
+import { ApiError, notServed } from '../errors.ts';
 import { machineNameFor } from '../machines.ts';
-import { COLLECTIONS, defaultQueueOf, EXECUTOR, groupOf, poolOf, taskIdOf, versionPoolOf } from '../names.ts';
+import {
+  COLLECTIONS,
+  defaultQueueOf,
+  EXECUTOR,
+  groupOf,
+  INLINE_PREFIX,
+  limitKeyOf,
+  poolOf,
+  taskIdOf,
+  versionPoolOf,
+} from '../names.ts';
 import { engineNow, open, projectParam, readBody, rememberProject, type RouteContext } from '../request.ts';
-import type { TaskData } from '../run-meta.ts';
+import type { NamedLimit, TaskData } from '../run-meta.ts';
 import { declarativeCommands } from '../schedules.ts';
 import {
   MAX_WORKER_BODY_BYTES,
   RegisterWorkerBodySchema,
   type RegisterWorkerBody,
+  type WorkerQueue,
   type WorkerTask,
 } from '../schema.ts';
 import { keepTaskVersions, takeVersion, type Worker } from '../workers.ts';
@@ -21,10 +32,11 @@ export async function registerWorker(c: RouteContext): Promise<Response> {
   const project = projectParam(c);
   const { metadata } = await readBody(c, RegisterWorkerBodySchema, MAX_WORKER_BODY_BYTES);
   refuseDuplicates(metadata.tasks);
+  refuseLimits(metadata);
   const { contentHash } = metadata;
   const kind = { contentHash, environmentType: 'DEVELOPMENT' as const, deployed: false };
   const worker = await takeVersion(cell, project, kind, await engineNow(c, cell));
-  await registerBuild(cell, project, metadata, worker);
+  await registerBuild(cell, project, metadata, worker, c.get('host').context.vars);
   return c.json({ id: worker.id, version: worker.version, contentHash });
 }
 
@@ -34,8 +46,10 @@ export async function registerBuild(
   project: string,
   metadata: RegisterWorkerBody['metadata'],
   worker: Worker,
+  vars: EnvironmentContext['vars'],
 ): Promise<void> {
   refuseDuplicates(metadata.tasks);
+  refuseLimits(metadata);
   const schedules = await declarativeCommands(cell, project, metadata.tasks, worker.environmentType);
   const [registered] = await cell.apply([
     {
@@ -45,6 +59,7 @@ export async function registerBuild(
       tasks: metadata.tasks.map((task) => taskSpecOf(project, task, worker, metadata)),
     },
     ...queueCommands(project, metadata),
+    ...environmentCommands(project, vars[ENVIRONMENT_LIMIT]),
     ...schedules,
     rememberProject(project),
   ]);
@@ -68,6 +83,8 @@ export function taskSpecOf(
   const queue = task.queue?.name ?? defaultQueueOf(task.id);
   const declared = metadata.queues?.find((other) => other.name === queue);
   const queueLimit = task.queue?.concurrencyLimit ?? declared?.concurrencyLimit ?? undefined;
+  const queueTotal = task.queue?.combinedConcurrencyLimit ?? declared?.combinedConcurrencyLimit ?? undefined;
+  const limits = namedLimitsOfTask(task, metadata);
   const { retry } = task;
   const data: TaskData = {
     filePath: task.filePath,
@@ -80,6 +97,8 @@ export function taskSpecOf(
     ...(retry?.outOfMemory?.machine === undefined ? {} : { outOfMemoryMachine: retry.outOfMemory.machine }),
     ...(task.exportName === undefined ? {} : { exportName: task.exportName }),
     ...(queueLimit === undefined ? {} : { queueLimit }),
+    ...(queueTotal === undefined ? {} : { queueTotal }),
+    ...(limits.length === 0 ? {} : { limits }),
     ...(task.maxDuration === undefined ? {} : { maxDuration: task.maxDuration }),
     ...(task.ttl === undefined ? {} : { ttl: task.ttl }),
     ...(task.triggerSource === undefined ? {} : { triggerSource: task.triggerSource }),
@@ -110,11 +129,71 @@ export function taskSpecOf(
   };
 }
 
+/** Queues and limits are known from the build on that declares them: the default queue of each task, those that tasks name, those of their own. */
 function queueCommands(project: string, metadata: RegisterWorkerBody['metadata']): Command[] {
-  return (metadata.queues ?? []).map((queue) => ({
-    type: 'put-record' as const,
-    collection: COLLECTIONS.queues,
-    id: `${project}/${queue.name}`,
-    data: JSON.stringify({ concurrencyLimit: queue.concurrencyLimit ?? null }),
-  }));
+  const queues = new Map<string, { concurrencyLimit: number | null; combinedConcurrencyLimit: number | null }>();
+  const declare = (name: string, queue: Partial<WorkerQueue> | undefined): void => {
+    const before = queues.get(name);
+    queues.set(name, {
+      concurrencyLimit: queue?.concurrencyLimit ?? before?.concurrencyLimit ?? null,
+      combinedConcurrencyLimit: queue?.combinedConcurrencyLimit ?? before?.combinedConcurrencyLimit ?? null,
+    });
+  };
+  for (const queue of metadata.queues ?? []) declare(queue.name, queue);
+  for (const task of metadata.tasks) declare(task.queue?.name ?? defaultQueueOf(task.id), task.queue);
+  return [
+    ...[...queues].map(([name, queue]) => record(COLLECTIONS.queues, `${project}/${name}`, queue)),
+    ...limitsOf(metadata).map(({ name, ...bounds }) => record(COLLECTIONS.limits, `${project}/${name}`, bounds)),
+  ];
+}
+
+function record(collection: string, id: string, value: unknown): Command {
+  return { type: 'put-record', collection, id, data: JSON.stringify(value) };
+}
+
+/** Named limits, and those that a task has for itself under its own name. */
+function limitsOf(metadata: RegisterWorkerBody['metadata']): NamedLimit[] {
+  return [
+    ...(metadata.concurrencyLimits ?? []).map(shapeOf),
+    ...metadata.tasks.flatMap(({ id, concurrency }) =>
+      concurrency?.inline ? [shapeOf({ ...concurrency.inline, name: INLINE_PREFIX + id })] : [],
+    ),
+  ];
+}
+
+function shapeOf({
+  name,
+  perKey,
+  total,
+}: {
+  name: string;
+  perKey?: number | undefined;
+  total?: number | undefined;
+}): NamedLimit {
+  return { name, ...(perKey === undefined ? {} : { perKey }), ...(total === undefined ? {} : { total }) };
+}
+
+function namedLimitsOfTask(task: WorkerTask, metadata: RegisterWorkerBody['metadata']): NamedLimit[] {
+  const declared = new Map(limitsOf(metadata).map((limit) => [limit.name, limit]));
+  const names = [...(task.concurrency?.inline ? [INLINE_PREFIX + task.id] : []), ...(task.concurrency?.limits ?? [])];
+  return names.map((name) => declared.get(name) ?? { name });
+}
+
+/** What cannot be kept is refused: a limit that is not there would let everything through. */
+function refuseLimits(metadata: RegisterWorkerBody['metadata']): void {
+  const declared = new Set((metadata.concurrencyLimits ?? []).map(({ name }) => name));
+  for (const { id, concurrency, gates } of metadata.tasks) {
+    if (gates && gates.length > 0) throw notServed(`"gates" of the task "${id}"`);
+    const missing = concurrency?.limits?.find((name) => !declared.has(name));
+    if (missing !== undefined)
+      throw new ApiError('invalid', `The task "${id}" names the concurrency limit "${missing}", which is not declared`);
+  }
+}
+
+/** The vendor's own variable (its webapp's `env.server.ts`): how many runs of an environment are executed at once. */
+const ENVIRONMENT_LIMIT = 'DEFAULT_ENV_EXECUTION_CONCURRENCY_LIMIT';
+
+function environmentCommands(project: string, value: string | undefined): Command[] {
+  const max = Number(value ?? '');
+  return Number.isInteger(max) && max > 0 ? [{ type: 'set-limit', key: limitKeyOf.environment(project), max }] : [];
 }

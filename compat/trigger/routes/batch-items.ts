@@ -91,7 +91,7 @@ export async function itemContext(c: RouteContext, cell: ItemContext['cell'], ba
     nowMs,
     clockOffsetMs: nowMs - context.wallClockMs(),
     isDevelopment: context.mode === 'dev',
-    queueLimits: new Map(),
+    queueBounds: new Map(),
   };
 }
 

@@ -76,7 +76,7 @@ export async function registerDeployedWorker(c: RouteContext): Promise<Response>
   const latest = await readWorker(call.cell, project, 'latest');
   // A machine that comes back with an older build works on what is tied to that, and does not make it current again.
   if (record.status !== 'DEPLOYED' || latest?.version === version)
-    await registerBuild(call.cell, project, metadata, worker);
+    await registerBuild(call.cell, project, metadata, worker, c.get('host').context.vars);
   if (record.status !== 'DEPLOYED')
     await writeRecord(call, project, { ...record, status: 'DEPLOYED', deployedAt: await engineNow(c, call.cell) });
   return c.json({ id: worker.id, version: worker.version, contentHash: worker.contentHash });

@@ -5,7 +5,8 @@ import { replaySpecOf } from '../replay.ts';
 import { engineNow, open, readBody, requestKey, runParam, type RouteContext } from '../request.ts';
 import { MAX_TASK_BODY_BYTES, ReplayBodySchema } from '../schema.ts';
 import { traceContextOf } from '../start-run.ts';
-import { queueLimitOf, startRun, taskOrUnknown } from '../trigger-run.ts';
+import { queueBoundsOf } from '../limits.ts';
+import { startRun, taskOrUnknown } from '../trigger-run.ts';
 import { lockFor } from '../workers.ts';
 import { readRunMeta } from '../run-meta.ts';
 import { randomDigits } from './trigger.ts';
@@ -17,10 +18,10 @@ export async function replayRun(c: RouteContext): Promise<Response> {
   const record = await cell.query({ type: 'run', run: runParam(c) });
   if (!record) throw new ApiError('not_found', 'Run not found');
   const project = projectOf(record.task);
-  const [task, nowMs, queueLimit] = await Promise.all([
+  const [task, nowMs, queueBounds] = await Promise.all([
     cell.query({ type: 'task', id: record.task }),
     engineNow(c, cell),
-    queueLimitOf(cell, project, overrides.queue ?? readRunMeta(record.meta).queue),
+    queueBoundsOf(cell, project, overrides.queue ?? readRunMeta(record.meta).queue),
   ]);
   const { context } = c.get('host');
   const spec = replaySpecOf(
@@ -34,7 +35,7 @@ export async function replayRun(c: RouteContext): Promise<Response> {
       nowMs,
       clockOffsetMs: nowMs - context.wallClockMs(),
       isDevelopment: context.mode === 'dev',
-      ...(queueLimit === undefined ? {} : { queueLimit }),
+      queueBounds,
     },
   );
   const { run } = await startRun(cell, spec, overrides.idempotencyKey !== undefined);

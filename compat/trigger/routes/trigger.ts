@@ -4,7 +4,8 @@ import { taskIdOf } from '../names.ts';
 import { engineNow, open, param, readBody, requestKey, requireProject, type RouteContext } from '../request.ts';
 import { MAX_TASK_BODY_BYTES, TriggerBodySchema } from '../schema.ts';
 import { parentIdOf, requireParent, startSpecOf, traceContextOf } from '../start-run.ts';
-import { queueLimitOf, startAndWait, startRun, taskOrUnknown } from '../trigger-run.ts';
+import { namedLimitsOf, queueBoundsOf } from '../limits.ts';
+import { startAndWait, startRun, taskOrUnknown } from '../trigger-run.ts';
 import { lockFor } from '../workers.ts';
 
 /** POST /api/v1/tasks/:task/trigger */
@@ -16,12 +17,13 @@ export async function triggerTask(c: RouteContext): Promise<Response> {
   const { payload, options = {} } = await readBody(c, TriggerBodySchema, MAX_TASK_BODY_BYTES);
   const project = await requireProject(c, call);
   const parentId = parentIdOf(options);
-  const [nowMs, known, parent, queueLimit, lock] = await Promise.all([
+  const [nowMs, known, parent, queueBounds, lock, namedLimits] = await Promise.all([
     engineNow(c, cell),
     cell.query({ type: 'task', id: taskIdOf(project, slug) }),
     parentId === null ? null : cell.query({ type: 'run-detail', run: parentId }),
-    queueLimitOf(cell, project, options.queue?.name),
+    queueBoundsOf(cell, project, options.queue?.name),
     lockFor(cell, project, slug, options.lockToVersion),
+    namedLimitsOf(cell, project, options.concurrency),
   ]);
   const { context } = c.get('host');
   const key = requestKey(c);
@@ -40,7 +42,8 @@ export async function triggerTask(c: RouteContext): Promise<Response> {
     nowMs,
     clockOffsetMs: nowMs - context.wallClockMs(),
     isDevelopment: context.mode === 'dev',
-    ...(queueLimit === undefined ? {} : { queueLimit }),
+    queueBounds,
+    ...(namedLimits === undefined ? {} : { namedLimits }),
   });
   await spend(access, cell, key, nowMs);
   const hasKey = options.idempotencyKey !== undefined;

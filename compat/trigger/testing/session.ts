@@ -85,7 +85,9 @@ export class Session {
   }
 
   async register(tasks: object[] = [task('work')], more: object = {}): Promise<void> {
-    const metadata = { packageVersion: '4.8.3', contentHash: JSON.stringify([tasks, more]), tasks, ...more };
+    const text = JSON.stringify([tasks, more]);
+    const contentHash = `${text.slice(0, 100)} ${text.length} ${text.slice(-100)}`;
+    const metadata = { packageVersion: '4.8.3', contentHash, tasks, ...more };
     const path = `/api/v1/projects/${PROJECT}/background-workers`;
     await this.ok('CreateBackgroundWorkerResponse', 'POST', path, { localOnly: true, metadata });
   }
