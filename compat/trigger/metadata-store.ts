@@ -83,6 +83,8 @@ export function changeOf(operation: MetadataOperation): DocumentChange {
     default:
       return {
         path: parsePath(operation.key),
+        // A path whose beginning is not there leads nowhere (@jsonhero/path: set).
+        existing: true,
         do: operation.type === 'increment' ? 'add' : operation.type,
         value: JSON.stringify(operation.value ?? null),
       };

@@ -73,7 +73,9 @@ describe('durations', () => {
 
 describe('metadata', () => {
   it('operations are applied in order, by key or path', () => {
-    const after = applyMetadata({ keep: 1, list: [1, { a: 1 }] }, [
+    const after = applyMetadata({ keep: 1, list: [1, { a: 1 }], deep: {} }, [
+      { type: 'set', key: '$.nowhere.er', value: 'left out' },
+      { type: 'append', key: '$.keep.er', value: 'left out' },
       { type: 'set', key: '$.deep.er', value: 'x' },
       { type: 'set', key: '$.dotted\\.name', value: 2 },
       { type: 'append', key: 'list', value: 3 },

@@ -12,6 +12,8 @@ export interface DocumentChange {
    */
   do: 'set' | 'merge' | 'delete' | 'append' | 'remove' | 'add';
   value?: JsonText;
+  /** Nothing is made on the way: where what holds the member is not there, or holds none, the change is left out. */
+  existing?: true;
 }
 
 export interface DocumentPatch {
@@ -48,6 +50,10 @@ export function changeDocument(document: Json, changes: readonly DocumentChange[
     }
     if (typeof root !== 'object' || root === null) root = {};
     const existing = at(root, change.path);
+    if (change.existing) {
+      const holder = at(root, change.path.slice(0, -1));
+      if (typeof holder !== 'object' || holder === null) continue;
+    }
     switch (change.do) {
       case 'set':
         put(root, change.path, value);
