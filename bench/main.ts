@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { costOf, lineOf, medianLine, untilQuiet, usageOf, type Cost, type Line, type Sample } from './measure.ts';
 import { openInngest } from './phases/inngest.ts';
 import { ingest } from './phases/ingest.ts';
+import { runListeners, topicListeners } from './phases/listeners.ts';
 import { openQstash } from './phases/qstash.ts';
 import { openTrigger } from './phases/trigger.ts';
 import { openTriggerCli } from './phases/trigger-cli.ts';
@@ -13,7 +14,17 @@ import { renderLine, renderLines, renderMarkdown, renderVerdicts } from './rende
 import { startNull, startRawObject, startRepoint, type Target } from './targets.ts';
 import { verdictsOf } from './verdicts.ts';
 
-const PHASES = ['idle', 'latency', 'throughput', 'qstash', 'trigger', 'trigger-cli', 'ingest', 'sleepers'] as const;
+const PHASES = [
+  'idle',
+  'latency',
+  'throughput',
+  'qstash',
+  'trigger',
+  'trigger-cli',
+  'ingest',
+  'sleepers',
+  'listeners',
+] as const;
 type Phase = (typeof PHASES)[number];
 
 const USAGE = `Usage: npm run bench -- [options]
@@ -39,6 +50,7 @@ generator are this process, on the same cores.
   trigger-cli the same one at a time through the vendor's own CLI as the worker
   ingest      50 connections, single writes that start nothing (and batches of 100), beside the raw object
   sleepers    runs asleep for an hour: time to make, memory and disk each, latency beside them
+  listeners   1,000 listeners of one run (long polls), 1,000 of one topic (WebSockets): memory each, time to each and to all
 `;
 
 const { values } = parseArgs({
@@ -273,6 +285,15 @@ async function sleepersPhase(): Promise<void> {
   });
 }
 
+async function listenersPhase(): Promise<void> {
+  const listeners = amount(1_000);
+  await withTarget(await startRepoint(), async (target) => {
+    const options = { url: target.url, pids: target.pids, listeners, messages: 10 };
+    await measure('listeners of a topic', [{ target, body: () => topicListeners(options) }]);
+    await measure('listeners of a run', [{ target, body: () => runListeners(options) }]);
+  });
+}
+
 function diskOf(directory: string): number {
   let bytes = 0;
   for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
@@ -305,6 +326,7 @@ async function main(): Promise<void> {
   if (phases.has('trigger-cli')) await triggerCliPhase();
   if (phases.has('ingest')) await ingestPhase();
   if (phases.has('sleepers')) await sleepersPhase();
+  if (phases.has('listeners')) await listenersPhase();
   const verdicts = verdictsOf(lines);
   console.log(`\n${renderLines(lines)}\n\n${renderVerdicts(verdicts)}`);
   if (values.json) write(values.json, `${JSON.stringify({ machine, lines, verdicts }, null, 2)}\n`);
