@@ -5,23 +5,34 @@ import { connectedFrame, notifyFrame, openFrame, PING, PING_EVERY_MS, readFrame,
 
 export const DEV_PROTOCOL = 'trigger/dev-worker';
 
-/** A worker that is busy with one notification drops the next (trigger.dev: dev-run-controller handleSnapshotChangeLock): said again after this. */
-const REPEAT_MS = 250;
+/**
+ * A worker that is busy with one notification drops the next (trigger.dev: dev-run-controller handleSnapshotChangeLock), for as long as it takes to
+ * flush a waiting task's telemetry; then it looks only after 5 s. So the newest is said again after these.
+ */
+const REPEATS_MS = [250, 1_000];
 const MAX_SUBSCRIPTIONS = 500;
 const MAX_FRAME_BYTES = 1_000_000;
 
 /** Tells a worker about changes of the runs that it executes, until it lets go of them. */
 export function devProtocol(host: SocketHost): SocketProtocol {
-  const notify = (socket: ChannelSocket, run: string): void => {
-    socket.send(notifyFrame(publicRunId(run)));
-    host.waitUntil(
-      new Promise<void>((resolve) => {
-        setTimeout(() => {
-          if (socket.topics().includes(runTopic(run))) socket.send(notifyFrame(publicRunId(run)));
-          resolve();
-        }, REPEAT_MS);
-      }),
-    );
+  /** Newest notification of each socket's run: an older one need not be repeated. */
+  const newest = new Map<string, number>();
+  let count = 0;
+  const notify = async (socket: ChannelSocket, run: string): Promise<void> => {
+    const key = `${socket.id} ${run}`;
+    const own = ++count;
+    newest.set(key, own);
+    const frame = notifyFrame(publicRunId(run));
+    socket.send(frame);
+    let saidMs = 0;
+    for (const atMs of REPEATS_MS) {
+      await pause(atMs - saidMs);
+      if (newest.get(key) !== own) return;
+      if (!socket.topics().includes(runTopic(run))) break;
+      socket.send(frame);
+      saidMs = atMs;
+    }
+    newest.delete(key);
   };
   return {
     maxFrameBytes: MAX_FRAME_BYTES,
@@ -47,7 +58,7 @@ export function devProtocol(host: SocketHost): SocketProtocol {
           if (data.startsWith('40')) socket.send(refusedFrame('Invalid namespace'));
       }
     },
-    changed: (socket, _topic, change) => notify(socket, change.run),
+    changed: (socket, _topic, change) => host.waitUntil(notify(socket, change.run)),
     tick: {
       everyMs: PING_EVERY_MS,
       run: () => {
@@ -61,5 +72,11 @@ function topicsOf(publicIds: readonly string[]): string[] {
   return publicIds.flatMap((id) => {
     const run = runIdOf(id);
     return run === null ? [] : [runTopic(run)];
+  });
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms);
   });
 }
