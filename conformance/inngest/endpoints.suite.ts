@@ -1,4 +1,4 @@
-import { Inngest } from 'inngest';
+import { Inngest, NonRetriableError } from 'inngest';
 import { endpointAdapter } from 'inngest/edge';
 import { expect, suite } from '../harness/index.ts';
 import type { CaseContext, FetchHandler } from '../harness/index.ts';
@@ -226,6 +226,20 @@ suite({ vendor: 'inngest', name: 'durable endpoints', sdk: 'inngest 4.24.0' }, (
       expect.equal(unsigned.status, 401);
     },
   );
+
+  s.case(['I-37'], 'INN-11: whoever waits for an endpoint that fails is told so', async (context) => {
+    const app = await serveEndpoints(context, {
+      '/fails': async (_, step) => {
+        await step.sleep('nap', '1m');
+        throw new NonRetriableError('no luck');
+      },
+    });
+    const first = await fetch(`${app.url}/fails`, { redirect: 'manual' });
+    await context.clock.advance(2 * 60_000);
+    const answer = await fetch(first.headers.get('location') ?? fail('no location'));
+    const body = (await answer.json()) as { status: string; error: { message: string } };
+    expect.deepEqual([answer.status, body.status, body.error.message], [502, 'failed', 'no luck']);
+  });
 
   s.case(['I-37', 'I-80'], 'a run that is wrong is not begun', async (context) => {
     const post = async (body: unknown): Promise<number> =>

@@ -56,6 +56,24 @@ for (const flavour of FLAVOURS) {
       );
     });
 
+    s.case(['I-40', 'I-73'], 'INN-10: an answer of more than 4 MiB is an error of the step', async (context) => {
+      const name = context.unique('large');
+      const target = await context.serveHttp(() => new Response('x'.repeat(FOUR_MIB + 1)));
+      const app = await startApp(context, flavour, [
+        {
+          id: 'large',
+          triggers: [{ event: name }],
+          body: ({ step }) =>
+            step.fetch(target.url).then(
+              () => 'taken',
+              (error: Error) => error.message,
+            ),
+        },
+      ]);
+      const [run] = await app.ended((await app.send({ name, data: {} })).ids[0] as string);
+      expect.match(String(run?.output), /larger than 4194304 bytes/);
+    });
+
     s.case(
       ['I-40'],
       'step.fetch: in parallel with a step; an unreachable host is retried and can be caught',

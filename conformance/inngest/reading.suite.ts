@@ -149,83 +149,100 @@ for (const flavour of FLAVOURS) {
       expect.deepEqual(child.functionRun, { output: '{"doubled":8}', status: 'COMPLETED' });
     });
 
-    s.case(['I-75'], 'GraphQL lists runs, events and functions, by page and by filter', async (context) => {
-      const name = context.unique('listed');
-      const app = await startApp(context, flavour, [
-        {
-          id: 'listed',
-          retries: 0,
-          triggers: [{ event: name }],
-          body: ({ event }) => {
-            if (event.data['bad'] === true) throw new Error('bad');
-            return event.data['n'];
+    s.case(
+      ['I-75'],
+      'INN-12: GraphQL lists runs by the time they were queued, events and functions, by page and by filter',
+      async (context) => {
+        const name = context.unique('listed');
+        const app = await startApp(context, flavour, [
+          {
+            id: 'listed',
+            retries: 0,
+            triggers: [{ event: name }],
+            body: ({ event }) => {
+              if (event.data['bad'] === true) throw new Error('bad');
+              return event.data['n'];
+            },
           },
-        },
-      ]);
-      const sent: string[] = [];
-      for (let n = 0; n < 5; n++) sent.push(...(await app.send({ name, data: { n, bad: n === 3 } })).ids);
-      for (const id of sent) await app.ended(id);
-      const { functions } = await gql<{ functions: Array<{ id: string; name: string; app: { externalID: string } }> }>(
-        context,
-        `{ functions { id name app { id externalID name } } }`,
-      );
-      const fn = functions.find((one) => one.app.externalID === app.id);
-      const query = `query ($first: Int!, $after: String, $filter: RunsFilterV2!, $orderBy: [RunsV2OrderBy!]!) {
+        ]);
+        const sent: string[] = [];
+        for (let n = 0; n < 5; n++) sent.push(...(await app.send({ name, data: { n, bad: n === 3 } })).ids);
+        for (const id of sent) await app.ended(id);
+        const { functions } = await gql<{
+          functions: Array<{ id: string; name: string; app: { externalID: string } }>;
+        }>(context, `{ functions { id name app { id externalID name } } }`);
+        const fn = functions.find((one) => one.app.externalID === app.id);
+        const query = `query ($first: Int!, $after: String, $filter: RunsFilterV2!, $orderBy: [RunsV2OrderBy!]!) {
         runs(first: $first, after: $after, filter: $filter, orderBy: $orderBy) {
           edges { cursor node { id status output } } pageInfo { hasNextPage endCursor } totalCount } }`;
-      type Runs = {
-        runs: {
-          edges: Array<{ cursor: string; node: { status: string; output: string } }>;
-          pageInfo: { hasNextPage: boolean; endCursor: string };
-          totalCount: number;
+        type Runs = {
+          runs: {
+            edges: Array<{ cursor: string; node: { status: string; output: string } }>;
+            pageInfo: { hasNextPage: boolean; endCursor: string };
+            totalCount: number;
+          };
         };
-      };
-      const orderBy = [{ field: 'QUEUED_AT', direction: 'ASC' }];
-      const filter = { from: '2020-01-01T00:00:00Z', functionIDs: [fn?.id] };
-      const one = await gql<Runs>(context, query, { first: 3, filter, orderBy });
-      expect.equal(one.runs.totalCount, 5);
-      expect.equal(one.runs.pageInfo.hasNextPage, true);
-      const two = await gql<Runs>(context, query, { first: 3, after: one.runs.pageInfo.endCursor, filter, orderBy });
-      expect.deepEqual(
-        [...one.runs.edges, ...two.runs.edges].map(({ node }) => node.status),
-        ['COMPLETED', 'COMPLETED', 'COMPLETED', 'FAILED', 'COMPLETED'],
-      );
-      expect.equal(two.runs.pageInfo.hasNextPage, false);
-      const failed = await gql<Runs>(context, query, { first: 10, filter: { ...filter, status: ['FAILED'] }, orderBy });
-      expect.equal(failed.runs.edges.length, 1);
-      const byData = await gql<Runs>(context, query, {
-        first: 10,
-        filter: { ...filter, query: 'event.data.n >= 2 && event.data.bad == false' },
-        orderBy,
-      });
-      expect.deepEqual(
-        byData.runs.edges.map(({ node }) => node.output),
-        ['2', '4'],
-      );
-      const { eventsV2 } = await gql<{
-        eventsV2: { totalCount: number; edges: Array<{ node: { id: string; raw: string; runs: unknown[] } }> };
-      }>(
-        context,
-        `query ($filter: EventsFilter!) { eventsV2(first: 10, filter: $filter) {
+        const orderBy = [{ field: 'QUEUED_AT', direction: 'ASC' }];
+        const filter = { from: '2020-01-01T00:00:00Z', functionIDs: [fn?.id] };
+        const one = await gql<Runs>(context, query, { first: 3, filter, orderBy });
+        expect.equal(one.runs.totalCount, 5);
+        expect.equal(one.runs.pageInfo.hasNextPage, true);
+        const two = await gql<Runs>(context, query, { first: 3, after: one.runs.pageInfo.endCursor, filter, orderBy });
+        expect.deepEqual(
+          [...one.runs.edges, ...two.runs.edges].map(({ node }) => node.status),
+          ['COMPLETED', 'COMPLETED', 'COMPLETED', 'FAILED', 'COMPLETED'],
+        );
+        expect.equal(two.runs.pageInfo.hasNextPage, false);
+        // Whatever time is named, it is that of the queueing.
+        const byEnd = await gql<Runs>(context, query, {
+          first: 10,
+          filter,
+          orderBy: [{ field: 'ENDED_AT', direction: 'ASC' }],
+        });
+        expect.deepEqual(
+          byEnd.runs.edges.map(({ cursor }) => cursor),
+          [...one.runs.edges, ...two.runs.edges].map(({ cursor }) => cursor),
+        );
+        const failed = await gql<Runs>(context, query, {
+          first: 10,
+          filter: { ...filter, status: ['FAILED'] },
+          orderBy,
+        });
+        expect.equal(failed.runs.edges.length, 1);
+        const byData = await gql<Runs>(context, query, {
+          first: 10,
+          filter: { ...filter, query: 'event.data.n >= 2 && event.data.bad == false' },
+          orderBy,
+        });
+        expect.deepEqual(
+          byData.runs.edges.map(({ node }) => node.output),
+          ['2', '4'],
+        );
+        const { eventsV2 } = await gql<{
+          eventsV2: { totalCount: number; edges: Array<{ node: { id: string; raw: string; runs: unknown[] } }> };
+        }>(
+          context,
+          `query ($filter: EventsFilter!) { eventsV2(first: 10, filter: $filter) {
           totalCount edges { node { id name raw occurredAt receivedAt runs { id status } } } pageInfo { hasNextPage } } }`,
-        { filter: { from: '2020-01-01T00:00:00Z', eventNames: [name] } },
-      );
-      expect.equal(eventsV2.totalCount, 5);
-      expect.deepEqual(eventsV2.edges.map(({ node }) => node.id).reverse(), sent);
-      const { event } = await gql<{ event: { functionRuns: Array<{ id: string }>; status: string } }>(
-        context,
-        `query ($id: ID!) { event(query: { eventId: $id }) { status functionRuns { id } } }`,
-        { id: sent[3] },
-      );
-      expect.deepEqual([event.status, event.functionRuns.length], ['FAILED', 1]);
-      const { runTrigger } = await gql<{ runTrigger: { eventName: string; IDs: string[]; payloads: string[] } }>(
-        context,
-        `query ($id: String!) { runTrigger(runID: $id) { eventName IDs timestamp payloads isBatch batchID cron } }`,
-        { id: event.functionRuns[0]?.id },
-      );
-      expect.deepEqual([runTrigger.eventName, runTrigger.IDs], [name, [sent[3]]]);
-      expect.deepEqual((JSON.parse(runTrigger.payloads[0] ?? '') as { data: unknown }).data, { n: 3, bad: true });
-    });
+          { filter: { from: '2020-01-01T00:00:00Z', eventNames: [name] } },
+        );
+        expect.equal(eventsV2.totalCount, 5);
+        expect.deepEqual(eventsV2.edges.map(({ node }) => node.id).reverse(), sent);
+        const { event } = await gql<{ event: { functionRuns: Array<{ id: string }>; status: string } }>(
+          context,
+          `query ($id: ID!) { event(query: { eventId: $id }) { status functionRuns { id } } }`,
+          { id: sent[3] },
+        );
+        expect.deepEqual([event.status, event.functionRuns.length], ['FAILED', 1]);
+        const { runTrigger } = await gql<{ runTrigger: { eventName: string; IDs: string[]; payloads: string[] } }>(
+          context,
+          `query ($id: String!) { runTrigger(runID: $id) { eventName IDs timestamp payloads isBatch batchID cron } }`,
+          { id: event.functionRuns[0]?.id },
+        );
+        expect.deepEqual([runTrigger.eventName, runTrigger.IDs], [name, [sent[3]]]);
+        expect.deepEqual((JSON.parse(runTrigger.payloads[0] ?? '') as { data: unknown }).data, { n: 3, bad: true });
+      },
+    );
 
     s.case(
       ['I-67'],
@@ -409,30 +426,34 @@ for (const flavour of FLAVOURS) {
       },
     );
 
-    s.case(['I-13'], 'a run whose function was removed ends when it is to go on, and says why', async (context) => {
-      const name = context.unique('removed');
-      const id = context.unique('app');
-      const app = await startApp(
-        context,
-        flavour,
-        [
-          { id: 'stays', triggers: [{ event: `${name}/other` }], body: () => 1 },
-          { id: 'goes', triggers: [{ event: name }], body: ({ step }) => step.sleep('nap', '1h') },
-        ],
-        { id },
-      );
-      const { ids } = await app.send({ name, data: {} });
-      await context.clock.idle();
-      await startApp(context, flavour, [{ id: 'stays', triggers: [{ event: `${name}/other` }], body: () => 1 }], {
-        id,
-      });
-      const calls = app.calls;
-      await context.clock.advance(HOUR_MS);
-      const [run] = await app.ended(ids[0] as string);
-      expect.equal(run?.status, 'Failed');
-      expect.match((run as { output: { message: string } }).output.message, /removed from its app/);
-      expect.equal(app.calls, calls);
-    });
+    s.case(
+      ['I-13'],
+      'INN-13: a run whose function was removed ends when it is to go on, and says why',
+      async (context) => {
+        const name = context.unique('removed');
+        const id = context.unique('app');
+        const app = await startApp(
+          context,
+          flavour,
+          [
+            { id: 'stays', triggers: [{ event: `${name}/other` }], body: () => 1 },
+            { id: 'goes', triggers: [{ event: name }], body: ({ step }) => step.sleep('nap', '1h') },
+          ],
+          { id },
+        );
+        const { ids } = await app.send({ name, data: {} });
+        await context.clock.idle();
+        await startApp(context, flavour, [{ id: 'stays', triggers: [{ event: `${name}/other` }], body: () => 1 }], {
+          id,
+        });
+        const calls = app.calls;
+        await context.clock.advance(HOUR_MS);
+        const [run] = await app.ended(ids[0] as string);
+        expect.equal(run?.status, 'Failed');
+        expect.match((run as { output: { message: string } }).output.message, /removed from its app/);
+        expect.equal(app.calls, calls);
+      },
+    );
 
     s.case(['I-76'], 'an app is listed, shows its jobs, and is removed with its functions', async (context) => {
       const name = context.unique('gone');
@@ -553,19 +574,23 @@ for (const flavour of four) {
       expect.equal(told.length > 0, true, JSON.stringify(shown.trace));
     });
 
-    s.case(['I-45'], 'traces of the app’s own are taken, as JSON and as protobuf', async (context) => {
-      const json = await call(context, 'POST', '/v1/traces/userland', { resourceSpans: [] });
-      expect.equal(json.status, 200);
-      const protobuf = await fetch(new URL('/v1/traces/userland', context.url), {
-        method: 'POST',
-        headers: { 'content-type': 'application/x-protobuf' },
-        body: new Uint8Array([10, 0]),
-      });
-      expect.deepEqual([protobuf.status, (await protobuf.arrayBuffer()).byteLength], [200, 0]);
-      expect.equal((await call(context, 'POST', '/v1/traces/userland', { spans: [] })).status, 400);
-      const text = await fetch(new URL('/v1/traces/userland', context.url), { method: 'POST', body: 'x' });
-      expect.equal(text.status, 415);
-    });
+    s.case(
+      ['I-45'],
+      'INN-14: traces of the app’s own are taken and kept as they come, as JSON and as protobuf',
+      async (context) => {
+        const json = await call(context, 'POST', '/v1/traces/userland', { resourceSpans: [] });
+        expect.equal(json.status, 200);
+        const protobuf = await fetch(new URL('/v1/traces/userland', context.url), {
+          method: 'POST',
+          headers: { 'content-type': 'application/x-protobuf' },
+          body: new Uint8Array([10, 0]),
+        });
+        expect.deepEqual([protobuf.status, (await protobuf.arrayBuffer()).byteLength], [200, 0]);
+        expect.equal((await call(context, 'POST', '/v1/traces/userland', { spans: [] })).status, 400);
+        const text = await fetch(new URL('/v1/traces/userland', context.url), { method: 'POST', body: 'x' });
+        expect.equal(text.status, 415);
+      },
+    );
 
     s.case(['I-43'], 'sessions travel with events, are merged, and reach the function', async (context) => {
       const name = context.unique('session');

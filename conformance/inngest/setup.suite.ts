@@ -160,7 +160,7 @@ suite({ vendor: 'inngest', name: 'setting up', sdk: 'inngest 4.24.0' }, (s) => {
 
   s.case(
     ['I-76'],
-    'the routes of the vendor’s own tests are there with TEST_MODE=true, and else not',
+    'INN-15: the routes of the vendor’s own tests are there with TEST_MODE=true, and else not',
     async (context) => {
       const server = await context.startServer({ env: { TEST_MODE: 'true' } });
       const name = context.unique('nap');
