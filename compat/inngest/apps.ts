@@ -17,7 +17,7 @@ export interface AppRecord {
   sdk: string;
   framework: string;
   appVersion: string | null;
-  method: 'SERVE' | 'CONNECT';
+  method: 'SERVE' | 'CONNECT' | 'API';
   syncedAt: number;
 }
 
@@ -36,6 +36,14 @@ export async function findApp(cell: CellApi, nameOrId: string): Promise<AppRecor
   const record = await cell.query({ type: 'record', collection: APPS, id: nameOrId });
   if (record) return JSON.parse(record.data) as AppRecord;
   return (await allApps(cell)).find((app) => app.id === nameOrId) ?? null;
+}
+
+/** The app of a function. One that never registered, a durable endpoint's, is known by its functions alone. */
+export async function appOf(cell: CellApi, fn: FunctionData): Promise<AppRecord> {
+  const record = await cell.query({ type: 'record', collection: APPS, id: fn.app });
+  if (record) return JSON.parse(record.data) as AppRecord;
+  const url = URL.canParse(fn.url) ? new URL(fn.url).origin : fn.url;
+  return { id: fn.appId, name: fn.app, url, sdk: '', framework: '', appVersion: null, method: 'API', syncedAt: 0 };
 }
 
 export async function functionsOf(cell: CellApi, app?: string): Promise<KnownFunction[]> {

@@ -2,7 +2,7 @@ import type { EventRecord } from '../../../core/model/event.ts';
 import type { RunRecord } from '../../../core/model/query.ts';
 import type { CellApi } from '../../../core/ports.ts';
 import type { AppRecord, KnownFunction } from '../apps.ts';
-import { findApp, functionsOf } from '../apps.ts';
+import { appOf, functionsOf } from '../apps.ts';
 import { nameIn, textOf } from '../events.ts';
 import { uuidOf } from '../hex.ts';
 import { slugOf } from '../names.ts';
@@ -92,10 +92,7 @@ export function functionView(reader: Reader, { task, fn }: KnownFunction): objec
     ),
     url: fn.url,
     appID: fn.appId,
-    app: async () => {
-      const app = await findApp(reader.cell, fn.app);
-      return app && appView(reader, app);
-    },
+    app: async () => appView(reader, await appOf(reader.cell, fn)),
   };
 }
 
@@ -106,10 +103,32 @@ async function idsOf(reader: Reader, run: RunRecord): Promise<{ fn: string; app:
   return { fn: await uuidOf(`inngest function ${slug}`), app: await uuidOf(`inngest app ${slug}`) };
 }
 
-const known = async (reader: Reader, run: RunRecord): Promise<object | null> => {
+const known = async (reader: Reader, run: RunRecord): Promise<object> => {
   const found = await reader.functionOf(run);
-  return found && functionView(reader, found);
+  return found ? functionView(reader, found) : removedFunction(reader, run);
 };
+
+/** A function that its app does not tell any more: its runs are still there to be read. */
+async function removedFunction(reader: Reader, run: RunRecord): Promise<object> {
+  const slug = slugOf(run.task);
+  const ids = await idsOf(reader, run);
+  return {
+    id: ids.fn,
+    name: slug,
+    slug,
+    config: '{}',
+    concurrency: 0,
+    triggers: [],
+    url: '',
+    appID: ids.app,
+    app: () => removedApp(reader, ids.app),
+  };
+}
+
+function removedApp(reader: Reader, id: string): object {
+  const app = { name: '', url: '', sdk: '', framework: '', appVersion: null, method: 'API', syncedAt: 0 } as const;
+  return appView(reader, { id, ...app });
+}
 
 /** `FunctionRun`, as the first generation of queries asks for it. */
 export function runView(reader: Reader, run: RunRecord): object {
@@ -148,8 +167,8 @@ export function runV2View(reader: Reader, run: RunRecord): object {
     appID: async () => (await idsOf(reader, run)).app,
     app: async () => {
       const found = await reader.functionOf(run);
-      const app = found && (await findApp(reader.cell, found.fn.app));
-      return app && appView(reader, app);
+      if (!found) return removedApp(reader, (await idsOf(reader, run)).app);
+      return appView(reader, await appOf(reader.cell, found.fn));
     },
     functionID: async () => (await idsOf(reader, run)).fn,
     function: () => known(reader, run),

@@ -9,7 +9,7 @@ import type { RouteContext } from '../http.ts';
  */
 export function pauseFunction(paused: boolean) {
   return async (c: RouteContext): Promise<Response> => {
-    const wanted = c.req.query('functionId') ?? '';
+    const wanted = c.req.query('functionId') ?? c.req.query('fnId') ?? '';
     if (wanted === '') throw new InngestError(400, 'invalid_request', 'functionId is missing from the query.');
     const cell = cellOf(c);
     const found = pickFunction(await functionsOf(cell), null, wanted);
