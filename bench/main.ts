@@ -8,6 +8,7 @@ import { openInngest } from './phases/inngest.ts';
 import { ingest } from './phases/ingest.ts';
 import { runListeners, topicListeners } from './phases/listeners.ts';
 import { openQstash } from './phases/qstash.ts';
+import { openQstashLoad } from './phases/qstash-load.ts';
 import { openTrigger } from './phases/trigger.ts';
 import { openTriggerCli } from './phases/trigger-cli.ts';
 import { renderLine, renderLines, renderMarkdown, renderVerdicts } from './render.ts';
@@ -24,6 +25,7 @@ const PHASES = [
   'ingest',
   'sleepers',
   'listeners',
+  'qstash-load',
 ] as const;
 type Phase = (typeof PHASES)[number];
 
@@ -49,6 +51,7 @@ generator are this process, on the same cores.
   trigger     trigger to result with a lean worker, one at a time and 50 at once
   trigger-cli the same one at a time through the vendor's own CLI as the worker
   ingest      50 connections, single writes that start nothing (and batches of 100), beside the raw object
+  qstash-load plain HTTP: publish answered and delivered, batches, a queue, steps of a workflow; beside 10,000 messages behind one key and 100,000 delayed
   sleepers    runs asleep for an hour: time to make, memory and disk each, latency beside them
   listeners   1,000 listeners of one run (long polls), 1,000 of one topic (WebSockets): memory each, time to each and to all
 `;
@@ -294,6 +297,61 @@ async function listenersPhase(): Promise<void> {
   });
 }
 
+/** Beside 10,000 messages that wait behind one key, and beside 100,000 that wait for their time. */
+async function qstashLoadPhase(): Promise<void> {
+  const raw = await startRawObject();
+  const ours = await startRepoint();
+  const app = await openQstashLoad(ours.url);
+  try {
+    const one = (body: () => Promise<Sample>): Side[] => [{ target: ours, body }];
+    await app.delivered(amount(300), 20);
+    await measure('qstash-load answered', [
+      { target: raw, body: () => ingest(raw.url, 'raw', { seconds: values.quick ? 0.5 : 2, width: 1, batch: 1 }) },
+      ...one(() => app.answered(amount(300))),
+    ]);
+    await measure('qstash-load 50 at once', [
+      { target: raw, body: () => ingest(raw.url, 'raw', { seconds: values.quick ? 0.5 : 2, width: 50, batch: 1 }) },
+      ...one(() => app.delivered(amount(2_000), 50)),
+    ]);
+    await measure(
+      'qstash-load batches',
+      one(() => app.batches(amount(5_000))),
+    );
+    await measure(
+      'qstash-load queue',
+      one(() => app.queue(amount(1_000))),
+    );
+    await measure(
+      'qstash-load steps',
+      one(() => app.steps(amount(400))),
+    );
+    await measure(
+      'qstash-load delivery',
+      one(() => app.delivered(amount(300), 1)),
+    );
+    await app.park(amount(10_000), 'behind one key');
+    await measure(
+      'qstash-load delivery beside one key',
+      one(() => app.delivered(amount(300), 1)),
+    );
+    await delay(2_000);
+    const before = usageOf(ours.pids).rssBytes;
+    const count = amount(100_000);
+    await app.park(count, 'delayed');
+    await delay(5_000);
+    const more = { 'memory KiB each': (usageOf(ours.pids).rssBytes - before) / 1024 / count };
+    add({ ...lineOf('qstash-load delayed', ours.name, { ...NOTHING, more }, NO_COST), count });
+    await measure(
+      'qstash-load delivery beside delayed',
+      one(() => app.delivered(amount(300), 1)),
+    );
+  } finally {
+    await app.close();
+    await ours.stop();
+    await raw.stop();
+  }
+}
+
 function diskOf(directory: string): number {
   let bytes = 0;
   for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
@@ -327,6 +385,7 @@ async function main(): Promise<void> {
   if (phases.has('ingest')) await ingestPhase();
   if (phases.has('sleepers')) await sleepersPhase();
   if (phases.has('listeners')) await listenersPhase();
+  if (phases.has('qstash-load')) await qstashLoadPhase();
   const verdicts = verdictsOf(lines);
   console.log(`\n${renderLines(lines)}\n\n${renderVerdicts(verdicts)}`);
   if (values.json) write(values.json, `${JSON.stringify({ machine, lines, verdicts }, null, 2)}\n`);

@@ -7,7 +7,7 @@ export interface Verdict {
   reached: boolean;
 }
 
-type Figure = 'p50' | 'perSecond' | 'serverCpuMs' | 'appCpuMs';
+type Figure = 'p50' | 'p99' | 'perSecond' | 'serverCpuMs' | 'appCpuMs';
 
 /** The project's targets, each as a comparison within this run. Those whose lines are missing are left out. */
 export function verdictsOf(lines: Line[]): Verdict[] {
@@ -64,6 +64,7 @@ export function verdictsOf(lines: Line[]): Verdict[] {
   }
   atMostAbove('qstash latency', 6);
   atLeastShare('ingest, single', 'raw object', 1.3);
+  qstashLoad(figure, verdicts, lines);
   const more = (phase: string, key: string): number | undefined =>
     lines.find((line) => line.phase === phase && line.target === 'repoint')?.more?.[key];
   const idle = more('idle', 'memory MiB');
@@ -112,4 +113,62 @@ export function verdictsOf(lines: Line[]): Verdict[] {
   const wrong = lines.reduce((sum, line) => sum + line.lost + line.duplicates, 0);
   verdicts.push({ what: 'lost or duplicated, all phases', value: String(wrong), target: '0', reached: wrong === 0 });
   return verdicts;
+}
+
+type Read = (phase: string, target: string, key: Figure) => number | undefined;
+
+/** Targets of the phase `qstash-load`. */
+function qstashLoad(figure: Read, verdicts: Verdict[], lines: Line[]): void {
+  const ours = (phase: string, key: Figure): number | undefined => figure(`qstash-load ${phase}`, 'repoint', key);
+  const raw = (phase: string, key: Figure): number | undefined => figure(`qstash-load ${phase}`, 'raw object', key);
+  function add(what: string, value: number | undefined, unit: string, target: number, most: boolean): void {
+    if (value === undefined || Number.isNaN(value)) return;
+    verdicts.push({
+      what: `qstash: ${what}`,
+      value: `${value.toFixed(2)}${unit}`,
+      target: `${most ? '≤' : '≥'} ${target}${unit}`,
+      reached: most ? value <= target : value >= target,
+    });
+  }
+  const ratio = (a: number | undefined, b: number | undefined): number | undefined =>
+    a === undefined || b === undefined ? undefined : a / b;
+  const minus = (a: number | undefined, b: number | undefined): number | undefined =>
+    a === undefined || b === undefined ? undefined : a - b;
+  const answered = ours('answered', 'p50');
+  add("publish answered, p50 of a raw insert's", ratio(answered, raw('answered', 'p50')), '', 2, true);
+  add('publish to delivery above the answer, p50', minus(ours('delivery', 'p50'), answered), ' ms', 5, true);
+  add('publish to delivery with 50 in flight, p99', ours('50 at once', 'p99'), ' ms', 100, true);
+  add(
+    "published and delivered a second, of raw inserts'",
+    ratio(ours('50 at once', 'perSecond'), raw('50 at once', 'perSecond')),
+    '',
+    0.5,
+    false,
+  );
+  const single = answered === undefined ? undefined : 1000 / answered;
+  add(
+    'messages a second in batches of 1,000, of single publishes one at a time',
+    ratio(ours('batches', 'perSecond'), single),
+    '',
+    5,
+    false,
+  );
+  add('deliveries a second of a queue, in order', ours('queue', 'perSecond'), '/s', 150, false);
+  add('step posted to next delivery, p50', ours('steps', 'p50'), ' ms', 5, true);
+  add(
+    'another key beside 10,000 behind one, p99',
+    ratio(ours('delivery beside one key', 'p99'), ours('delivery', 'p99')),
+    '',
+    1.5,
+    true,
+  );
+  add(
+    'delivery beside 100,000 delayed, p50',
+    ratio(ours('delivery beside delayed', 'p50'), ours('delivery', 'p50')),
+    '',
+    1.2,
+    true,
+  );
+  const delayed = lines.find(({ phase }) => phase === 'qstash-load delayed')?.more?.['memory KiB each'];
+  add('memory of a delayed message', delayed, ' KiB', 1, true);
 }
