@@ -1,5 +1,5 @@
 import { expect, suite } from '../harness/index.ts';
-import { call } from './support.ts';
+import { call, destination } from './support.ts';
 
 const PATHS = [
   ...[
@@ -96,6 +96,100 @@ suite({ vendor: 'qstash', name: 'bad input', sdk: '@upstash/qstash 2.12.0' }, (s
       }
       context.log(JSON.stringify([...statuses]));
       expect((statuses.get(400) ?? 0) > 100);
+    },
+  );
+
+  s.case(
+    ['Q-6', 'Q-14', 'Q-20', 'Q-21', 'Q-23', 'Q-26', 'Q-34', 'Q-44', 'Q-51', 'Q-52'],
+    'each header with each malformed value is refused by its name, and nothing is published',
+    async (context) => {
+      const app = await destination(context);
+      const wrong: Record<string, string[]> = {
+        'Upstash-Method': ['TRACE', 'get it', ''],
+        'Upstash-Delay': ['soon', '-1s', '10 s s', '1.5.2s'],
+        'Upstash-Not-Before': ['tomorrow', '-5', '1e99', ' '],
+        'Upstash-Retries': ['many', '-1', '1.5', '0x10', ''],
+        'Upstash-Retry-Delay': ['', '1 +', 'retried(', 'process.exit()', 'pow(2)', '1;2', 'x', '('.repeat(3_000)],
+        'Upstash-Timeout': ['never', '0', '-3s'],
+        'Upstash-Callback': ['', 'not a url', 'ftp://example.com', 'example.com', 'http://'],
+        'Upstash-Failure-Callback': ['', 'mailto:a@b', '//example.com'],
+        'Upstash-Deduplication-Id': ['', 'x'.repeat(300)],
+        'Upstash-Content-Based-Deduplication': ['maybe'],
+        'Upstash-Cron': ['every day', '* * * *', '60 * * * *', '* * * * * * *', 'CRON_TZ=Mars/Base 0 0 * * *'],
+        'Upstash-Flow-Control-Key': ['with space', 'a/b', ''],
+        'Upstash-Label': ['with space', 'a,,b', 'a,b c', ''],
+        'Upstash-Redact-Fields': ['everything', 'header[', 'body,nothing'],
+        'Upstash-Header-Forward': ['perhaps'],
+        'Upstash-Queue-Name': ['a b', ''],
+        'Upstash-Schedule-Id': ['a b', ''],
+        'Upstash-Workflow-RunId': [''],
+      };
+      for (const [name, values] of Object.entries(wrong))
+        for (const value of values) {
+          const response = await call(context, 'POST', `/v2/publish/${app.url}`, {
+            headers: { [name]: value },
+            body: 'x',
+          });
+          const { error } = (await response.json()) as { error: string };
+          const what = `${name}: ${JSON.stringify(value.slice(0, 40))} -> ${response.status} ${error}`;
+          expect.equal(response.status, 400, what);
+          expect(error.toLowerCase().includes(name.toLowerCase()), what);
+        }
+      const flow = [
+        '',
+        'parallelism',
+        'parallelism=0',
+        'parallelism=x',
+        'rate=-1',
+        'rate=1,period=soon',
+        'speed=3',
+        'period=1s',
+      ];
+      for (const value of flow) {
+        const headers = { 'upstash-flow-control-key': 'k', 'upstash-flow-control-value': value };
+        const response = await call(context, 'POST', `/v2/publish/${app.url}`, { headers, body: 'x' });
+        const { error } = (await response.json()) as { error: string };
+        expect.deepEqual(
+          [response.status, error.includes('Upstash-Flow-Control-Value')],
+          [400, true],
+          `${value}: ${error}`,
+        );
+      }
+      // Options of callbacks are named with their whole name.
+      for (const [name, value] of [
+        ['Upstash-Callback-Retries', 'x'],
+        ['Upstash-Callback-Delay', '1s'],
+        ['Upstash-Failure-Callback-Method', 'x'],
+        ['Upstash-Failure-Callback-Timeout', 'x'],
+        ['Upstash-Callback-Failure-Callback-Retries', 'x'],
+      ] as const) {
+        const headers = {
+          'upstash-callback': app.url,
+          'upstash-failure-callback': app.url,
+          'upstash-callback-failure-callback': app.url,
+          [name]: value,
+        };
+        const response = await call(context, 'POST', `/v2/publish/${app.url}`, { headers, body: 'x' });
+        const { error } = (await response.json()) as { error: string };
+        expect.deepEqual([response.status, error.includes(name)], [400, true], `${name}: ${response.status} ${error}`);
+      }
+      // Above a plan's quota is another answer.
+      for (const headers of [
+        { 'upstash-retries': '1000000' },
+        { 'upstash-delay': '400d' },
+        { 'upstash-timeout': '3h' },
+      ]) {
+        expect.equal((await call(context, 'POST', `/v2/publish/${app.url}`, { headers, body: 'x' })).status, 412);
+      }
+      await context.clock.idle();
+      expect.equal(app.received.length, 0);
+      const logs = await call(context, 'GET', `/v2/logs?url=${encodeURIComponent(app.url)}`);
+      expect.deepEqual(((await logs.json()) as { logs: unknown[] }).logs, []);
+      const schedules = (await (await call(context, 'GET', '/v2/schedules')).json()) as Array<{ destination: string }>;
+      expect.equal(
+        schedules.some((schedule) => schedule.destination === app.url),
+        false,
+      );
     },
   );
 });
