@@ -9,6 +9,8 @@ interface Item {
 
 /** Work younger than this at the kill may run again: on a busy machine its report may still have been on its way. */
 const REPORTED_AFTER_MS = 2_000;
+/** What was sent before the kill may reach a busy app after it. */
+const IN_TRANSIT_MS = 250;
 
 /** What was acknowledged to us, and what was done: the two lists that must agree in the end. */
 export class Ledger {
@@ -43,7 +45,7 @@ export class Ledger {
     const load = key.slice(0, key.indexOf('-')) as LoadName;
     this.repeats[load]++;
     // Finished well before a kill and done once more after it: no lost report explains that.
-    const explained = this.#killedAt.some((at) => before < at && before > at - REPORTED_AFTER_MS);
+    const explained = this.#killedAt.some((at) => before < at + IN_TRANSIT_MS && before > at - REPORTED_AFTER_MS);
     const nextKill = this.#killedAt.find((at) => at > before);
     if (nextKill !== undefined) this.oldestRepeatMs = Math.max(this.oldestRepeatMs, nextKill - before);
     const lastKill = this.#killedAt.at(-1);

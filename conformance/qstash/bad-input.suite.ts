@@ -174,11 +174,12 @@ suite({ vendor: 'qstash', name: 'bad input', sdk: '@upstash/qstash 2.12.0' }, (s
         expect.deepEqual([response.status, error.includes(name)], [400, true], `${name}: ${response.status} ${error}`);
       }
       // Above a plan's quota is another answer.
-      for (const headers of [
+      const quotas: Array<Record<string, string>> = [
         { 'upstash-retries': '1000000' },
         { 'upstash-delay': '400d' },
         { 'upstash-timeout': '3h' },
-      ]) {
+      ];
+      for (const headers of quotas) {
         expect.equal((await call(context, 'POST', `/v2/publish/${app.url}`, { headers, body: 'x' })).status, 412);
       }
       await context.clock.idle();
