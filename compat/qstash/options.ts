@@ -15,7 +15,6 @@ import { canonicalName, type HeaderList, isHeaderName, isHeaderValue, mayForward
 export interface FlowControl {
   key: string;
   parallelism?: number;
-  /** Stored and reported; see README, QST-3. */
   rate?: number;
   periodMs?: number;
 }

@@ -3,18 +3,11 @@ import { expect, suite } from '../harness/index.ts';
 import { call, clientOf, destination } from './support.ts';
 import { serveWorkflow } from './workflow-support.ts';
 
-/** Rows of which something is missing: what is served of them is shown by cases of other rows. */
-const NOT_WHOLE: Array<[string, string]> = [
-  ['Q-48', 'parallelism is enforced, a rate is not (QST-3)'],
-  ['Q-49', 'the rate of a key cannot be reset (QST-3)'],
-];
-
 suite({ vendor: 'qstash', name: 'differences', sdk: '@upstash/qstash 2.12.0' }, (s) => {
   s.case(['Q-6'], 'QST-3: what is not served answers 501 with a code and does nothing', async (context) => {
     const { url } = await destination(context);
     const unserved: Array<[string, string, string, Record<string, string>]> = [
       ['POST', '/v2/publish/api/llm', 'qstash-api-destination', {}],
-      ['POST', '/v2/flowControl/k/resetRate', 'qstash-flow-control-reset', {}],
       ['POST', '/llm/v1/chat/completions', 'qstash-llm', {}],
       ['GET', '/v2/workflows/events', 'qstash-workflow-events', {}],
     ];
@@ -79,5 +72,4 @@ suite({ vendor: 'qstash', name: 'differences', sdk: '@upstash/qstash 2.12.0' }, 
     await expect.rejects(client.publish({ url: 'https://example.com', body: 'x' }), { status: 403 });
   });
 
-  for (const [row, skip] of NOT_WHOLE) s.case([row], `${row} as a whole`, () => {}, { skip });
 });
