@@ -71,5 +71,4 @@ suite({ vendor: 'qstash', name: 'differences', sdk: '@upstash/qstash 2.12.0' }, 
     expect.deepEqual(await client.schedules.list(), []);
     await expect.rejects(client.publish({ url: 'https://example.com', body: 'x' }), { status: 403 });
   });
-
 });
