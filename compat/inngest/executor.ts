@@ -2,6 +2,7 @@ import type { LeasedCall, Outcome } from '../../core/model/call.ts';
 import type { HttpResult, PushExecutor } from '../../core/ports.ts';
 import { canonicalJson, NestingError } from './canonical.ts';
 import { failure, limitFailure } from './failure.ts';
+import { readFunctionData } from './function-data.ts';
 import { gatewayOutcome, isGatewayCall } from './gateway.ts';
 import { outputTooLarge } from './limits.ts';
 import { readOpcodes, valueText } from './opcode.ts';
@@ -14,13 +15,25 @@ import { parseRetryAfter } from './retry-after.ts';
 const QUOTED_CHARS = 500;
 
 export const inngestExecutor: PushExecutor = {
-  request: (call, context) => requestOf(call, context),
+  request: async (call, context) =>
+    isMovedToConnect(call)
+      ? { skip: failure(MOVED_TO_CONNECT, { noRetry: false, retryAt: null }) }
+      : requestOf(call, context),
 
   outcome(call, result) {
     // The engine's clock, not this process': a test may have moved it.
     return Promise.resolve(safeOutcomeOf(call, result, call.leasedAt + result.durationMs));
   },
 };
+
+const MOVED_TO_CONNECT = errorText(
+  'The app holds a connection now (Connect), and this run began over HTTP: keep its HTTP endpoint registered until such runs have ended',
+);
+
+/** A run's calls go the way that it began. */
+function isMovedToConnect(call: LeasedCall): boolean {
+  return !isGatewayCall(call) && readFunctionData(call.task.data).url.startsWith('ws');
+}
 
 /** Whatever an app sends ends its own call, never ours. */
 function safeOutcomeOf(call: LeasedCall, result: HttpResult, nowMs: number): Outcome {

@@ -116,6 +116,8 @@ export interface ProgramOptions {
   events: string;
   /** Cloud mode. */
   keys?: { eventKey: string; signingKey: string };
+  /** Branch environment that it names. */
+  branch?: string;
   /** Further variables. */
   env?: Record<string, string>;
 }
@@ -168,7 +170,11 @@ export class Program {
   }
 
   async runsOf(eventId: string, server = this.#options.server): Promise<RunView[]> {
-    const headers = { authorization: `Bearer ${this.#options.keys?.signingKey ?? 'none'}` };
+    const { keys, branch } = this.#options;
+    const headers = {
+      authorization: `Bearer ${keys?.signingKey ?? 'none'}`,
+      ...(branch === undefined ? {} : { 'x-inngest-env': branch }),
+    };
     const response = await fetch(new URL(`/v1/events/${eventId}/runs`, server), { headers });
     expect.equal(response.status, 200, await response.clone().text());
     return ((await response.json()) as { data: RunView[] }).data;
@@ -206,12 +212,22 @@ export async function startProgram(
   options: ProgramOptions,
 ): Promise<Program> {
   const inherited = Object.entries(process.env).filter(([name]) => !/^(INNGEST|APP)_/.test(name));
-  const { server, keys } = options;
+  const { server, keys, branch } = options;
   const connection = keys
-    ? { APP_SERVER: server, INNGEST_EVENT_KEY: keys.eventKey, INNGEST_SIGNING_KEY: keys.signingKey }
+    ? { INNGEST_BASE_URL: server, INNGEST_EVENT_KEY: keys.eventKey, INNGEST_SIGNING_KEY: keys.signingKey }
     : { INNGEST_DEV: server };
+  // Version 3 takes a process without NODE_ENV for development, unless it is told.
+  const mode = keys && (options.env?.['APP_SDK'] ?? '').startsWith('inngest 3') ? { INNGEST_DEV: '0' } : {};
+  const named = branch === undefined ? {} : { INNGEST_ENV: branch };
   const [file = '', ...args] = command;
-  const env = { ...Object.fromEntries(inherited), ...connection, APP_ID: options.id, APP_EVENTS: options.events };
+  const env = {
+    ...Object.fromEntries(inherited),
+    ...connection,
+    ...mode,
+    ...named,
+    APP_ID: options.id,
+    APP_EVENTS: options.events,
+  };
   const child = spawn(file, args, { env: { ...env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] });
   let log = '';
   let head = '';

@@ -32,6 +32,23 @@ async function start(options: StartServerOptions = {}): Promise<Server> {
   return server;
 }
 
+/** A port that is free together with the one above it. */
+async function pairOfPorts(): Promise<number> {
+  for (;;) {
+    const [low, high] = [createServer(), createServer()];
+    try {
+      await once(low.listen(0, '127.0.0.1'), 'listening');
+      const { port } = low.address() as AddressInfo;
+      await once(high.listen(port + 1, '127.0.0.1'), 'listening');
+      return port;
+    } catch {
+      // Somebody has the one above.
+    } finally {
+      await Promise.all([low, high].map((one) => new Promise((resolve) => one.close(resolve))));
+    }
+  }
+}
+
 async function text(url: string, init?: RequestInit): Promise<string> {
   return (await fetch(url, init)).text();
 }
@@ -54,6 +71,14 @@ describe('a running server', () => {
     expect(await text(`${server.url}/variable?name=QSTASH_TOKEN`)).toBe('mine');
     expect(await text(`${server.url}/variable?name=REPOINT_URL`)).toBe('https://flows.example.com');
     expect(await text(`${server.url}/variable?name=HOME`)).toBe('absent');
+  });
+
+  it('listens on the port above as well where that is asked for', async () => {
+    const port = await pairOfPorts();
+    const server = await start({ port, env: { REPOINT_CONNECT_PORT: '1' } });
+    expect(server.port).toBe(port);
+    for (const each of [port, port + 1])
+      expect(await (await fetch(`http://127.0.0.1:${each}/health`)).json()).toMatchObject({ status: 'ok' });
   });
 
   it('reaches local apps in development mode; in production only when that is allowed', async () => {

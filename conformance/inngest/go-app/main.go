@@ -179,9 +179,9 @@ func main() {
 		level = slog.LevelDebug
 	}
 	options := inngestgo.ClientOpts{AppID: app, Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))}
-	if base := os.Getenv("APP_SERVER"); base != "" {
-		register := base + "/fn/register"
-		options.APIBaseURL, options.EventAPIBaseURL, options.RegisterURL = &base, &base, &register
+	// A connection knows the option only, not the variable.
+	if branch := os.Getenv("INNGEST_ENV"); branch != "" {
+		options.Env = &branch
 	}
 	if os.Getenv("APP_CHECKPOINT") != "" {
 		options.Checkpoint = &checkpoint.Config{}

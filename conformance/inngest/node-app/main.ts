@@ -9,7 +9,6 @@ const {
   APP_SDK: sdkName = '',
   APP_FRAMEWORK: framework = 'node',
 } = process.env;
-const server = process.env['APP_SERVER'];
 const ran: string[] = [];
 const sdk = await loadSdk(sdkName);
 
@@ -31,7 +30,6 @@ const write = (...args: unknown[]): void => console.error(...args);
 const quiet = (): void => {};
 const client = sdk.client({
   id,
-  ...(server === undefined ? {} : { baseUrl: server, isDev: false }),
   logger: { debug: verbose ? write : quiet, info: verbose ? write : quiet, warn: write, error: write },
   checkpointing: process.env['APP_CHECKPOINT'] !== undefined,
 });

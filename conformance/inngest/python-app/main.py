@@ -17,7 +17,6 @@ import uvicorn
 
 APP = os.environ["APP_ID"]
 PREFIX = os.environ["APP_EVENTS"]
-SERVER = os.environ.get("APP_SERVER")
 ran: list[str] = []
 
 logger = logging.getLogger("app")
@@ -29,8 +28,6 @@ logger.setLevel(
 client = inngest.Inngest(
     app_id=APP,
     logger=logger,
-    # In cloud mode only: on its own, INNGEST_DEV says all.
-    **({"api_base_url": SERVER, "event_api_base_url": SERVER} if SERVER else {}),
 )
 
 
