@@ -25,6 +25,8 @@ export interface Worker {
   stop(): Promise<void>;
   /** SIGKILL to the CLI and its task processes; `watchdog: false` also to the process that it leaves behind to report its death. */
   kill(options: { watchdog: boolean }): Promise<void>;
+  /** Stops the CLI and its task processes where they are, or lets them go on. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void;
 }
 
 const PROJECT = fileURLToPath(new URL('./project', import.meta.url));
@@ -32,6 +34,7 @@ const WORK = fileURLToPath(new URL('./.work', import.meta.url));
 const installed = (name: string): string =>
   path.dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
 const NEWEST = { cli: 'trigger.dev', sdk: '@trigger.dev/sdk' };
+export const CLI = path.join(installed(NEWEST.cli), 'dist/esm/index.js');
 /** 4.8 says local, 4.0 background. */
 const READY = /(?:Local|Background) worker ready/;
 /** Bundling and indexing: about 16 s on two cores. */
@@ -104,6 +107,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       rmSync(directory, { recursive: true, force: true });
       directories.delete(directory);
     },
+    signal: (signal) => signalGroup(child, signal),
     async kill({ watchdog }) {
       const gone = new Promise((resolve) => child.once('exit', resolve));
       if (!watchdog) killWatchdog(directory);
@@ -121,7 +125,8 @@ export function laneWorker(options: WorkerOptions): Promise<Worker> {
   return lane.worker;
 }
 
-function copyProject(sdk: string): string {
+/** A fresh copy of the project, removed at the end. */
+export function copyProject(sdk: string = NEWEST.sdk): string {
   mkdirSync(WORK, { recursive: true });
   const directory = mkdtempSync(path.join(WORK, 'session-'));
   directories.add(directory);

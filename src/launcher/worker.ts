@@ -97,7 +97,7 @@ interface BuildManifest {
 export async function runWorker(options: WorkerOptions, env: Environment): Promise<number> {
   const { directory, manifest } = await prepare(options, env);
   const project = options.project ?? manifest.config.project;
-  const deployment = await deploy(options, manifest);
+  const deployment = await deploy(options, project, manifest);
   const shared = { PATH: env.PATH, HOME: env.HOME, TMPDIR: env.TMPDIR, NODE_EXTRA_CA_CERTS: env.NODE_EXTRA_CA_CERTS };
   await index(directory, manifest, {
     ...shared,
@@ -200,11 +200,16 @@ async function npmInstall(directory: string, env: Environment): Promise<void> {
 
 async function deploy(
   { url, secretKey }: WorkerOptions,
+  project: string,
   { contentHash, runtime }: BuildManifest,
 ): Promise<{ id: string; version: string }> {
   const response = await fetch(`${url}/api/v1/deployments`, {
     method: 'POST',
-    headers: { authorization: `Bearer ${secretKey}`, 'content-type': 'application/json' },
+    headers: {
+      authorization: `Bearer ${secretKey}`,
+      'content-type': 'application/json',
+      'x-trigger-workload-project-ref': project,
+    },
     body: JSON.stringify({ contentHash, runtime, type: 'UNMANAGED' }),
   });
   const answer = (await response.json()) as { id?: string; version?: string; error?: string };

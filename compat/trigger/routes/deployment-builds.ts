@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { deploymentIdOf, type Deployment } from '../deployment-ids.ts';
-import { signingKey, verifiedDeployment } from '../auth.ts';
+import { PROJECT_REF, signingKey, verifiedDeployment } from '../auth.ts';
 import { ApiError } from '../errors.ts';
 import { COLLECTIONS } from '../names.ts';
 import { isRecord, parseJson } from '../packets.ts';
@@ -33,7 +33,9 @@ export async function createDeployment(c: RouteContext): Promise<Response> {
   const call = await open(c, ['secret', 'personal']);
   const { cell } = call;
   const body = await readBody(c, CreateBodySchema, MAX_SMALL_BODY_BYTES);
-  const project = await requireProject(c, call);
+  // A server that has not seen the project yet learns of it by its first deployment.
+  const named = c.req.header('x-trigger-workload-project-ref');
+  const project = named !== undefined && PROJECT_REF.test(named) ? named : await requireProject(c, call);
   const nowMs = await engineNow(c, cell);
   // Further machines of a deployment bring the build that is known already, also when it is not the current one any more.
   const known = (await recordsOf(call, project)).find(
