@@ -206,7 +206,7 @@ async function specOf(context: ItemContext, item: IndexedItem): Promise<StartSpe
   return startSpecOf({
     project: batch.project,
     task: taskOrUnknown(tasks.get(taskIdOf(batch.project, item.task)) ?? null, item.task, batch.project),
-    lock: await lockFor(cell, batch.project, item.task, options.lockToVersion),
+    lock: await lockFor(cell, batch.project, item.task, options),
     payload: item.payload,
     options,
     parent,

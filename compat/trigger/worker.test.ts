@@ -420,4 +420,22 @@ describe('a deployment', () => {
       error: { name: 'TASK_RUN_STALLED_EXECUTING' },
     });
   });
+
+  it('may have a name, to which a trigger pins its run; a name that is not deployed is refused', async () => {
+    const created = await sendAs<{ id: string; version: string }>(PROD_KEY, 'POST', '/api/v1/deployments', {
+      contentHash: 'named',
+      externalId: 'release-7',
+    });
+    const register = `/api/v1/deployments/${created.body.id}/background-workers`;
+    await sendAs(PROD_KEY, 'POST', register, { metadata: metadata('named', [{ id: 'work' }]) });
+    await deploy('newer');
+    const run = await trigger({ externalDeploymentId: 'release-7' });
+    expect(await status(run)).toMatchObject({ version: created.body.version });
+    expect((await warmStart(created.body.id)).body.run.friendlyId).toBe(run);
+    const refused = await sendAs(PROD_KEY, 'POST', '/api/v1/tasks/work/trigger', {
+      payload: '',
+      options: { externalDeploymentId: 'release-8' },
+    });
+    expect(refused).toMatchObject({ status: 501, body: { code: 'not_served' } });
+  });
 });

@@ -1,11 +1,12 @@
 import type { ResultOf } from '../../core/model/command.ts';
 import type { Query, QueryResult } from '../../core/model/query.ts';
 import type { CellApi } from '../../core/ports.ts';
-import { ApiError } from './errors.ts';
+import { ApiError, notServed } from './errors.ts';
 import { sha256Hex } from './ids.ts';
 import { COLLECTIONS, groupOf, slugOf, taskIdOf, versionPoolOf } from './names.ts';
 import { isRecord, parseJson } from './packets.ts';
 import type { EnvironmentType } from './run-meta.ts';
+import type { TriggerOptions } from './schema.ts';
 import { versionAfter, workerIdOf } from './versions.ts';
 
 /** A build of a project's code, as it was registered. */
@@ -138,15 +139,19 @@ export interface VersionLock {
 }
 
 /**
- * The lock that a trigger asks for. A version that does not exist locks nothing (trigger.dev: triggerTask looks it up and goes on without).
+ * The lock that a trigger asks for, by version or by the name under which a build was deployed. A version that does not exist locks nothing (trigger.dev: triggerTask looks it up and goes on without).
  * @throws ApiError 422 for a version that has no such task
  */
 export async function lockFor(
   cell: CellApi,
   project: string,
   slug: string,
-  lockToVersion: string | undefined,
+  options: Pick<TriggerOptions, 'lockToVersion' | 'externalDeploymentId'>,
 ): Promise<VersionLock | null> {
+  const { externalDeploymentId } = options;
+  const lockToVersion = externalDeploymentId
+    ? await versionOfDeployment(cell, project, externalDeploymentId)
+    : options.lockToVersion;
   if (lockToVersion === undefined || !/^\d{8}\.\d+$/.test(lockToVersion)) return null;
   const worker = await readWorker(cell, project, lockToVersion);
   if (!worker?.tasks) return null;
@@ -154,4 +159,19 @@ export async function lockFor(
   if (version === undefined)
     throw new ApiError('invalid', `Task "${slug}" is not part of version ${lockToVersion}, to which the run is locked`);
   return { version, ...(worker.deployed ? { pool: versionPoolOf(project, lockToVersion) } : {}) };
+}
+
+/** @throws ApiError 501 for a deployment that is not there: the vendor lets the run wait for it */
+async function versionOfDeployment(cell: CellApi, project: string, externalId: string): Promise<string> {
+  const page = await cell.query({
+    type: 'records',
+    collection: `${COLLECTIONS.deployments}/${project}`,
+    limit: 1_000,
+    order: 'desc',
+  });
+  for (const { id, data } of page.items) {
+    const value = parseJson(data);
+    if (isRecord(value) && value.externalId === externalId && value.status === 'DEPLOYED') return id;
+  }
+  throw notServed(`A run that waits for a deployment ("${externalId}" is not deployed)`);
 }

@@ -17,6 +17,7 @@ export const WORKER_USAGE = `Usage: repoint worker --build <folder> [options]
   --url <address>      the server                        (TRIGGER_API_URL, else http://127.0.0.1:8288)
   --project <ref>      the project                       (TRIGGER_PROJECT_REF, else the one of the build)
   --processes <n>      runs at the same time             (REPOINT_WORKER_PROCESSES, else one for each processor)
+  --external-id <id>   a name for the deployment, by which triggers pin runs to it     (REPOINT_WORKER_EXTERNAL_ID)
   --work <folder>      where the build is prepared       (REPOINT_WORKER_DIR, else ./.repoint-worker)
 
 The key comes from TRIGGER_SECRET_KEY. Variables of the tasks are kept by the server (envvars API), not taken from here.
@@ -32,6 +33,7 @@ export interface WorkerOptions {
   project: string | undefined;
   processes: number;
   work: string;
+  externalId: string | undefined;
 }
 
 const RESTART_FIRST_MS = 500;
@@ -63,6 +65,7 @@ export function parseWorkerOptions(argv: readonly string[], env: Environment): W
     secretKey,
     project: values.project ?? env.TRIGGER_PROJECT_REF,
     processes: Number(processes),
+    externalId: values['external-id'] ?? env.REPOINT_WORKER_EXTERNAL_ID,
     work: path.resolve(values.work ?? env.REPOINT_WORKER_DIR ?? '.repoint-worker'),
   };
 }
@@ -77,6 +80,7 @@ function parse(argv: readonly string[]) {
         project: { type: 'string' },
         processes: { type: 'string' },
         work: { type: 'string' },
+        'external-id': { type: 'string' },
         help: { type: 'boolean', short: 'h' },
       },
     });
@@ -199,7 +203,7 @@ async function npmInstall(directory: string, env: Environment): Promise<void> {
 }
 
 async function deploy(
-  { url, secretKey }: WorkerOptions,
+  { url, secretKey, externalId }: WorkerOptions,
   project: string,
   { contentHash, runtime }: BuildManifest,
 ): Promise<{ id: string; version: string }> {
@@ -210,7 +214,7 @@ async function deploy(
       'content-type': 'application/json',
       'x-trigger-workload-project-ref': project,
     },
-    body: JSON.stringify({ contentHash, runtime, type: 'UNMANAGED' }),
+    body: JSON.stringify({ contentHash, runtime, type: 'UNMANAGED', externalId }),
   });
   const answer = (await response.json()) as { id?: string; version?: string; error?: string };
   if (!response.ok || answer.id === undefined || answer.version === undefined)

@@ -29,7 +29,7 @@ export async function replayRun(c: RouteContext): Promise<Response> {
     taskOrUnknown(task, slugOf(record.task), project),
     { ...overrides, ...(version === undefined ? {} : { lockToVersion: version }) },
     {
-      lock: await lockFor(cell, project, slugOf(record.task), version),
+      lock: await lockFor(cell, project, slugOf(record.task), { lockToVersion: version }),
       requestKey: requestKey(c),
       traceContext: traceContextOf({}, randomDigits),
       nowMs,

@@ -22,7 +22,7 @@ export async function triggerTask(c: RouteContext): Promise<Response> {
     cell.query({ type: 'task', id: taskIdOf(project, slug) }),
     parentId === null ? null : cell.query({ type: 'run-detail', run: parentId }),
     queueBoundsOf(cell, project, options.queue?.name),
-    lockFor(cell, project, slug, options.lockToVersion),
+    lockFor(cell, project, slug, options),
     namedLimitsOf(cell, project, options.concurrency),
   ]);
   const { context } = c.get('host');
