@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 
-export { Skip, suite, type CaseOptions, type SuiteBuilder, type SuiteInfo, type Vendor } from './suite.ts';
+export { suite, type CaseOptions, type SuiteBuilder, type SuiteInfo, type Vendor } from './suite.ts';
 export type { CaseContext, PrivateServer, SuiteContext } from './context.ts';
 export type { ClockControl } from './clock.ts';
 export type { Environment } from './environment.ts';

@@ -1,7 +1,8 @@
+import { fileURLToPath } from 'node:url';
 import { auth, batch, runs, tasks, wait } from '@trigger.dev/sdk';
 import type { Browser, Page } from 'playwright-core';
 import { expect, suite, type CaseContext } from '../harness/index.ts';
-import { openPage, seenBy, startBrowser } from './browser.ts';
+import { openPage, seenBy, startBrowser } from '../harness/browser.ts';
 import type * as project from './project/src/trigger/basic.ts';
 import type * as realtime from './project/src/trigger/realtime.ts';
 import { finished, seen, useWorker } from './support.ts';
@@ -14,6 +15,19 @@ interface ShownRun {
   payload?: unknown;
   tags: string[];
   isFinished: boolean;
+}
+
+const APP = fileURLToPath(new URL('./hooks-app/app.js', import.meta.url));
+
+/** A component of the page: which hook, with which token, and what the hook takes. */
+interface Shown {
+  hook: string;
+  accessToken: string;
+  [prop: string]: unknown;
+}
+
+function openHooks(context: CaseContext, opened: Browser, show: Shown[]): Promise<Page> {
+  return openPage(context, opened, APP, { baseURL: context.url, show });
 }
 
 let browser: Browser | undefined;
@@ -59,7 +73,7 @@ suite({ vendor: 'trigger', name: 'hooks in a browser', sdk: '@trigger.dev/react-
       const opened = await theBrowser();
       const { id, publicAccessToken } = await tasks.trigger<typeof realtime.progress>('progress', { steps: 15 });
       const token = { accessToken: publicAccessToken };
-      const page = await openPage(context, opened, [
+      const page = await openHooks(context, opened, [
         { hook: 'run', runId: id, ...token },
         { hook: 'run', name: 'partly', runId: id, skipColumns: ['payload', 'output'], ...token },
         { hook: 'retrieved', runId: id, ...token },
@@ -113,7 +127,7 @@ suite({ vendor: 'trigger', name: 'hooks in a browser', sdk: '@trigger.dev/react-
       const started = await batch.trigger<typeof project.echo>(
         [0, 1, 2].map((i) => ({ id: 'echo' as const, payload: { text: `item ${i}` } })),
       );
-      const page = await openPage(context, opened, [
+      const page = await openHooks(context, opened, [
         { hook: 'tag', tag, accessToken: await auth.createPublicToken({ scopes: { read: { tags: [tag] } } }) },
         { hook: 'batch', batchId: started.batchId, accessToken: started.publicAccessToken },
       ]);
@@ -155,7 +169,7 @@ suite({ vendor: 'trigger', name: 'hooks in a browser', sdk: '@trigger.dev/react-
         key,
       });
       const token = { accessToken: publicAccessToken };
-      const page = await openPage(context, opened, [
+      const page = await openHooks(context, opened, [
         { hook: 'stream', runId: id, stream: key, ...token },
         { hook: 'streams', runId: id, ...token },
       ]);
@@ -190,7 +204,7 @@ suite({ vendor: 'trigger', name: 'hooks in a browser', sdk: '@trigger.dev/react-
       const approval = await tasks.trigger<typeof project.approval>('approval', { token: token.id });
       const listening = await tasks.trigger<typeof realtime.listens>('listens', {});
       await seen(context, listening.id, 'the task to listen', (run) => run.metadata?.state === 'once');
-      const page = await openPage(context, opened, [
+      const page = await openHooks(context, opened, [
         {
           hook: 'trigger',
           task: 'echo',

@@ -77,8 +77,10 @@ describe('a run that is followed', () => {
     expect(heard).toEqual(['run:r r 9']);
   });
 
-  it('is null when nobody knows it', async () => {
+  it('is null when nobody knows it, and asked for again: it may start later', async () => {
     expect(await feeds.run('run:nobody')).toBeNull();
+    newest.nobody = 1;
+    expect((await feeds.run('run:nobody'))?.seq).toBe(1);
   });
 
   it('is heard of by sockets also after the channel has slept', () => {

@@ -23,6 +23,8 @@ interface Feed {
   log: LabelLog | null;
 }
 
+const NOBODY: Feed = { instance: '', askedAt: 0, wantedAt: 0, change: null, log: null };
+
 /** The topics that the cell feeds: the channel follows each once, whoever listens. In memory; a channel that wakes follows anew. */
 export class Feeds {
   readonly #follow: (topics: string[]) => Promise<Followed>;
@@ -109,7 +111,7 @@ export class Feeds {
       return known;
     }
     await this.#ask([topic]);
-    return this.#feeds.get(topic) as Feed;
+    return this.#feeds.get(topic) ?? NOBODY;
   }
 
   async #ask(topics: string[]): Promise<void> {
@@ -118,6 +120,11 @@ export class Feeds {
     for (const [i, topic] of topics.entries()) {
       const change = changes[i] ?? null;
       const known = this.#feeds.get(topic);
+      // The cell does not tell of a run that it does not know: it may start later.
+      if (change === null && topic.startsWith('run:')) {
+        this.#feeds.delete(topic);
+        continue;
+      }
       const feed = known ?? { instance, askedAt: now, wantedAt: now, change, log: null };
       if (feedOf(topic) && !topic.startsWith('run:') && (feed.log === null || feed.instance !== instance))
         feed.log = new LabelLog(crypto.randomUUID());

@@ -1,29 +1,31 @@
-import { fileURLToPath } from 'node:url';
 import chromium from '@sparticuz/chromium';
 import { build } from 'esbuild';
 import { chromium as playwright, type Browser, type Page } from 'playwright-core';
-import { Skip, type CaseContext } from '../harness/index.ts';
-
-const APP = fileURLToPath(new URL('./hooks-app/app.js', import.meta.url));
+import type { CaseContext } from './context.ts';
+import { Skip } from './suite.ts';
 
 /** Of those that the package recommends not the one with which closing a page ends the browser. */
 const ARGS = chromium.args.filter((arg) => arg !== '--single-process' && arg !== '--no-zygote');
 
-let bundle: Promise<string> | undefined;
+const bundles = new Map<string, Promise<string>>();
 
-/** The page's code, made once. */
-function bundled(): Promise<string> {
-  bundle ??= build({
-    entryPoints: [APP],
-    bundle: true,
-    write: false,
-    format: 'iife',
-    platform: 'browser',
-    // Loaded when it is there only.
-    external: ['node:*'],
-    define: { 'process.env.NODE_ENV': '"production"', 'process.env': '{}' },
-    logLevel: 'silent',
-  }).then(({ outputFiles }) => outputFiles[0]?.text ?? '');
+/** A page's code, made once. */
+function bundled(app: string): Promise<string> {
+  let bundle = bundles.get(app);
+  if (!bundle) {
+    bundle = build({
+      entryPoints: [app],
+      bundle: true,
+      write: false,
+      format: 'iife',
+      platform: 'browser',
+      // Loaded when it is there only.
+      external: ['node:*'],
+      define: { 'process.env.NODE_ENV': '"production"', 'process.env': '{}' },
+      logLevel: 'silent',
+    }).then(({ outputFiles }) => outputFiles[0]?.text ?? '');
+    bundles.set(app, bundle);
+  }
   return bundle;
 }
 
@@ -46,17 +48,10 @@ export async function startBrowser(): Promise<Browser> {
   throw new Skip(`no browser can be started here: ${reasons.join('; ')}`);
 }
 
-/** A component of the page: which hook, with which token, and what the hook takes. */
-export interface Shown {
-  hook: string;
-  accessToken: string;
-  [prop: string]: unknown;
-}
-
-/** Opens the page at an origin of its own and shows the components. */
-export async function openPage(context: CaseContext, browser: Browser, show: Shown[]): Promise<Page> {
+/** Opens a page with the code of `app` at an origin of its own and hands `window.show` what to show. */
+export async function openPage(context: CaseContext, browser: Browser, app: string, show: object): Promise<Page> {
   const html = `<!doctype html><div id="root"></div><script src="/app.js"></script>`;
-  const code = await bundled();
+  const code = await bundled(app);
   const served = await context.serveHttp((request) =>
     new URL(request.url).pathname === '/app.js'
       ? new Response(code, { headers: { 'content-type': 'text/javascript' } })
@@ -65,7 +60,7 @@ export async function openPage(context: CaseContext, browser: Browser, show: Sho
   const page = await browser.newPage();
   page.on('pageerror', (error) => console.error(`the page failed: ${error.message}`));
   await page.goto(served.url);
-  await page.evaluate(`window.show(${JSON.stringify({ baseURL: context.url, show })})`);
+  await page.evaluate(`window.show(${JSON.stringify(show)})`);
   return page;
 }
 
