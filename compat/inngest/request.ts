@@ -15,6 +15,7 @@ import { DISCOVERY_STEP } from './names.ts';
 import { sign } from './signature.ts';
 import { EVENT_INPUT_META, readRunMeta } from './run-meta.ts';
 import { readMeta } from './step-meta.ts';
+import { traceHeaders } from './trace-context.ts';
 
 /** An app may take this long for one call (inngest/inngest: pkg/consts MaxFunctionTimeout of a request). */
 const CALL_TIMEOUT_MS = 2 * 3_600_000;
@@ -89,6 +90,7 @@ export async function requestOf(call: LeasedCall, context: EnvironmentContext): 
     ['x-inngest-req-version', String(requestVersionOf(call))],
     ['x-inngest-step-id', stepId],
     ['x-inngest-server-kind', serverKind(context)],
+    ...traceHeaders(call.run, { seq: call.callSeq, key: call.key, attempt: call.attempt }, fn),
   ];
   const signingKey = signingKeys(context)[0];
   if (signingKey !== undefined)

@@ -5,6 +5,7 @@ import { METADATA_NOTE } from './step-notes.ts';
 import { readMeta } from './step-meta.ts';
 import type { StepMeta } from './step-meta.ts';
 import { textOf } from './events.ts';
+import { spanId } from './trace-context.ts';
 
 export type SpanStatus = 'COMPLETED' | 'FAILED' | 'RUNNING' | 'QUEUED' | 'WAITING' | 'CANCELLED';
 export type StepOp = 'RUN' | 'SLEEP' | 'WAIT_FOR_EVENT' | 'INVOKE' | 'AI_GATEWAY' | 'WAIT_FOR_SIGNAL';
@@ -299,14 +300,4 @@ function metadataOf(history: readonly HistoryEntry[]): Map<string, SpanMetadata[
     found.set(key, list);
   }
   return found;
-}
-
-/** 16 hex digits, as a tracing system writes them: the same span always has the same. */
-function spanId(run: string, n: number, text = ''): string {
-  const hash = (seed: number): string => {
-    let h = seed;
-    for (const char of `${run} ${n} ${text}`) h = Math.imul(h ^ (char.codePointAt(0) as number), 0x01000193);
-    return (h >>> 0).toString(16).padStart(8, '0');
-  };
-  return hash(0x811c9dc5) + hash(0x1b873593);
 }

@@ -23,7 +23,7 @@ import type { Reader } from './views.ts';
 import { appView, eventV2View, eventView, functionView, runV2View, runView, time } from './views.ts';
 
 /** A query's text in tokens, and its nesting: the vendor's own queries have a few hundred and about ten. */
-const MAX_TOKENS = 10_000;
+const MAX_TOKENS = 3_000;
 const MAX_DEPTH = 20;
 const MAX_STREAM = 100;
 

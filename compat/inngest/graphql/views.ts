@@ -9,6 +9,7 @@ import { slugOf } from '../names.ts';
 import { originEvents } from '../read.ts';
 import { outputId, traceOfRun } from '../run-view.ts';
 import type { Span } from '../trace.ts';
+import { traceId } from '../trace-context.ts';
 
 /** What one request of GraphQL asks for: reads are shared within it, and counted. */
 export class Reader {
@@ -172,7 +173,7 @@ export function runV2View(reader: Reader, run: RunRecord): object {
     },
     functionID: async () => (await idsOf(reader, run)).fn,
     function: () => known(reader, run),
-    traceID: run.id,
+    traceID: traceId(run.id),
     queuedAt: time(run.createdAt),
     startedAt: time(run.startedAt),
     endedAt: time(run.endedAt),
@@ -200,7 +201,7 @@ function spanView(reader: Reader, run: RunRecord, span: Span): object {
     runID: run.id,
     run: () => runView(reader, run),
     spanID: span.spanID,
-    traceID: run.id,
+    traceID: traceId(run.id),
     name: span.name,
     status: span.status,
     attempts: span.attempts,

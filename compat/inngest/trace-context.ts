@@ -1,0 +1,30 @@
+const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+
+/** 32 hex digits, as a tracing system writes them: the run's id is as long as a trace's, and is taken for it. */
+export function traceId(run: string): string {
+  let value = 0n;
+  for (const char of run) value = (value << 5n) | BigInt(Math.max(0, ALPHABET.indexOf(char)));
+  return BigInt.asUintN(128, value).toString(16).padStart(32, '0');
+}
+
+/** 16 hex digits: the same span always has the same. */
+export function spanId(run: string, n: number, text = ''): string {
+  const hash = (seed: number): string => {
+    let h = seed;
+    for (const char of `${run} ${n} ${text}`) h = Math.imul(h ^ (char.codePointAt(0) as number), 0x01000193);
+    return (h >>> 0).toString(16).padStart(8, '0');
+  };
+  return hash(0x811c9dc5) + hash(0x1b873593);
+}
+
+/** Headers by which an app's own tracing knows whose its spans are (W3C Trace Context; npm inngest: TraceStateKey). */
+export function traceHeaders(
+  run: string,
+  call: { seq: number; key: string; attempt: number },
+  fn: { id: string; appId: string },
+): Array<[string, string]> {
+  return [
+    ['traceparent', `00-${traceId(run)}-${spanId(run, call.seq, `${call.key} ${call.attempt}`)}-01`],
+    ['tracestate', `inngest@app=${fn.appId},inngest@fn=${fn.id}`],
+  ];
+}
