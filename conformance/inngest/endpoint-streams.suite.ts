@@ -58,7 +58,16 @@ suite({ vendor: 'inngest', name: 'streams of durable endpoints', sdk: 'inngest 4
         onMetadata: ({ runId }: { runId: string }) => void (run = runId),
       });
       await context.until(() => parts.length === 1, { what: 'the first part' });
-      await context.clock.idle();
+      // The app hands the run over after it has pushed: until then it is not the server that is busy with it.
+      await context.until(
+        async () => {
+          const response = await fetch(new URL(`/v1/runs/${run ?? ''}/jobs`, context.url));
+          if (!response.ok) return null;
+          const { data } = (await response.json()) as { data: Array<{ kind: string }> };
+          return data.some(({ kind }) => kind === 'sleep') ? true : null;
+        },
+        { what: 'the sleep' },
+      );
       await context.clock.advance(HOUR_MS + 1_000);
       const answer = await answering;
       expect.deepEqual(parts, ['before', 'after']);
