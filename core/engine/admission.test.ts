@@ -438,6 +438,16 @@ describe('a batch', () => {
     expect(t.one().steps).toMatchObject([{ key: 'w', data: '"done"' }]);
   });
 
+  it('takes a start once, however often it is asked for', () => {
+    const t = open([{ ...batch, size: 3 }]);
+    const spec = (n: number) => ({ id: t.engine.kernel.ids.next(t.nowMs), input: `{"data":{"k":1,"n":${n}}}` });
+    const [one, two] = [spec(1), spec(2)];
+    const run = t.start('work', one);
+    expect([t.start('work', two), t.start('work', two), t.start('work', one)]).toEqual([run, run, run]);
+    t.advance(1000);
+    expect(dataOf(t.one())).toHaveLength(2);
+  });
+
   it('takes an event that a start names', () => {
     const t = open([{ ...batch, size: 2 }]);
     t.apply({ type: 'ingest', events: [{ id: 'in', name: 'in', ts: t.nowMs, body: '{"data":{"k":1,"n":"in"}}' }] });

@@ -10,7 +10,7 @@ import { assertNever } from '../model/errors.ts';
 import { eventTextOf, type KeyReader } from './binding.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
 import { takeSingle } from './single.ts';
-import { closeWindow, firstEvent, openRun } from './window.ts';
+import { closeWindow, openRun } from './window.ts';
 
 /** What is asked for: by an event, or by a start of its own. */
 export interface Arrival {
@@ -109,7 +109,7 @@ function joinDebounce(
   const handle = openRun(k, name);
   if (!handle) return null;
   const { head } = handle.state;
-  const kept = rule.keep === 'last' ? firstEvent(k, handle) : null;
+  const kept = rule.keep === 'last' ? k.firstEventOf(handle) : null;
   const decision = decideDebounce(
     rule,
     { openedMs: head.createdAt, dueAt: head.dueAt, ts: kept?.ts ?? head.createdAt },

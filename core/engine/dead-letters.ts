@@ -11,5 +11,5 @@ export function retryDeadLetter(k: Kernel, id: string, overrides: Partial<StartS
   const handle = letter ? k.find(letter.run) : null;
   if (!letter || !handle) throw new EngineError('unknown-dead-letter', `no dead letter "${id}"`);
   k.deleteDeadLetter(id);
-  return start(k, { ...specOf(handle.state), ...overrides });
+  return start(k, { ...specOf(handle.state), ...overrides }, null, { run: letter.run, seq: 0 });
 }

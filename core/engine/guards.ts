@@ -22,9 +22,10 @@ export function armGuards(k: Kernel, handle: RunHandle): void {
   if (expireAt !== null) k.putTimer(owner, EXPIRE, 'guard', expireAt);
   if (!head.guards) return;
   const { cancelOn = [], startWithinMs } = head.guards;
+  const first = k.firstEventOf(handle);
   for (const [i, guard] of cancelOn.entries()) {
     const bound =
-      guard.expression === undefined ? null : bindExpression(guard.expression, eventTextOf(k.eventsOf(handle), input));
+      guard.expression === undefined ? null : bindExpression(guard.expression, eventTextOf(first && [first], input));
     // What cannot be bound holds for no event: it was read when the task was registered, so it only takes in too much of this run's own.
     if (bound && !bound.ok) continue;
     const expression = bound?.bound;

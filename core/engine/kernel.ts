@@ -303,6 +303,12 @@ export class Kernel {
     return handle.events;
   }
 
+  /** The first event of a run, without reading the others: the newest of a batch is stored at the end of its transition. */
+  firstEventOf(handle: RunHandle): EventRecord | null {
+    const id = handle.state.head.eventIds[0];
+    return handle.events?.[0] ?? (id === undefined ? null : this.events.get(id));
+  }
+
   /** What a call is subject to: first what its run holds as a whole, always in the same order, so that two runs never wait for each other. */
   limitsOfCall(handle: RunHandle, key: string): readonly LimitSpec[] {
     const own = handle.state.pending.get(key)?.call?.limits;

@@ -39,7 +39,10 @@ export function start(
   const handle = admitted.outcome === 'joined' ? admitted.handle : make(k, arrival, keys, admitted, from);
   const { id, createdAt } = handle.state.head;
   if (arrival.made) k.events.insert({ ...arrival.made, runs: [id] });
-  if (spec.alias !== undefined) k.putName(`alias:${spec.alias}`, id, NEVER_MS);
+  // The names of one that joined are not the run's own, which go with it; asked for again, it has joined already.
+  const namedUntil = admitted.outcome === 'joined' ? k.now + k.retentionMs : NEVER_MS;
+  if (spec.id !== undefined && admitted.outcome === 'joined') k.putName(joinedName(spec.id), id, namedUntil);
+  if (spec.alias !== undefined) k.putName(`alias:${spec.alias}`, id, namedUntil);
   if (spec.dedupe) k.putName(`key:${spec.dedupe.key}`, id, spec.dedupe.untilMs);
   if (admitted.outcome === 'skipped') k.end(handle, { status: 'cancelled', data: null, reason: 'skipped' });
   const lease = spec.leased ? takeAtOnce(k, handle, handle.state.head.call.key, spec.leased) : null;
@@ -116,7 +119,7 @@ function takeAtOnce(
 
 function findKnown(k: Kernel, spec: StartSpec): StartResult | null {
   const run =
-    (spec.id !== undefined && k.find(spec.id) ? spec.id : null) ??
+    (spec.id !== undefined ? identified(k, spec.id, spec) : null) ??
     (spec.alias !== undefined ? k.nameOf(`alias:${spec.alias}`) : null) ??
     (spec.dedupe ? keyed(k, spec.dedupe) : null);
   const handle = run === null ? null : k.find(run);
@@ -128,6 +131,17 @@ function findKnown(k: Kernel, spec: StartSpec): StartResult | null {
       createdAt: handle.state.head.createdAt,
     }
   );
+}
+
+/** The run with this id, or the one that a start with it has joined: only where something may be joined is that looked for. */
+function identified(k: Kernel, id: string, spec: StartSpec): string | null {
+  if (k.find(id)) return id;
+  const task = k.tasks.get(spec.task);
+  return !task || task.admit || spec.admit ? k.nameOf(joinedName(id)) : null;
+}
+
+function joinedName(id: string): string {
+  return `joined:${id}`;
 }
 
 /** The first event of those that a start names: what expressions call `event`. */

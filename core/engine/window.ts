@@ -1,4 +1,3 @@
-import type { EventRecord } from '../model/event.ts';
 import { NEVER_MS } from '../model/limits.ts';
 import { eventTextOf, KeyReader } from './binding.ts';
 import { armGuards } from './guards.ts';
@@ -15,7 +14,7 @@ export function closeWindow(k: Kernel, handle: RunHandle, dueAt = handle.state.h
   const { window } = head;
   if (!window) return;
   k.dropName(window.name, head.id);
-  const first = firstEvent(k, handle);
+  const first = k.firstEventOf(handle);
   const keys = new KeyReader(k.now, () => eventTextOf(first ? [first] : null, input));
   const task = k.taskOf(handle) ?? k.tasks.at(head.task, head.version);
   const holds: string[] = [];
@@ -46,11 +45,9 @@ export function closeWindow(k: Kernel, handle: RunHandle, dueAt = handle.state.h
 export function openRun(k: Kernel, name: string): RunHandle | null {
   const run = k.nameOf(name);
   const handle = run === null ? null : k.find(run);
-  return handle?.state.head.window?.name === name ? handle : null;
-}
-
-/** The first event of a run, without reading the others. */
-export function firstEvent(k: Kernel, handle: RunHandle): EventRecord | null {
-  const id = handle.state.head.eventIds[0];
-  return handle.events?.[0] ?? (id === undefined ? null : k.events.get(id));
+  if (handle?.state.head.window?.name !== name) return null;
+  if (handle.state.head.dueAt > k.now) return handle;
+  // Its time is over, though nobody has looked at the clock yet.
+  closeWindow(k, handle);
+  return null;
 }
