@@ -11,6 +11,8 @@ export interface WorkerOptions {
   accessToken: string;
   /** Directory of an earlier session to start again in; default: a fresh copy of the project. */
   directory?: string;
+  /** Folder of the project that is copied; default: the one of these tests. */
+  source?: string;
   /** Names under which the CLI and the SDK of another release are installed; default: the newest. */
   release?: { cli: string; sdk: string };
 }
@@ -52,7 +54,7 @@ process.on('exit', () => {
 
 export async function startWorker(options: WorkerOptions): Promise<Worker> {
   const release = options.release ?? NEWEST;
-  const directory = options.directory ?? copyProject(release.sdk);
+  const directory = options.directory ?? copyProject(release.sdk, options.source ?? PROJECT);
   const home = path.join(directory, '.home');
   mkdirSync(home, { recursive: true });
   let output = '';
@@ -71,6 +73,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       TRIGGER_ACCESS_TOKEN: options.accessToken,
       TRIGGER_TELEMETRY_DISABLED: '1',
       CONFORMANCE_PROJECT: options.project,
+      TRIGGER_PROJECT_REF: options.project,
       NO_COLOR: '1',
     },
   });
@@ -125,12 +128,12 @@ export function laneWorker(options: WorkerOptions): Promise<Worker> {
   return lane.worker;
 }
 
-/** A fresh copy of the project, removed at the end. */
-export function copyProject(sdk: string = NEWEST.sdk): string {
+/** A fresh copy of a project, removed at the end. */
+export function copyProject(sdk: string = NEWEST.sdk, project: string = PROJECT): string {
   mkdirSync(WORK, { recursive: true });
   const directory = mkdtempSync(path.join(WORK, 'session-'));
   directories.add(directory);
-  cpSync(PROJECT, directory, {
+  cpSync(project, directory, {
     recursive: true,
     filter: (source) =>
       !source.includes('.trigger') &&
