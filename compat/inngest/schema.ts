@@ -25,10 +25,15 @@ const TriggerSchema = z
     'must have either an event or a cron',
   );
 
+/** The vendor's server reads words of a list in any case; the Go SDK sends `Fn`. */
+function lower(value: unknown): unknown {
+  return typeof value === 'string' ? value.toLowerCase() : value;
+}
+
 const ConcurrencyOptionSchema = z.looseObject({
   limit: z.number().int().min(0),
   key: text.nullish(),
-  scope: z.enum(['fn', 'env', 'account']).nullish(),
+  scope: z.preprocess(lower, z.enum(['fn', 'env', 'account']).nullish()),
 });
 
 const limits = z.array(ConcurrencyOptionSchema).max(MAX_CONCURRENCY_LIMITS);
@@ -74,7 +79,7 @@ export type ConcurrencyOption = z.infer<typeof ConcurrencyOptionSchema>;
 export const RegisterSchema = z.looseObject({
   url: text,
   appName: z.string().min(1).max(MAX_ID_CHARS),
-  functions: z.array(FunctionSchema).max(MAX_FUNCTIONS).nullish(),
+  functions: z.array(z.preprocess(withLowerInitials, FunctionSchema)).max(MAX_FUNCTIONS).nullish(),
   framework: text.nullish(),
   sdk: text.nullish(),
   v: text.nullish(),
@@ -85,6 +90,14 @@ export const RegisterSchema = z.looseObject({
 export function withKnownNames(raw: unknown): unknown {
   if (typeof raw !== 'object' || raw === null || 'appName' in raw || !('appname' in raw)) return raw;
   return { ...raw, appName: raw.appname };
+}
+
+/** As `withKnownNames`: the Go SDK sends `Singleton`. */
+function withLowerInitials(config: unknown): unknown {
+  if (typeof config !== 'object' || config === null) return config;
+  return Object.fromEntries(
+    Object.entries(config).map(([name, value]) => [name.slice(0, 1).toLowerCase() + name.slice(1), value]),
+  );
 }
 
 export type RegisterRequest = z.infer<typeof RegisterSchema>;

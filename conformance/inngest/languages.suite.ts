@@ -187,6 +187,48 @@ for (const language of LANGUAGES) {
       skip,
     );
 
+    inFull(
+      ['I-55'],
+      'a run is cancelled by the event that its function names, and by no other',
+      async (context) => {
+        const [kept, gone] = [await app.send('cancelled', { order: 'A' }), await app.send('cancelled', { order: 'B' })];
+        await server.clock.idle();
+        await app.send('stop', { order: 'B' });
+        expect.equal((await ended(context, app, gone)).status, 'Cancelled');
+        await server.clock.advance(3_700_000);
+        const run = await ended(context, app, kept);
+        expect.deepEqual([run.status, run.output], ['Completed', 'waited']);
+      },
+      skip,
+    );
+
+    inFull(
+      ['I-48', 'I-50', 'I-51', 'I-54', 'I-56', 'I-57'],
+      'a function with every policy is registered, and runs',
+      async (context) => {
+        const run = await ended(context, app, await app.send('policies', { n: 7 }));
+        expect.deepEqual([run.status, run.output], ['Completed', 7]);
+      },
+      skip,
+    );
+
+    inFull(
+      ['I-52', 'I-53'],
+      'debounced events start one run with the last; batched ones one run with all',
+      async (context) => {
+        const order = context.unique('order');
+        await app.send('debounced', { order, n: 1 });
+        const last = await app.send('debounced', { order, n: 2 });
+        const first = await app.send('batched', { order, n: 1 });
+        await app.send('batched', { order, n: 2 });
+        expect.equal((await ended(context, app, first)).output, 2);
+        await server.clock.idle();
+        await server.clock.advance(7_000);
+        expect.equal((await ended(context, app, last)).output, 2);
+      },
+      skip,
+    );
+
     if (label === 'Go' || sdk.startsWith('inngest 4')) {
       inFull(
         ['I-35', 'I-36'],

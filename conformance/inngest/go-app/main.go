@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/inngest/inngest/pkg/enums"
 	"github.com/inngest/inngestgo"
 	"github.com/inngest/inngestgo/connect"
 	sdkerrors "github.com/inngest/inngestgo/errors"
@@ -52,12 +53,11 @@ func must[T any](value T, err error) T {
 }
 
 func define(client inngestgo.Client, id string, retries *int, body func(context.Context, inngestgo.Input[data]) (any, error)) {
-	must(inngestgo.CreateFunction(
-		client,
-		inngestgo.FunctionOpts{ID: id, Retries: retries},
-		inngestgo.EventTrigger(prefix+id, nil),
-		body,
-	))
+	defineWith(client, inngestgo.FunctionOpts{ID: id, Retries: retries}, body)
+}
+
+func defineWith(client inngestgo.Client, options inngestgo.FunctionOpts, body func(context.Context, inngestgo.Input[data]) (any, error)) {
+	must(inngestgo.CreateFunction(client, options, inngestgo.EventTrigger(prefix+options.ID, nil), body))
 }
 
 func constant(text string) func(context.Context) (string, error) {
@@ -155,6 +155,45 @@ func functions(client inngestgo.Client, app string) {
 		}))
 		after := must(step.Run(ctx, "after", constant("after")))
 		return []string{before, slow, after}, nil
+	})
+	order := inngestgo.StrPtr("event.data.order")
+	n := inngestgo.StrPtr("event.data.n")
+	defineWith(client, inngestgo.FunctionOpts{
+		ID: "cancelled",
+		Cancel: []inngestgo.ConfigCancel{{
+			Event: prefix + "stop", If: inngestgo.StrPtr("event.data.order == async.data.order"),
+		}},
+	}, func(ctx context.Context, input inngestgo.Input[data]) (any, error) {
+		_, err := step.WaitForEvent[inngestgo.GenericEvent[data]](ctx, "w", step.WaitForEventOpts{
+			Event: prefix + "nothing", Timeout: time.Hour,
+		})
+		if !errors.Is(err, step.ErrEventNotReceived) {
+			return nil, err
+		}
+		return "waited", nil
+	})
+	defineWith(client, inngestgo.FunctionOpts{
+		ID:          "policies",
+		Concurrency: &inngestgo.ConfigConcurrency{Step: []inngestgo.ConfigStepConcurrency{{Limit: 5, Key: n}}},
+		Throttle:    &inngestgo.ConfigThrottle{Limit: 10, Period: time.Minute, Burst: 2, Key: n},
+		RateLimit:   &inngestgo.ConfigRateLimit{Limit: 100, Period: time.Hour, Key: n},
+		Priority:    &inngestgo.ConfigPriority{Run: n},
+		Timeouts:    &inngestgo.ConfigTimeouts{Start: inngestgo.Ptr(time.Hour), Finish: inngestgo.Ptr(2 * time.Hour)},
+		Singleton:   &inngestgo.ConfigSingleton{Key: n, Mode: enums.SingletonModeSkip},
+	}, func(ctx context.Context, input inngestgo.Input[data]) (any, error) {
+		return input.Event.Data["n"], nil
+	})
+	defineWith(client, inngestgo.FunctionOpts{
+		ID:       "debounced",
+		Debounce: &inngestgo.ConfigDebounce{Period: 5 * time.Second, Timeout: inngestgo.Ptr(time.Minute), Key: *order},
+	}, func(ctx context.Context, input inngestgo.Input[data]) (any, error) {
+		return input.Event.Data["n"], nil
+	})
+	defineWith(client, inngestgo.FunctionOpts{
+		ID:          "batched",
+		BatchEvents: &inngestgo.ConfigBatchEvents{MaxSize: 2, Timeout: 10 * time.Second, Key: order},
+	}, func(ctx context.Context, input inngestgo.Input[data]) (any, error) {
+		return len(input.Events), nil
 	})
 	// This SDK has no onFailure: its users write the trigger themselves.
 	expression := fmt.Sprintf("event.data.function_id == '%s-broken'", app)

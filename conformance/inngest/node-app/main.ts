@@ -21,6 +21,7 @@ interface Context {
     sendEvent(id: string, event: object): Promise<{ ids: string[] }>;
   };
   event: { data: Record<string, unknown> };
+  events: unknown[];
   attempt: number;
   error?: Error;
 }
@@ -127,6 +128,32 @@ define('slow', async ({ step, event }) => {
   });
   const after = await step.run('after', () => note('after'));
   return [before, middle, after];
+});
+
+define(
+  'cancelled',
+  async ({ step }) => {
+    await step.waitForEvent('w', { event: `${prefix}nothing`, timeout: '1h' });
+    return 'waited';
+  },
+  { cancelOn: [{ event: `${prefix}stop`, if: 'event.data.order == async.data.order' }] },
+);
+
+define('policies', ({ event }) => event.data['n'], {
+  concurrency: [{ limit: 5, key: 'event.data.n' }],
+  throttle: { limit: 10, period: '1m', burst: 2, key: 'event.data.n' },
+  rateLimit: { limit: 100, period: '1h', key: 'event.data.n' },
+  priority: { run: 'event.data.n' },
+  timeouts: { start: '1h', finish: '2h' },
+  singleton: { mode: 'skip', key: 'event.data.n' },
+});
+
+define('debounced', ({ event }) => event.data['n'], {
+  debounce: { period: '5s', timeout: '1m', key: 'event.data.order' },
+});
+
+define('batched', ({ events }) => events.length, {
+  batchEvents: { maxSize: 2, timeout: '10s', key: 'event.data.order' },
 });
 
 const all = { client, functions: [...functions.values()] };

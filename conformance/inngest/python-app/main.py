@@ -156,8 +156,75 @@ async def slow(ctx: inngest.Context) -> object:
     return [before, middle, after]
 
 
+@client.create_function(
+    fn_id="cancelled",
+    trigger=on("cancelled"),
+    cancel=[
+        inngest.Cancel(
+            event=PREFIX + "stop",
+            if_exp="event.data.order == async.data.order",
+        )
+    ],
+)
+async def cancelled(ctx: inngest.Context) -> str:
+    await ctx.step.wait_for_event(
+        "w", event=PREFIX + "nothing", timeout=datetime.timedelta(hours=1)
+    )
+    return "waited"
+
+
+@client.create_function(
+    fn_id="policies",
+    trigger=on("policies"),
+    concurrency=[inngest.Concurrency(limit=5, key="event.data.n")],
+    throttle=inngest.Throttle(
+        limit=10,
+        period=datetime.timedelta(minutes=1),
+        burst=2,
+        key="event.data.n",
+    ),
+    rate_limit=inngest.RateLimit(
+        limit=100, period=datetime.timedelta(hours=1), key="event.data.n"
+    ),
+    priority=inngest.Priority(run="event.data.n"),
+    timeouts=inngest.Timeouts(
+        start=datetime.timedelta(hours=1), finish=datetime.timedelta(hours=2)
+    ),
+    singleton=inngest.Singleton(mode="skip", key="event.data.n"),
+)
+async def policies(ctx: inngest.Context) -> object:
+    return ctx.event.data["n"]
+
+
+@client.create_function(
+    fn_id="debounced",
+    trigger=on("debounced"),
+    debounce=inngest.Debounce(
+        period=datetime.timedelta(seconds=5),
+        timeout=datetime.timedelta(minutes=1),
+        key="event.data.order",
+    ),
+)
+async def debounced(ctx: inngest.Context) -> object:
+    return ctx.event.data["n"]
+
+
+@client.create_function(
+    fn_id="batched",
+    trigger=on("batched"),
+    batch_events=inngest.Batch(
+        max_size=2,
+        timeout=datetime.timedelta(seconds=10),
+        key="event.data.order",
+    ),
+)
+async def batched(ctx: inngest.Context) -> int:
+    return len(ctx.events)
+
+
 FUNCTIONS = [
     three, sleeper, waiter, child, parent, fan, broken, never, sender, slow,
+    cancelled, policies, debounced, batched,
 ]  # fmt: skip
 
 
