@@ -41,7 +41,13 @@ export async function invokeFunction(
   const dedupe =
     idempotencyKey === undefined
       ? {}
-      : { dedupe: { key: `inngest/invoke/${task.id}/${idempotencyKey}`, untilMs: nowMs + INVOKE_KEY_MS } };
+      : {
+          dedupe: {
+            key: `inngest/invoke/${task.id}/${idempotencyKey}`,
+            // By the engine's clock, which a test may have moved.
+            untilMs: (await cell.query({ type: 'clock' })).nowMs + INVOKE_KEY_MS,
+          },
+        };
   const results = await cell.apply(
     options.listed
       ? [

@@ -21,7 +21,7 @@ export async function updateMetadata(c: RouteContext): Promise<Response> {
   const step = target?.step_id;
   await keepMetadata(cellOf(c), run, {
     target: step ? await hashedStepId(step, target?.step_index ?? 0) : '',
-    atMs: c.var.host.context.wallClockMs(),
+    atMs: (await cellOf(c).query({ type: 'clock' })).nowMs,
     items: metadata,
   });
   return c.json({}, 200);
@@ -49,7 +49,7 @@ export async function addScores(c: RouteContext): Promise<Response> {
   for (const { name, value, stepId } of parsed.data)
     await keepMetadata(cellOf(c), run, {
       target: stepId ? await hashedStepId(stepId) : '',
-      atMs: c.var.host.context.wallClockMs(),
+      atMs: (await cellOf(c).query({ type: 'clock' })).nowMs,
       items: [{ kind: 'inngest.score', op: 'merge', values: { [name]: { value } } }],
     });
   return answerV2(c, { runId: run, count: parsed.data.length });

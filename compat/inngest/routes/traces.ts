@@ -22,7 +22,7 @@ export async function receiveTraces(c: RouteContext): Promise<Response> {
   const text = isJson ? new TextDecoder().decode(body) : base64(body);
   if (isJson && !isExport(text))
     throw new InngestError(400, 'invalid_request', 'The body is no OTLP export: resourceSpans is missing.');
-  const nowMs = c.var.host.context.wallClockMs();
+  const { nowMs } = await cellOf(c).query({ type: 'clock' });
   const data = JSON.stringify({
     type: isJson ? 'json' : 'protobuf',
     encoding: c.req.header('content-encoding') ?? null,
