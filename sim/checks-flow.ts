@@ -102,6 +102,9 @@ export function checkOrder(world: World, call: LeasedCall): void {
   if (!lane) return;
   const mine = world.tracker.get(call.run) as Tracked;
   const { watermark, now } = world.engine.kernel;
+  // A run that was started from another's prefix has waits: one that ends asks for its main call, earlier than it was due where the clock was set back.
+  const asked = world.db.all<{ due: number }>(`SELECT due FROM pending WHERE owner = ? AND key = ''`, call.run)[0];
+  const dueAt = Math.min(mine.state.head.dueAt, asked?.due ?? Infinity);
   for (const [run, other] of world.tracker.runs) {
     if (
       run === call.run ||
@@ -110,7 +113,7 @@ export function checkOrder(world: World, call: LeasedCall): void {
     )
       continue;
     const { head } = other.state;
-    const older = head.dueAt < mine.state.head.dueAt;
+    const older = head.dueAt < dueAt;
     if (!(older && (other.everLeased || head.dueAt <= head.createdAt || head.dueAt <= watermark))) continue;
     // After the clock was set back and on again, what was due before may be a timer still.
     const asleep = (): boolean =>
