@@ -282,7 +282,7 @@ suite({ vendor: 'trigger', name: "the SDK's surface inside tasks", sdk: SDK }, (
   });
 
   s.case(['T-63', 'T-27'], 'usage, heartbeats and waitUntil', async (context) => {
-    const run = await outcome('busy', {});
+    const run = await outcome('working', {});
     expect.deepEqual(run.output, { result: 'measured', later: false });
     await seen(context, run.id, 'what was done later', (found) => found.metadata?.later === true);
   });

@@ -257,8 +257,8 @@ export const rich = task({
 
 export const answersNothing = task({ id: 'answers-nothing', run: async (_payload: object) => {} });
 
-export const busy = task({
-  id: 'busy',
+export const working = task({
+  id: 'working',
   run: async (_payload: object) => {
     const measured = await usage.measure(async () => {
       for (let i = 0; i < 50; i++) await heartbeats.yield();
