@@ -150,20 +150,33 @@ describe('errors of tasks', () => {
 
 describe('socket frames', () => {
   it('are read as a worker writes them', () => {
-    expect(readFrame('40/dev-worker,')).toEqual({ kind: 'connect' });
-    expect(readFrame('42/dev-worker,["run:subscribe",{"version":"1","runFriendlyIds":["run_a"]}]')).toEqual({
+    expect(readFrame('/dev-worker', '40/dev-worker,')).toEqual({ kind: 'connect' });
+    expect(
+      readFrame('/dev-worker', '42/dev-worker,["run:subscribe",{"version":"1","runFriendlyIds":["run_a"]}]'),
+    ).toEqual({
       kind: 'subscribe',
       runs: ['run_a'],
     });
-    expect(readFrame('42/dev-worker,7["run:unsubscribe",{"runFriendlyIds":["run_a",3]}]')).toEqual({
+    expect(readFrame('/dev-worker', '42/dev-worker,7["run:unsubscribe",{"runFriendlyIds":["run_a",3]}]')).toEqual({
       kind: 'unsubscribe',
       runs: ['run_a'],
     });
-    expect(notifyFrame('run_a')).toBe('42/dev-worker,["run:notify",{"version":"1","run":{"friendlyId":"run_a"}}]');
+    expect(
+      readFrame('/workload', '42/workload,["run:start",{"version":"1","run":{"friendlyId":"run_a"},"snapshot":{}}]'),
+    ).toEqual({
+      kind: 'subscribe',
+      runs: ['run_a'],
+    });
+    expect(readFrame('/workload', '42/dev-worker,["run:subscribe",{"runFriendlyIds":["run_a"]}]')).toEqual({
+      kind: 'other',
+    });
+    expect(notifyFrame('/dev-worker', 'run_a')).toBe(
+      '42/dev-worker,["run:notify",{"version":"1","run":{"friendlyId":"run_a"}}]',
+    );
   });
 
   it('never throw, whatever comes', () => {
-    fc.assert(fc.property(fc.string(), (text) => void readFrame(text)));
-    fc.assert(fc.property(fc.json(), (text) => void readFrame(`42/dev-worker,${text}`)));
+    fc.assert(fc.property(fc.string(), (text) => void readFrame('/dev-worker', text)));
+    fc.assert(fc.property(fc.json(), (text) => void readFrame('/dev-worker', `42/dev-worker,${text}`)));
   });
 });

@@ -67,7 +67,7 @@ describe("the worker's socket", () => {
     changed(1);
     await vi.advanceTimersByTimeAsync(100);
     changed(2);
-    expect(sent).toEqual([notifyFrame(PUBLIC), notifyFrame(PUBLIC)]);
+    expect(sent).toEqual([notifyFrame('/dev-worker', PUBLIC), notifyFrame('/dev-worker', PUBLIC)]);
     await vi.advanceTimersByTimeAsync(5_000);
     expect(sent).toHaveLength(4);
   });

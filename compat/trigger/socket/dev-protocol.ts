@@ -1,7 +1,16 @@
 import { runTopic } from '../../../core/model/channel.ts';
 import type { ChannelSocket, SocketHost, SocketProtocol } from '../../../core/ports.ts';
 import { publicRunId, runIdOf } from '../ids.ts';
-import { connectedFrame, notifyFrame, openFrame, PING, PING_EVERY_MS, readFrame, refusedFrame } from './frames.ts';
+import {
+  connectedFrame,
+  notifyFrame,
+  openFrame,
+  PING,
+  PING_EVERY_MS,
+  readFrame,
+  refusedFrame,
+  type Namespace,
+} from './frames.ts';
 
 export const DEV_PROTOCOL = 'trigger/dev-worker';
 
@@ -22,7 +31,7 @@ export function devProtocol(host: SocketHost): SocketProtocol {
     const key = `${socket.id} ${run}`;
     const own = ++count;
     newest.set(key, own);
-    const frame = notifyFrame(publicRunId(run));
+    const frame = notifyFrame(namespaceOf(socket), publicRunId(run));
     socket.send(frame);
     let saidMs = 0;
     for (const atMs of REPEATS_MS) {
@@ -39,12 +48,12 @@ export function devProtocol(host: SocketHost): SocketProtocol {
     opened: (socket) => socket.send(openFrame(socket.id)),
     received(socket, data) {
       if (typeof data !== 'string') return;
-      const frame = readFrame(data);
+      const frame = readFrame(namespaceOf(socket), data);
       switch (frame.kind) {
         case 'ping':
           return socket.send('3');
         case 'connect':
-          return socket.send(connectedFrame(socket.id));
+          return socket.send(connectedFrame(namespaceOf(socket), socket.id));
         case 'close':
           return socket.close(1000);
         case 'subscribe':
@@ -55,7 +64,7 @@ export function devProtocol(host: SocketHost): SocketProtocol {
         case 'pong':
           return;
         case 'other':
-          if (data.startsWith('40')) socket.send(refusedFrame('Invalid namespace'));
+          if (data.startsWith('40')) socket.send(refusedFrame(namespaceOf(socket), 'Invalid namespace'));
       }
     },
     changed: (socket, _topic, change) => host.waitUntil(notify(socket, change.run)),
@@ -66,6 +75,10 @@ export function devProtocol(host: SocketHost): SocketProtocol {
       },
     },
   };
+}
+
+function namespaceOf({ data }: ChannelSocket): Namespace {
+  return data === '/workload' ? data : '/dev-worker';
 }
 
 function topicsOf(publicIds: readonly string[]): string[] {
