@@ -18,28 +18,30 @@ export async function keepTelemetry(cell: CellApi, records: readonly TelemetryRe
   const byRun = Map.groupBy(records, (record) => record.run);
   for (const [run, all] of byRun) {
     if (!(await cell.query({ type: 'run', run }))) continue;
-    const first = await cell.query({ type: 'record', collection: collectionOf(run), id: FULL });
-    if (first) continue;
+    const counted = await cell.query({ type: 'record', collection: collectionOf(run), id: COUNT });
+    const count = Number(counted?.data ?? 0);
+    if (count >= MAX_PER_RUN) continue;
+    const expiresAt = nowMs + RETENTION_MS;
     for (let i = 0; i < all.length; i += AT_ONCE) {
       const commands = all.slice(i, i + AT_ONCE).map((record): Command => ({
         type: 'put-record',
         collection: collectionOf(run),
         id: record.id,
         data: JSON.stringify(record),
-        expiresAt: nowMs + RETENTION_MS,
+        expiresAt,
         ...(record.isPartial || record.kind === 'log' ? { ifAbsent: true } : {}),
       }));
-      await cell.apply(commands);
-    }
-    if ((await telemetryOf(cell, run)).length >= MAX_PER_RUN)
+      const data = String(count + Math.min(all.length, i + AT_ONCE));
       await cell.apply([
-        { type: 'put-record', collection: collectionOf(run), id: FULL, data: 'null', expiresAt: nowMs + RETENTION_MS },
+        ...commands,
+        { type: 'put-record', collection: collectionOf(run), id: COUNT, data, expiresAt },
       ]);
+    }
   }
 }
 
-/** Marks a run that has as many records as it may; sorts before every id of a span. */
-const FULL = '!full';
+/** How many records have come, repeated ones counted each time; no id of a span. */
+const COUNT = '!count';
 
 function collectionOf(run: string): string {
   return `${COLLECTIONS.telemetry}/${run}`;
@@ -57,7 +59,7 @@ export async function telemetryOf(cell: CellApi, run: string): Promise<Telemetry
       limit: 1_000,
       ...(cursor === undefined ? {} : { cursor }),
     });
-    for (const { id, data } of page.items) if (id !== FULL) records.push(parseJson(data) as TelemetryRecord);
+    for (const { id, data } of page.items) if (id !== COUNT) records.push(parseJson(data) as TelemetryRecord);
     ({ cursor } = page);
   } while (cursor !== undefined && records.length < MAX_PER_RUN);
   return records.sort((a, b) => a.startMs - b.startMs || (a.id < b.id ? -1 : 1));
