@@ -1,7 +1,10 @@
 import type { StartSpec } from '../core/model/call.ts';
 import type { Command, CommandResult, PauseScope } from '../core/model/command.ts';
+import type { EventInput } from '../core/model/event.ts';
 import type { TaskSpec } from '../core/model/task.ts';
+import { checkIngested } from './checks-admission.ts';
 import { EVENT_NAMES, GROUPS, POOLS, SHARED_LIMITS, SHARED_TOKENS } from './catalogue.ts';
+import { HALT } from './policies.ts';
 import { eventOf, idFor } from './program.ts';
 import type { Requests } from './requests.ts';
 import type { World } from './world.ts';
@@ -101,6 +104,7 @@ export class Clients {
         cancel: 5,
         token: 8,
         event: 8,
+        halt: 6,
         limit: 6,
         pause: 2,
         register: 3,
@@ -123,6 +127,8 @@ export class Clients {
         return this.#cancel();
       case 'token':
         return this.#token();
+      case 'halt':
+        return this.#halt();
       case 'event':
         return this.#feed();
       case 'limit':
@@ -172,7 +178,7 @@ export class Clients {
         ? { dedupe: { key: `key-${rng.int(0, 40)}`, untilMs: now + rng.pick([1_000, 60_000, HOUR_MS]) } }
         : {}),
     };
-    if (task.fifo === null) {
+    if (task.fifo === null && !task.spec.admit) {
       if (rng.chance(0.1)) spec.priorityMs = rng.pick([-500, 2_000, 60_000]);
       if (rng.chance(0.08)) spec.limits = [{ key: 'shared', max: 2, hold: 'call' }];
       if (rng.chance(0.05)) spec.limits = [{ key: `queue-${rng.int(0, 1)}`, max: 1, hold: 'run' }];
@@ -219,7 +225,22 @@ export class Clients {
       ...(rng.chance(0.2) ? { dedupeId: `same-${rng.int(0, 9)}`, dedupeMs: 60_000 } : {}),
       ...(rng.chance(0.2) ? { transient: true } : {}),
     }));
-    this.#requests.insist(`ingest ${events.map(({ name }) => name).join()}`, [{ type: 'ingest', events }]);
+    this.#send(events);
+  }
+
+  #send(events: EventInput[]): void {
+    this.#requests.insist(`ingest ${events.map(({ name }) => name).join()}`, [{ type: 'ingest', events }], (answer) => {
+      const result = answer.ok ? answer.results[0] : undefined;
+      if (result?.type === 'ingest') checkIngested(this.#world, events, result.runs);
+    });
+  }
+
+  /** An event that ends the runs that are guarded by it. */
+  #halt(): void {
+    const { rng } = this.#world;
+    const event = eventOf(HALT, rng.int(0, 9), this.#eventId(), this.#world.clockMs());
+    const done = this.#world.transition('ingest halt', (engine) => engine.apply([{ type: 'ingest', events: [event] }]));
+    if (done.is === 'done') checkIngested(this.#world, [event], []);
   }
 
   /** An event or a token that somebody waits for. */
@@ -238,12 +259,7 @@ export class Clients {
             },
           ]);
         else if (wait?.kind === 'event')
-          this.#requests.insist(`ingest ${wait.name}`, [
-            {
-              type: 'ingest',
-              events: [eventOf(wait.name, rng.int(0, 9), this.#eventId(), this.#world.clockMs())],
-            },
-          ]);
+          this.#send([eventOf(wait.name, rng.int(0, 9), this.#eventId(), this.#world.clockMs())]);
       }
     }
   }

@@ -1,3 +1,4 @@
+import { ADMISSION_MUTANTS } from './admission-mutants.ts';
 import { type Mutant, MUTANTS } from './mutants.ts';
 
 /** Bugs planted in limits, rates and pauses. One of the same name in `mutants.ts` is this one. */
@@ -47,4 +48,8 @@ const LIMIT_MUTANTS: readonly Mutant[] = [
 const names = new Set(LIMIT_MUTANTS.map(({ name }) => name));
 
 /** All bugs that the simulation has to find. */
-export const PLANTED: readonly Mutant[] = [...MUTANTS.filter(({ name }) => !names.has(name)), ...LIMIT_MUTANTS];
+export const PLANTED: readonly Mutant[] = [
+  ...MUTANTS.filter(({ name }) => !names.has(name)),
+  ...LIMIT_MUTANTS,
+  ...ADMISSION_MUTANTS,
+];

@@ -40,6 +40,8 @@ export interface Tracked {
   displaced: boolean;
   /** Reports on their way that go on with the run by themselves. */
   owed: number;
+  /** Since when it stands: it does not collect any more. */
+  standsMs: number | null;
   /** Keys that the main call has to wait for: it ended after it had asked for them as one group. */
   awaiting: string[];
 }
@@ -91,13 +93,16 @@ export class Tracker {
         disturbed: false,
         displaced: false,
         owed: 0,
+        standsMs: null,
         awaiting: [],
       };
       this.runs.set(run, tracked);
+      if (!tracked.state.head.window) tracked.standsMs = tracked.state.head.createdAt;
     }
     for (const entry of this.#store.history(run, tracked.state.seq)) {
       this.#checkEntry(run, tracked, entry, engine, heard);
       applyEntry(tracked.state, entry);
+      if (!tracked.state.head.window) tracked.standsMs ??= entry.atMs;
     }
     if (tracked.state.pending.size === 0) tracked.displaced = true;
     this.#endLeases(tracked, heard);
@@ -347,6 +352,7 @@ function differenceOf(expected: RunState, actual: RunState, rows: ReadonlyMap<st
   ] as const)
     if (!same(expected[field], actual[field]))
       return `${field} is ${String(actual[field])}, not ${String(expected[field])}`;
+  if (headText(expected) !== headText(actual)) return `its head is ${headText(actual)}, not ${headText(expected)}`;
   if (expected.steps.length !== actual.steps.length || expected.stepKeys.size !== actual.stepKeys.size)
     return `${actual.steps.length} steps, not ${expected.steps.length}`;
   for (const [i, step] of expected.steps.entries()) {
@@ -368,6 +374,13 @@ function differenceOf(expected: RunState, actual: RunState, rows: ReadonlyMap<st
       return `"${key}" is ${other && pendingText(other, rows)}, not ${pendingText(pending, rows)}`;
   }
   return null;
+}
+
+/** What may have been amended. */
+function headText({ head, input, expireAt }: RunState): string {
+  const { dueAt, eventIds, meta, maxAttempts, window, holds, priorityMs } = head;
+  const size = input === null ? null : input.length;
+  return JSON.stringify({ dueAt, eventIds, meta, maxAttempts, window, holds, priorityMs, size, expireAt });
 }
 
 // A held lease moves without an entry: its row says until when.

@@ -6,12 +6,14 @@ import type { Effects } from '../core/ports.ts';
 import { NodeSql } from '../core/testing/node-sql.ts';
 import { Agenda } from './agenda.ts';
 import { type EndingData, makeTasks, POOLS, type SimTask } from './catalogue.ts';
+import { checkEnded, checkEvents, checkStanding, type Claims } from './checks-admission.ts';
 import { checkLimitsTaken, checkOrder, checkPlaces, type Places, recallPlaces } from './checks-flow.ts';
 import { checkEverything, checkRows } from './checks-rows.ts';
 import type { CoreVariant } from './core-variant.ts';
 import { FaultSql } from './fault-sql.ts';
 import { Checks, Violation } from './invariants.ts';
 import { withRates } from './rates.ts';
+import { withPolicies } from './policies.ts';
 import { Rng } from './rng.ts';
 import { type Held, Tracker } from './tracker.ts';
 
@@ -47,6 +49,9 @@ export class World implements Effects {
   readonly tracker: Tracker;
   readonly tasks: Map<string, SimTask>;
   readonly places: Places = new Map();
+  readonly claims: Claims = new Map();
+  /** Events that had done what they do before the transition under way. */
+  readonly knownEvents = new Set<string>();
   /** When each rate let calls through, within its last period. */
   readonly takings = new Map<string, number[]>();
   /** Time that only goes forward; the engine's clock is `clockMs`. */
@@ -76,7 +81,12 @@ export class World implements Effects {
   constructor(options: WorldOptions) {
     this.options = options;
     this.rng = new Rng(options.seed);
-    this.tasks = new Map(withRates(this.rng.fork(), makeTasks(this.rng.fork())).map((task) => [task.spec.id, task]));
+    this.tasks = new Map(
+      withPolicies(this.rng.fork(), withRates(this.rng.fork(), makeTasks(this.rng.fork()))).map((task) => [
+        task.spec.id,
+        task,
+      ]),
+    );
     this.tracker = new Tracker(this.db, this.checks, options.retentionMs);
   }
 
@@ -227,10 +237,13 @@ export class World implements Effects {
     }
     for (const run of touched) {
       const tracked = tracker.get(run);
+      if (tracked && tracked.state.status !== 'running' && tracked.seqBefore < tracked.state.seq) checkEnded(this, run);
       if (tracked) tracked.seqBefore = tracked.state.seq;
     }
     checkRows(this);
-    if (this.transitions % EVERYTHING_EVERY === 0) checkEverything(this);
+    if (this.transitions % EVERYTHING_EVERY !== 0) return;
+    checkEverything(this);
+    checkStanding(this);
   }
 
   /** A worker was given a lease by the transition under way. */
@@ -243,6 +256,7 @@ export class World implements Effects {
       `  ${pull ? 'leased' : 'dispatched'} ${call.task.id} ${call.run} "${call.key}" attempt ${call.attempt} as ${call.lease}`,
     );
     checkOrder(this, call);
+    checkEvents(this, call);
     const held = this.tracker.leased(call, this.engine, pull, until);
     checkLimitsTaken(this, held);
     if (!pull) this.onDispatch(call, held);
@@ -314,6 +328,7 @@ export class World implements Effects {
     for (const run of this.#sql.takeTouched()) touched.add(run);
     for (const run of touched) this.tracker.inspect(run, this.engine, false);
     recallPlaces(this);
+    for (const { id } of this.db.all<{ id: string }>(`SELECT id FROM events`)) this.knownEvents.add(id);
     this.tracker.recallLeases();
     this.tracker.inspectAll(this.engine);
     this.#settle(true);
