@@ -121,24 +121,29 @@ function makeProgram(rng: Rng, children: string[]): Program {
   const length = rng.int(0, 4);
   for (let i = 0; i < length; i++)
     switch (rng.weighted({ step: 40, checkpoint: 15, group: 45 })) {
-      case 'step':
+      case 'step': {
+        const spawns = children.length > 0 && rng.chance(0.25) ? rng.pick(children) : null;
+        const step = work();
         stages.push({
           kind: 'step',
-          step: work(),
+          step,
           emits: rng.chance(0.1) ? rng.pick(EVENT_NAMES) : null,
-          spawns: children.length > 0 && rng.chance(0.25) ? rng.pick(children) : null,
+          spawns,
           asksAgain: rng.chance(0.15),
         });
+        if (spawns === null || rng.chance(0.3)) break;
+        // Long enough for many a child to have ended when it is waited for.
+        if (rng.chance(0.7))
+          stages.push({ kind: 'group', again: 'each', branches: [{ kind: 'sleep', key: key(), ms: 4_000 }] });
+        stages.push({ kind: 'group', again: 'last', branches: [{ kind: 'join', key: key(), spawnedBy: step.key }] });
         break;
+      }
       case 'checkpoint':
         stages.push({ kind: 'checkpoint', keys: Array.from({ length: rng.int(1, 3) }, key) });
         break;
       case 'group': {
         const size = rng.chance(0.4) ? 1 : rng.int(2, 4);
         const branches = Array.from({ length: size }, () => makeBranch(rng, key, work, children));
-        const spawner = stages.find((stage) => stage.kind === 'step' && stage.spawns !== null);
-        if (spawner?.kind === 'step' && rng.chance(0.6))
-          branches.push({ kind: 'join', key: key(), spawnedBy: spawner.step.key });
         stages.push({ kind: 'group', again: rng.pick(['each', 'last']), branches });
         break;
       }

@@ -1,7 +1,7 @@
 import { ADMISSION_MUTANTS } from './admission-mutants.ts';
 import { type Mutant, MUTANTS } from './mutants.ts';
 
-/** Bugs planted in limits, rates and pauses. One of the same name in `mutants.ts` is this one. */
+/** Bugs planted in limits, rates and pauses. */
 const LIMIT_MUTANTS: readonly Mutant[] = [
   {
     name: 'a limit lets one too many through',
@@ -45,11 +45,5 @@ const LIMIT_MUTANTS: readonly Mutant[] = [
   },
 ];
 
-const names = new Set(LIMIT_MUTANTS.map(({ name }) => name));
-
 /** All bugs that the simulation has to find. */
-export const PLANTED: readonly Mutant[] = [
-  ...MUTANTS.filter(({ name }) => !names.has(name)),
-  ...LIMIT_MUTANTS,
-  ...ADMISSION_MUTANTS,
-];
+export const PLANTED: readonly Mutant[] = [...MUTANTS, ...LIMIT_MUTANTS, ...ADMISSION_MUTANTS];

@@ -24,22 +24,6 @@ export const MUTANTS: readonly Mutant[] = [
     },
   },
   {
-    name: 'a limit lets one too many through',
-    patch: {
-      file: 'flow/limit-book.ts',
-      find: '(known?.max ?? spec.max) - this.held(spec.key)',
-      replace: '(known?.max ?? spec.max) + 1 - this.held(spec.key)',
-    },
-  },
-  {
-    name: 'a call that ends keeps its limit',
-    patch: {
-      file: 'engine/kernel.ts',
-      find: 'this.limits.release(limit.key, holder, all);',
-      replace: 'if (all) this.limits.release(limit.key, holder, all);',
-    },
-  },
-  {
     name: 'waiting for a run that has ended already waits for ever',
     patch: {
       file: 'engine/report.ts',
@@ -72,14 +56,6 @@ export const MUTANTS: readonly Mutant[] = [
     patch: { file: 'engine/engine.ts', find: 'while (wake(this.kernel));', replace: '' },
   },
   {
-    name: 'a run gives up its place in a lane while it waits for a retry',
-    patch: {
-      file: 'engine/kernel.ts',
-      find: "if (limit.hold === 'call') this.releaseLimit(limit, `${run} ${key}`, false);",
-      replace: "this.releaseLimit(limit, limit.hold === 'run' ? run : `${run} ${key}`, false);",
-    },
-  },
-  {
     name: 'a transaction that failed takes leases away',
     patch: {
       file: 'engine/kernel.ts',
@@ -98,5 +74,5 @@ export const MUTANTS: readonly Mutant[] = [
 ];
 
 /** Seeds tried for a mutant, and the transitions of each. All that are needed are a few; more would say that the simulation is blunt. */
-export const MUTANT_SEEDS = 24;
+export const MUTANT_SEEDS = 60;
 export const MUTANT_TRANSITIONS = 2_500;

@@ -1,6 +1,7 @@
 import type { Applied } from '../core/engine/engine.ts';
 import type { Op } from '../core/model/call.ts';
 import type { Command, CommandResult, ResultOf } from '../core/model/command.ts';
+import type { HistoryBody } from '../core/model/history.ts';
 import { errorCodeOf } from '../core/model/errors.ts';
 import type { Held } from './tracker.ts';
 import type { World } from './world.ts';
@@ -54,6 +55,7 @@ export class Requests {
     const { world } = { world: this.#world };
     const expected = requests.map((request) => expectationOf(world, request, requests));
     const label = requests.map((request) => request.label).join(' + ');
+    const before = newestEntry(world, requests[0] as Request);
     if (requests.length === 1) {
       const request = requests[0] as Request;
       const done = world.transition(label, (engine) => engine.apply(request.commands), {
@@ -62,7 +64,10 @@ export class Requests {
       });
       if (done.is === 'crashed') request.answered({ ok: null });
       else if (done.is === 'refused') request.answered({ ok: false, error: done.error });
-      else settle(world, request, done.value, expected[0] ?? null);
+      else {
+        if (expected[0] === 'not live') checkOnlySteps(world, request, before);
+        settle(world, request, done.value, expected[0] ?? null);
+      }
       return;
     }
     const done = world.transition(label, (engine) => engine.applyGroup(requests.map(({ commands }) => commands)), {
@@ -131,6 +136,22 @@ function settle(world: World, request: Request, results: CommandResult[], expect
   }
   for (const [i, one] of request.commands.entries()) checkAcknowledged(world, one, results[i] as CommandResult);
   request.answered({ ok: true, results });
+}
+
+function newestEntry(world: World, request: Request): number {
+  return world.tracker.get(request.held?.run ?? '')?.state.seq ?? 0;
+}
+
+/** Under a lease that is over, finished steps are kept and nothing else happens. */
+function checkOnlySteps(world: World, request: Request, before: number): void {
+  const kinds = world.db
+    .all<{ body: string }>(`SELECT body FROM history WHERE run = ? AND seq > ?`, request.held?.run ?? '', before)
+    .map(({ body }) => (JSON.parse(body) as HistoryBody).kind);
+  world.checks.that(
+    'lease',
+    kinds.every((kind) => kind === 'step'),
+    () => `${request.label}: under lease ${request.held?.lease}, which is over, came ${kinds.join(', ')}`,
+  );
 }
 
 function checkKept(world: World, report: ReportCommand, result: ResultOf<'report'>): void {
