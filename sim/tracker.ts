@@ -84,12 +84,14 @@ export class Tracker {
       return;
     }
     if (!tracked) {
+      const head = this.#store.headOf(row);
       tracked = {
-        state: openRun(this.#store.headOf(row), this.#store.inputOf(row)),
+        state: openRun(head, this.#store.inputOf(row)),
         seqBefore: 0,
         held: new Map(),
         everLeased: false,
-        lied: false,
+        // What a liar left is part of a run that starts from there.
+        lied: head.from !== undefined && (this.runs.get(head.from.run)?.lied ?? true),
         disturbed: false,
         displaced: false,
         owed: 0,
@@ -294,8 +296,12 @@ export class Tracker {
       other?.standing !== 'live',
       () => `${name()}: lease ${other?.lease} is live until ${other?.until}, now ${engine.kernel.now}`,
     );
-    // A follower may bear the key of the step that it follows.
-    const follows = (): boolean => state.steps.some(({ key, seq }) => key === call.key && seq === pending?.seq);
+    // A follower may bear the key of the step that it follows; in a run from another's prefix it was planned after all the steps.
+    const follows = (): boolean =>
+      state.steps.some(
+        ({ key, seq }) =>
+          key === call.key && (seq === pending?.seq || (state.head.from !== undefined && seq < (pending?.seq ?? 0))),
+      );
     this.#checks.that(
       'memo',
       call.key === '' || !state.stepKeys.has(call.key) || follows(),
