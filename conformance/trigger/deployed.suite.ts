@@ -12,7 +12,7 @@ const ACCESS_TOKEN = 'tr_pat_0123456789012345678901234567890123456789';
 
 suite({ vendor: 'trigger', name: 'deployed workers', sdk: SDK }, (s) => {
   s.case(
-    ['T-67', 'T-89', 'T-90', 'T-77', 'T-80', 'T-91'],
+    ['T-67', 'T-89', 'T-90', 'T-77', 'T-80'],
     'in production: repoint worker runs the bundle that the CLI has built, in warm processes; a new version takes what is new, the old one ends what it has begun',
     async (context) => {
       const project = context.environment.triggerProjectRef;
