@@ -120,7 +120,9 @@ export function checkEnded(world: World, run: string): void {
       world.checks.that(
         'guard',
         within !== undefined &&
-          at >= (standsMs ?? 0) + within &&
+          // The deadline counts from the first start; a clock that was set back since makes that earlier than the run.
+          at >=
+            Math.min(standsMs ?? 0, reason === 'finish-timeout' ? (state.startedAt ?? Infinity) : Infinity) + within &&
           (reason === 'finish-timeout' || state.steps.length === 0),
         () => `run ${run} ended by its ${reason} at ${at}, it stood at ${standsMs}`,
       );

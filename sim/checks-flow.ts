@@ -59,7 +59,10 @@ function checkRoom(world: World, spec: LimitSpec, count: number, what: string): 
 function checkRate(world: World, spec: LimitSpec, rate: Rate): void {
   const counter = counterOf(spec);
   const { now } = world.engine.kernel;
-  const before = world.takings.get(counter) ?? [];
+  // What the clock had left behind before it was set back may be forgotten.
+  const { latestMs } = world.tracker;
+  const remembered = (at: number): boolean => latestMs <= now || at > latestMs - rate.periodMs;
+  const before = (world.takings.get(counter) ?? []).filter(remembered);
   // A clock that was set back begins a new count: what was taken at times to come says nothing of now.
   const times = (before.at(-1) ?? 0) > now ? [now] : [...before.filter((at) => at > now - rate.periodMs), now];
   world.takings.set(counter, times);

@@ -203,6 +203,10 @@ export class Tracker {
         held.until = body.dueAt;
         break;
       }
+      case 'again':
+        // Asked for by itself, whatever else it waits for.
+        tracked.awaiting = [];
+        break;
       case 'cancelling':
         for (const held of tracked.held.values()) held.until = Math.min(held.until, body.untilMs);
         break;

@@ -58,13 +58,13 @@ export function begun(k: Kernel, { state: { head, expireAt } }: RunHandle): void
 
 /** A worker's first lease has lapsed without a word: the run has not begun after all, and ends where it should have. */
 export function unbegun(k: Kernel, handle: RunHandle): void {
-  const { head, amended, expireAt } = handle.state;
+  const { head, standsAt, expireAt } = handle.state;
   const owner = GUARD_OWNER + head.id;
   if (head.guards?.finishWithinMs !== undefined) k.dropTimer(owner, FINISH);
   const start = head.guards?.startWithinMs;
   for (const [key, atMs] of [
     [EXPIRE, expireAt],
-    [START, start === undefined ? null : (amended ? head.dueAt : head.createdAt) + start],
+    [START, start === undefined ? null : standsAt + start],
   ] as const) {
     if (atMs === null) continue;
     if (atMs > k.now) k.putTimer(owner, key, 'guard', atMs);

@@ -28,6 +28,7 @@ export function openRun(head: RunHead, input: Payload | null): RunState {
     stepKeys: new Set(),
     pending: new PendingMap(),
     amended: false,
+    standsAt: head.createdAt,
   };
   putCall(state, head.call, head.dueAt, 0);
   return state;
@@ -154,6 +155,7 @@ export function applyEntry(state: RunState, entry: HistoryEntry): void {
       return;
     }
     case 'amend':
+      if (body.closed) state.standsAt = atMs;
       return amend(state, body, entry.data);
     case 'cancelling':
       state.cancelling = true;

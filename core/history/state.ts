@@ -122,4 +122,6 @@ export interface RunState {
   pending: PendingMap;
   /** The head is not what the run's row says. */
   amended: boolean;
+  /** Since when it is a run like any other: its start or, where it collected, the end of that. */
+  standsAt: number;
 }
