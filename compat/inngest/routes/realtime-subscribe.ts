@@ -36,6 +36,10 @@ export async function connect(c: RouteContext): Promise<Response> {
 /** The vendor's cap of one connection. */
 const MAX_SSE_MS = 900_000;
 const READ_MS = 15_000;
+/** A run's end may be known before the last bytes that its app sent have come: for so long they are waited for. */
+const LINGER_MS = 2_000;
+/** The event that ends a stream for its reader (npm inngest: experimental/durable-endpoints/client). */
+const LAST_EVENT = 'event: inngest.response';
 
 /** GET /v1/realtime/sse?token= — a run's raw bytes, which are events already: all so far, and what comes until the run has ended. */
 export async function events(c: RouteContext): Promise<Response> {
@@ -49,6 +53,8 @@ export async function events(c: RouteContext): Promise<Response> {
   let after = 0;
   let isOver = false;
   let isWanted = true;
+  let tail = '';
+  let isComplete = false;
   const over = untilEnded(channel, run, () => isWanted).then(
     () => void (isOver = true),
     () => new Promise<void>(() => {}),
@@ -56,12 +62,16 @@ export async function events(c: RouteContext): Promise<Response> {
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
       const wasOver = isOver;
-      const reading = channel.read(RAW_STREAM, { after, waitMs: wasOver ? 0 : READ_MS });
+      const reading = channel.read(RAW_STREAM, { after, waitMs: !wasOver ? READ_MS : isComplete ? 0 : LINGER_MS });
       const page = wasOver ? await reading : await Promise.race([reading, over]);
       if (!page) return this.pull?.(controller);
       if (page.chunks.length > 0) {
         after = (page.chunks.at(-1) as StreamChunk).seq;
-        controller.enqueue(encoder.encode(page.chunks.map(({ data }) => data).join('')));
+        const text = page.chunks.map(({ data }) => data).join('');
+        tail += text;
+        isComplete ||= tail.includes(LAST_EVENT);
+        tail = tail.slice(-LAST_EVENT.length);
+        controller.enqueue(encoder.encode(text));
       } else if (wasOver || Date.now() >= deadline) {
         isWanted = false;
         controller.close();
