@@ -1,7 +1,9 @@
 import { concurrencyLimits, queues, runs, tasks } from '@trigger.dev/sdk';
 import { expect, suite } from '../harness/index.ts';
 import type * as project from './project/src/trigger/basic.ts';
+import type * as limits from './project/src/trigger/limits.ts';
 import { call, finished, SDK, seen, useWorker } from './support.ts';
+import type { Worker } from './worker.ts';
 
 const PAIR = { type: 'custom', name: 'teams/pair' } as const;
 
@@ -11,8 +13,10 @@ interface Span {
 }
 
 suite({ vendor: 'trigger', name: 'queues', sdk: SDK }, (s) => {
+  let worker: Worker;
+
   s.beforeAll(async (context) => {
-    await useWorker(context);
+    worker = await useWorker(context);
   });
 
   const start = (n: number): Promise<Array<{ id: string }>> =>
@@ -70,8 +74,8 @@ suite({ vendor: 'trigger', name: 'queues', sdk: SDK }, (s) => {
     const before = await concurrencyLimits.retrieve('single');
     expect.deepEqual([before.total.current, before.perKey.current, before.running, before.paused], [1, null, 0, false]);
     const handles = await Promise.all([
-      tasks.trigger<typeof project.limitedByName>('limited-by-name', { ms: 100 }),
-      tasks.trigger<typeof project.limitedByName>('limited-by-name', { ms: 100 }),
+      tasks.trigger<typeof limits.limitedByName>('limited-by-name', { ms: 100 }),
+      tasks.trigger<typeof limits.limitedByName>('limited-by-name', { ms: 100 }),
       tasks.trigger<typeof project.inPairs>('in-pairs', { ms: 100 }, { concurrency: ['single'] } as never),
     ]);
     const spans = (await allEnded(handles)).sort((a, b) => a.from - b.from);
@@ -79,7 +83,7 @@ suite({ vendor: 'trigger', name: 'queues', sdk: SDK }, (s) => {
       expect.ok((spans[i]?.from ?? 0) >= (spans[i - 1]?.to ?? Infinity), `run ${i} overlaps the one before`);
     expect.equal((await concurrencyLimits.override('single', { total: 5 })).total.current, 5);
     expect.equal((await concurrencyLimits.pause('single')).paused, true);
-    const held = await tasks.trigger<typeof project.limitedByName>('limited-by-name', { ms: 1 });
+    const held = await tasks.trigger<typeof limits.limitedByName>('limited-by-name', { ms: 1 });
     await context.clock.idle();
     expect.equal((await concurrencyLimits.retrieve('single')).queued, 1);
     expect.equal((await concurrencyLimits.resume('single')).paused, false);
@@ -92,7 +96,7 @@ suite({ vendor: 'trigger', name: 'queues', sdk: SDK }, (s) => {
   });
 
   s.case(['T-44', 'T-38'], 'the environment is paused and bounded as a whole', async (context) => {
-    const at = `/api/v1/projects/${context.environment.triggerProjectRef}/dev`;
+    const at = `/api/v1/projects/${worker.project}/dev`;
     const post = async (what: string, body: object): Promise<unknown> => {
       const response = await call(context, 'POST', `${at}/${what}`, { body: JSON.stringify(body) });
       expect.equal(response.status, 200);

@@ -3,7 +3,7 @@ import { batch, idempotencyKeys, runs, tasks, TriggerClient } from '@trigger.dev
 import { expect, suite } from '../harness/index.ts';
 import type * as project from './project/src/trigger/basic.ts';
 import { call, finished, SDK, useSdk, useWorker } from './support.ts';
-import { startWorker } from './worker.ts';
+import { startWorker, type Worker } from './worker.ts';
 
 interface Page {
   data: Array<{ id: string }>;
@@ -13,8 +13,10 @@ interface Page {
 const statusOf = (error: unknown): number => (error as { status: number }).status;
 
 suite({ vendor: 'trigger', name: 'runs over the API', sdk: SDK }, (s) => {
+  let worker: Worker;
+
   s.beforeAll(async (context) => {
-    await useWorker(context);
+    worker = await useWorker(context);
   });
 
   s.case(['T-23', 'T-94'], 'a run is replayed, as it was and with changes; a wrong name is refused', async () => {
@@ -83,7 +85,7 @@ suite({ vendor: 'trigger', name: 'runs over the API', sdk: SDK }, (s) => {
       const answer = await call(
         context(),
         'GET',
-        `/api/v1/projects/${environment.triggerProjectRef}/runs?filter[tag]=${tag}&filter[env]=dev&page[size]=2`,
+        `/api/v1/projects/${worker.project}/runs?filter[tag]=${tag}&filter[env]=dev&page[size]=2`,
         { key: environment.triggerAccessToken },
       );
       const page = (await answer.json()) as Page;

@@ -19,6 +19,22 @@ export async function useWorker(context: SuiteContext): Promise<Worker> {
   });
 }
 
+export interface OwnServer {
+  /** A case's or the suite's context, aimed at that server. */
+  aimed<C extends SuiteContext>(context: C): C;
+}
+
+/**
+ * A server for a suite that registers another project: on the shared one, keys that name no project would mean that one from then on,
+ * and the other suites' runs would wait for its worker. To be called in `beforeAll`; the SDK is aimed at it.
+ */
+export async function useOwnServer(context: SuiteContext): Promise<OwnServer> {
+  const { url, clock } = await context.startServer({ mode: 'dev' });
+  const server: OwnServer = { aimed: (aimedContext) => ({ ...aimedContext, url, clock }) };
+  useSdk(server.aimed(context));
+  return server;
+}
+
 /** `runs.poll` gives up after 500 looks. */
 const POLL_MS = 80;
 

@@ -2,10 +2,13 @@ import { envvars, idempotencyKeys, runs, tasks, wait } from '@trigger.dev/sdk';
 import { expect, suite } from '../harness/index.ts';
 import type * as surface from './project/src/trigger/surface.ts';
 import { call, finished, SDK, seen, useWorker, type Run } from './support.ts';
+import type { Worker } from './worker.ts';
 
 suite({ vendor: 'trigger', name: "the SDK's surface inside tasks", sdk: SDK }, (s) => {
+  let worker: Worker;
+
   s.beforeAll(async (context) => {
-    await useWorker(context);
+    worker = await useWorker(context);
   });
 
   /** Triggers a task and waits for its end. */
@@ -133,8 +136,8 @@ suite({ vendor: 'trigger', name: "the SDK's surface inside tasks", sdk: SDK }, (
   s.case(
     ['T-95', 'T-94', 'T-63', 'T-57', 'T-77'],
     'a task sees what the server knows of its run: flags, machine, tags, version, itself',
-    async ({ environment }) => {
-      await envvars.upload(environment.triggerProjectRef, 'dev', {
+    async () => {
+      await envvars.upload(worker.project, 'dev', {
         variables: { SURFACE_COLOUR: 'green' },
         override: true,
       });
@@ -143,7 +146,7 @@ suite({ vendor: 'trigger', name: "the SDK's surface inside tasks", sdk: SDK }, (
         isTest: false,
         isReplay: false,
         machine: 'medium-1x',
-        project: environment.triggerProjectRef,
+        project: worker.project,
         task: 'introspects',
         version: true,
         tags: ['t1'],

@@ -1,16 +1,17 @@
 import { runs, tasks } from '@trigger.dev/sdk';
 import { expect, suite } from '../harness/index.ts';
 import type * as project from './project/src/trigger/basic.ts';
-import { finished, SDK, seen, useSdk } from './support.ts';
+import { finished, SDK, seen, useOwnServer, type OwnServer } from './support.ts';
 import { startWorker, type Worker } from './worker.ts';
 
 suite({ vendor: 'trigger', name: 'loss of the worker', sdk: SDK }, (s) => {
+  let server: OwnServer;
   let worker: Worker;
 
   s.beforeAll(async (context) => {
-    useSdk(context);
+    server = await useOwnServer(context);
     const { triggerProjectRef: ref, triggerAccessToken: accessToken } = context.environment;
-    worker = await startWorker({ url: context.url, project: ref, accessToken });
+    worker = await startWorker({ url: server.aimed(context).url, project: ref, accessToken });
   });
   s.afterAll(async () => {
     await worker.stop();
@@ -23,7 +24,8 @@ suite({ vendor: 'trigger', name: 'loss of the worker', sdk: SDK }, (s) => {
   s.case(
     ['T-69', 'T-66'],
     'a worker killed in the middle of an attempt: its watchdog reports it and the run is cancelled; what is triggered meanwhile runs when it is back',
-    async (context) => {
+    async (outer) => {
+      const context = server.aimed(outer);
       const handle = await tasks.trigger<typeof project.endless>('endless', {});
       await seen(context, handle.id, 'the run to execute', (run) => run.metadata?.state === 'running');
       await worker.kill({ watchdog: true });
@@ -40,7 +42,8 @@ suite({ vendor: 'trigger', name: 'loss of the worker', sdk: SDK }, (s) => {
   s.case(
     ['T-66'],
     'a worker that vanishes without a word: after the heartbeat time the run is cancelled, as the vendor does for development',
-    async (context) => {
+    async (outer) => {
+      const context = server.aimed(outer);
       const handle = await tasks.trigger<typeof project.endless>('endless', {});
       await seen(context, handle.id, 'the run to execute', (run) => run.metadata?.state === 'running');
       await worker.kill({ watchdog: false });
@@ -57,7 +60,8 @@ suite({ vendor: 'trigger', name: 'loss of the worker', sdk: SDK }, (s) => {
   s.case(
     ['T-34'],
     'a run that no worker takes expires: ten minutes by default, or its ttl',
-    async (context) => {
+    async (outer) => {
+      const context = server.aimed(outer);
       await worker.kill({ watchdog: false });
       const byDefault = await tasks.trigger<typeof project.echo>('echo', { text: 'a' }, { delay: '1m' });
       const own = await tasks.trigger<typeof project.echo>('echo', { text: 'b' }, { delay: '1m', ttl: '30s' });

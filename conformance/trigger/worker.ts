@@ -37,6 +37,8 @@ const installed = (name: string): string =>
   path.dirname(createRequire(import.meta.url).resolve(`${name}/package.json`));
 const NEWEST = { cli: 'trigger.dev', sdk: '@trigger.dev/sdk' };
 export const CLI = path.join(installed(NEWEST.cli), 'dist/esm/index.js');
+/** Tasks of what 4.0 does not have: streams, shared limits, heartbeats. */
+const NEWER = new Set(['realtime.ts', 'limits.ts', 'surface.ts']);
 /** 4.8 says local, 4.0 background. */
 const READY = /(?:Local|Background) worker ready/;
 /** Bundling and indexing: about 16 s on two cores. */
@@ -138,8 +140,7 @@ export function copyProject(sdk: string = NEWEST.sdk, project: string = PROJECT)
     filter: (source) =>
       !source.includes('.trigger') &&
       !source.includes('node_modules') &&
-      // Streams came with 4.1.
-      (sdk === NEWEST.sdk || path.basename(source) !== 'realtime.ts'),
+      (sdk === NEWEST.sdk || !NEWER.has(path.basename(source))),
   });
   if (sdk !== NEWEST.sdk) {
     // The project's own imports find that release.

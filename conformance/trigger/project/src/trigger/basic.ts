@@ -1,4 +1,4 @@
-import { AbortTaskRunError, concurrencyLimit, metadata, queue, task, tags, wait } from '@trigger.dev/sdk';
+import { AbortTaskRunError, metadata, queue, task, tags, wait } from '@trigger.dev/sdk';
 
 /** Answers what it got, with what the server told it about the run. */
 export const echo = task({
@@ -187,19 +187,6 @@ const pair = queue({ name: 'teams/pair', concurrencyLimit: 2 });
 export const inPairs = task({
   id: 'in-pairs',
   queue: pair,
-  run: async (payload: { ms: number }) => {
-    const from = Date.now();
-    await new Promise((resolve) => setTimeout(resolve, payload.ms));
-    return { from, to: Date.now() };
-  },
-});
-
-const single = concurrencyLimit({ name: 'single', total: 1 });
-
-/** Shares a limit with whoever names it. */
-export const limitedByName = task({
-  id: 'limited-by-name',
-  concurrency: [single],
   run: async (payload: { ms: number }) => {
     const from = Date.now();
     await new Promise((resolve) => setTimeout(resolve, payload.ms));
