@@ -86,13 +86,12 @@ export async function startDeployed(options: {
     stream.on('data', (data: Buffer) => (output = (output + data.toString()).slice(-100_000)));
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
   void ended.then(() => running.delete(child));
-  await until(
-    () => {
-      if (child.exitCode !== null) throw new Error(`repoint worker ended with ${child.exitCode}: ${output}`);
-      return output.includes(READY);
-    },
-    { what: `repoint worker to be ready; it said: ${output}`, timeoutMs: READY_DEADLINE_MS, everyMs: 100 },
-  );
+  await until(() => child.exitCode !== null || output.includes(READY), {
+    what: 'repoint worker to be ready',
+    timeoutMs: READY_DEADLINE_MS,
+    everyMs: 100,
+  });
+  if (child.exitCode !== null) throw new Error(`repoint worker ended with ${child.exitCode}: ${output}`);
   return {
     output: () => output,
     stop() {

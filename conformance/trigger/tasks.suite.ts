@@ -76,9 +76,7 @@ suite({ vendor: 'trigger', name: 'tasks', sdk: SDK }, (s) => {
   });
 
   s.case(['T-64'], 'maxAttempts of the trigger bounds the attempts; an abort ends them', async () => {
-    const bounded = await finished(
-      await tasks.trigger<typeof project.flaky>('flaky', { failures: 9 }, { maxAttempts: 2 }),
-    );
+    const bounded = await finished(await tasks.trigger<typeof project.bounded>('bounded', {}, { maxAttempts: 2 }));
     expect.equal(bounded.attemptCount, 2);
     const aborted = await finished(await tasks.trigger<typeof project.aborts>('aborts', {}));
     expect.equal(aborted.status, 'FAILED');

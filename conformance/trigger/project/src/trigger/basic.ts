@@ -32,6 +32,18 @@ export const flaky = task({
   },
 });
 
+/**
+ * As `flaky`, with settings of its own: the SDK writes the bound of a trigger into the settings by which its process tries again, and from
+ * then on the process has it for every task that shares them.
+ */
+export const bounded = task({
+  id: 'bounded',
+  retry: { maxAttempts: 3, minTimeoutInMs: 200, maxTimeoutInMs: 1_000, factor: 1, randomize: false },
+  run: async (_payload: object, { ctx }) => {
+    throw new Error(`attempt ${ctx.attempt.number} fails`);
+  },
+});
+
 /** Waits for longer than a worker keeps a run between attempts. */
 export const slowRetry = task({
   id: 'slow-retry',
