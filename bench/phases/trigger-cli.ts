@@ -14,7 +14,7 @@ const RESULT_POLL_MS = 10;
 export async function openTriggerCli(
   url: string,
 ): Promise<{ latency(count: number): Promise<Sample>; close(): Promise<void> }> {
-  const cli = path.join(ROOT, 'node_modules/.bin/trigger');
+  const cli = path.join(ROOT, 'node_modules/trigger.dev/dist/esm/index.js');
   const args = [cli, 'dev', '--skip-update-check', '--skip-platform-notifications'];
   const worker = startChild('trigger dev', process.execPath, args, {
     cwd: path.join(ROOT, 'bench/trigger-project'),

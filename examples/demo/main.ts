@@ -105,7 +105,7 @@ async function startApps(target: Server, ports: { inngest: number; upstash: numb
         PORT: String(ports.upstash),
       }),
     trigger: () => {
-      const cli = path.join(ROOT, 'node_modules/.bin/trigger');
+      const cli = path.join(ROOT, 'node_modules/trigger.dev/dist/esm/index.js');
       const command = [node, cli, 'dev', '--skip-update-check', '--skip-platform-notifications'];
       return startApp('trigger-thumbnails', command, /Local worker ready/, WORKER_READY_MS, {
         ...env,
