@@ -5,6 +5,9 @@ export interface Answer {
   body: string;
 }
 
+/** An answer that takes longer fails. */
+const LIMIT_MS = 60_000;
+
 /** A keep-alive client of few instructions: `fetch` costs several times as much CPU, which the load generator shares with the app. */
 export class HttpClient {
   #agent: Agent;
@@ -32,6 +35,7 @@ export class HttpClient {
           incoming.on('error', reject);
         },
       );
+      outgoing.setTimeout(LIMIT_MS, () => outgoing.destroy(new Error(`no answer of ${url} in ${LIMIT_MS} ms`)));
       outgoing.on('error', reject);
       outgoing.end(data);
     });

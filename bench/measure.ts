@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import path from 'node:path';
 
 export interface Usage {
   /** CPU time of the processes and of their ended children. */
@@ -42,6 +43,17 @@ export function usageOf(roots: number[]): Usage {
     }
   }
   return usage;
+}
+
+/** Bytes of all files below a directory. */
+export function diskOf(directory: string): number {
+  let bytes = 0;
+  for (const entry of readdirSync(directory, { recursive: true, withFileTypes: true })) {
+    // A journal may be gone again by now.
+    if (entry.isFile())
+      bytes += statSync(path.join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0;
+  }
+  return bytes;
 }
 
 /** CPU time that the whole machine spent working since its start, in ms. */

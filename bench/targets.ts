@@ -24,12 +24,30 @@ export type TargetName = 'repoint' | 'null' | 'raw object';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 const READY_MS = 15_000;
+const running = new Set<Target>();
+
+/** Ends what a phase that failed has left. */
+export async function stopAll(): Promise<void> {
+  await Promise.all([...running].map((target) => target.stop()));
+}
+
+/** The target, known to `stopAll` until it is stopped. Stopping it twice is harmless. */
+function track(target: Target): Target {
+  const stop = target.stop.bind(target);
+  let stopped: Promise<void> | null = null;
+  target.stop = () => {
+    running.delete(target);
+    return (stopped ??= stop());
+  };
+  running.add(target);
+  return target;
+}
 
 export async function startRepoint(): Promise<Target> {
   const startedAt = performance.now();
   const server = await startServer({ mode: 'dev', port: await stablePort() });
   const startMs = performance.now() - startedAt;
-  return {
+  return track({
     name: 'repoint',
     url: server.url,
     get pids() {
@@ -39,12 +57,13 @@ export async function startRepoint(): Promise<Target> {
     startMs,
     restart: () => server.restart(),
     stop: async () => void (await server.stop()),
-  };
+  });
 }
 
 /** A server of a few lines that keeps nothing: what the app and its SDK can do at most. */
-export function startNull(vendor: 'inngest' | 'qstash' | 'trigger'): Promise<Target> {
-  return startProcess('null', process.execPath, [path.join(HERE, `null-${vendor}.ts`)], /null server on (\S+)/);
+export async function startNull(vendor: 'inngest' | 'qstash' | 'trigger'): Promise<Target> {
+  const script = path.join(HERE, `null-${vendor}.ts`);
+  return track(await startProcess('null', process.execPath, [script], /null server on (\S+)/));
 }
 
 /** One object of the platform with one insert per request, launched as the server is: what the platform can do at most. */
@@ -58,7 +77,7 @@ export async function startRawObject(): Promise<Target> {
   const binary = resolveBinary(path.join(HERE, '..'));
   const args = ['serve', '--experimental', '--control-fd=1', config];
   const target = await startProcess('raw object', binary, args, /"event":"listen".*?"port":(\d+)/);
-  return {
+  return track({
     ...target,
     url: `http://127.0.0.1:${target.url}`,
     dataDir,
@@ -66,7 +85,7 @@ export async function startRawObject(): Promise<Target> {
       await target.stop();
       rmSync(scratch, { recursive: true, force: true });
     },
-  };
+  });
 }
 
 function rawConfig(dataDir: string): string {

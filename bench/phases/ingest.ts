@@ -1,39 +1,35 @@
-import { HttpClient, inParallel } from '../http.ts';
-import type { Sample } from '../measure.ts';
+import { withTarget, type Phase, type Side } from '../bench.ts';
+import { ingest } from '../apps/ingest.ts';
+import { startRawObject, startRepoint } from '../targets.ts';
+import { atLeast, over } from '../verdicts.ts';
 
-export type Door = 'events' | 'raw';
-
-/** Concurrent single writes that start nothing: through our event route, or as one insert per request of the raw object. */
-export async function ingest(
-  url: string,
-  door: Door,
-  options: { seconds: number; width: number; batch: number },
-): Promise<Sample> {
-  const client = new HttpClient(options.width);
-  const target = door === 'events' ? `${url}/e/bench` : `${url}/`;
-  const event = { name: 'bench/nothing', data: { text: 'x'.repeat(64) } };
-  const body = JSON.stringify(options.batch === 1 ? event : Array.from({ length: options.batch }, () => event));
-  const times: number[] = [];
-  let failed = 0;
-  const startedAt = performance.now();
-  const end = startedAt + options.seconds * 1000;
-  await inParallel(options.width, async () => {
-    const at = performance.now();
-    if (at >= end) return false;
-    const { status } = await client.post(target, body);
-    if (status === 200) times.push(performance.now() - at);
-    else failed++;
-    return true;
-  });
-  const seconds = (performance.now() - startedAt) / 1000;
-  client.close();
-  const rows = (times.length * options.batch) / seconds;
-  return {
-    of: 'request',
-    times,
-    seconds,
-    duplicates: 0,
-    lost: failed,
-    more: options.batch > 1 ? { 'rows/s': rows } : undefined,
-  };
-}
+export const ingestPhase: Phase = {
+  name: 'ingest',
+  usage: '50 connections, single writes that start nothing (and batches of 100), beside the raw object',
+  async run(bench) {
+    const single = { seconds: bench.options.isQuick ? 1 : 4, width: 50, batch: 1 };
+    await withTarget(await startRawObject(), async (raw) =>
+      withTarget(await startRepoint(), async (ours) => {
+        const singles: Side[] = [
+          { target: raw, body: () => ingest(raw.url, 'raw', single) },
+          { target: ours, body: () => ingest(ours.url, 'events', single) },
+        ];
+        for (const { body } of singles) await body();
+        await bench.measure('ingest, single', singles);
+        const batches = { ...single, batch: 100 };
+        await bench.measure('ingest, batches of 100', [
+          { target: ours, body: () => ingest(ours.url, 'events', batches) },
+        ]);
+      }),
+    );
+  },
+  verdicts: (figures) => {
+    const raw = figures.of('ingest, single', 'raw object', 'perSecond');
+    const single = over(figures.of('ingest, single', 'repoint', 'perSecond'), raw);
+    const batches = over(figures.more('ingest, batches of 100', 'rows/s'), raw);
+    return [
+      ...atLeast("ingest, single: events a second, of the raw object's inserts", single, 1.3),
+      ...atLeast("ingest, batches of 100: events a second, of the raw object's inserts", batches, 5),
+    ];
+  },
+};

@@ -1,214 +1,84 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { HttpClient, inParallel } from '../http.ts';
-import type { Sample } from '../measure.ts';
+import type { Phase, Side } from '../bench.ts';
+import { ingest } from '../apps/ingest.ts';
+import { openQstashLoad } from '../apps/qstash-load.ts';
+import { usageOf, type Sample } from '../measure.ts';
+import { startRawObject, startRepoint } from '../targets.ts';
+import { atLeast, atMost, minus, over, type Figure } from '../verdicts.ts';
 
-// The public credentials of the vendor's own dev server (upstash/qstash-js: src/dev-server/constants.ts).
-const TOKEN = 'eyJVc2VySUQiOiJkZWZhdWx0VXNlciIsIlBhc3N3b3JkIjoiZGVmYXVsdFBhc3N3b3JkIn0=';
-const AUTHORIZATION = { authorization: `Bearer ${TOKEN}` };
-const BODY = JSON.stringify({ text: 'x'.repeat(64) });
-const LIMIT_MS = 120_000;
-const BATCH = 1_000;
-
-/** Over plain HTTP with few instructions: what the server can do, where the SDK and signature checks would hide it. */
-export interface QstashLoad {
-  /** One publish at a time, answered. */
-  answered(count: number): Promise<Sample>;
-  /** Publish called to body received: one at a time (width 1), or `width` unfinished ones. */
-  delivered(count: number, width: number, options?: Record<string, string>): Promise<Sample>;
-  /** `count` messages in requests of a thousand, answered. */
-  batches(count: number): Promise<Sample>;
-  /** A queue of parallelism 1, filled before it is opened: deliveries in order. */
-  queue(count: number): Promise<Sample>;
-  /** A step posted to the delivery of the next, in runs of a workflow one after the other. */
-  steps(count: number): Promise<Sample>;
-  /** Leaves so many messages that wait: for a day, or behind one flow-control key of parallelism 1 whose destination holds one of them. */
-  park(count: number, how: 'delayed' | 'behind one key'): Promise<void>;
-  close(): Promise<void>;
-}
-
-export async function openQstashLoad(url: string): Promise<QstashLoad> {
-  const http = new HttpClient(64);
-  const arrivals = new Map<string, (request: IncomingMessage, body: string) => void>();
-  const order: string[] = [];
-  const held: ServerResponse[] = [];
-  let serial = 0;
-  let onStep: ((steps: number, request: IncomingMessage) => void) | null = null;
-
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on('data', (chunk: Buffer) => void chunks.push(chunk));
-    request.on('end', () => {
-      const path = request.url ?? '/';
-      if (path === '/held') return void held.push(response);
-      if (path === '/workflow') {
-        onStep?.((JSON.parse(Buffer.concat(chunks).toString()) as unknown[]).length, request);
-        response.writeHead(200, { 'upstash-workflow-sdk-version': '1' }).end();
-        return;
-      }
-      order.push(path);
-      arrivals.get(path)?.(request, Buffer.concat(chunks).toString());
-      response.end();
-    });
-  });
-  server.keepAliveTimeout = LIMIT_MS;
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const app = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-
-  async function post(path: string, body: string, headers: Record<string, string> = {}): Promise<void> {
-    const { status, body: answer } = await http.post(url + path, body, { ...AUTHORIZATION, ...headers });
-    if (status >= 300) throw new Error(`${path}: ${status} ${answer}`);
-  }
-
-  function next(): { path: string; arrived: Promise<number> } {
-    const path = `/m${serial++}`;
-    const arrived = new Promise<number>((resolve) =>
-      arrivals.set(path, () => {
-        arrivals.delete(path);
-        resolve(performance.now());
-      }),
-    );
-    return { path, arrived };
-  }
-
-  return {
-    async answered(count) {
-      const times: number[] = [];
-      const all: Array<Promise<number>> = [];
-      for (let i = 0; i < count; i++) {
-        const { path, arrived } = next();
-        all.push(arrived);
-        const at = performance.now();
-        await post(`/v2/publish/${app}${path}`, BODY);
-        times.push(performance.now() - at);
-        await arrived;
-      }
-      return { of: 'publish answered', times, duplicates: 0, lost: 0 };
-    },
-
-    async delivered(count, width, options = {}) {
-      const times: number[] = [];
-      let sent = 0;
-      const startedAt = performance.now();
-      await inParallel(width, async () => {
-        if (sent++ >= count) return false;
-        const { path, arrived } = next();
-        const at = performance.now();
-        await post(`/v2/publish/${app}${path}`, BODY, options);
-        const arrivedAt = await Promise.race([arrived, delay(LIMIT_MS, Number.NaN, { ref: false })]);
-        if (!Number.isNaN(arrivedAt)) times.push(arrivedAt - at);
-        return true;
+export const qstashLoad: Phase = {
+  name: 'qstash-load',
+  usage:
+    'plain HTTP: publish answered and delivered, batches, a queue, steps of a workflow; beside 10,000 messages behind one key and 100,000 delayed',
+  async run(bench) {
+    const raw = await startRawObject();
+    const ours = await startRepoint();
+    const app = await openQstashLoad(ours.url);
+    try {
+      const seconds = bench.options.isQuick ? 0.5 : 2;
+      const one = (body: () => Promise<Sample>): Side[] => [{ target: ours, body }];
+      const inserts = (width: number): Side => ({
+        target: raw,
+        body: () => ingest(raw.url, 'raw', { seconds, width, batch: 1 }),
       });
-      const seconds = (performance.now() - startedAt) / 1000;
-      return {
-        of: 'publish to delivery',
-        times,
-        ...(width > 1 ? { seconds } : {}),
-        duplicates: 0,
-        lost: count - times.length,
-      };
-    },
-
-    async batches(count) {
-      const times: number[] = [];
-      const all: Array<Promise<number>> = [];
-      let answering = 0;
-      for (let done = 0; done < count; done += BATCH) {
-        const items = Array.from({ length: Math.min(BATCH, count - done) }, () => {
-          const { path, arrived } = next();
-          all.push(arrived);
-          return { destination: app + path, body: BODY };
-        });
-        const at = performance.now();
-        await post('/v2/batch', JSON.stringify(items));
-        answering += performance.now() - at;
-        await Promise.all(all.splice(0));
-        for (let i = 0; i < items.length; i++) times.push(performance.now() - at);
-      }
-      return { of: 'batch to the last delivery', times, seconds: answering / 1000, duplicates: 0, lost: 0 };
-    },
-
-    async queue(count) {
-      const name = `bench-${serial++}`;
-      await post('/v2/queues', JSON.stringify({ queueName: name, parallelism: 1, paused: true }));
-      const all: Array<Promise<number>> = [];
-      const wanted: string[] = [];
-      for (let done = 0; done < count; done += BATCH) {
-        const items = Array.from({ length: Math.min(BATCH, count - done) }, () => {
-          const { path, arrived } = next();
-          all.push(arrived);
-          wanted.push(path);
-          return { destination: app + path, body: BODY, queue: name };
-        });
-        await post('/v2/batch', JSON.stringify(items));
-      }
-      order.length = 0;
-      const at = performance.now();
-      await post(`/v2/queues/${name}/resume`, '');
-      const times = (await Promise.all(all)).map((arrivedAt) => arrivedAt - at);
-      const inOrder = order.every((path, i) => path === wanted[i]);
-      const seconds = (performance.now() - at) / 1000;
-      return { of: 'queue opened to delivery', times, seconds, duplicates: 0, lost: inOrder ? 0 : count };
-    },
-
-    async steps(count) {
-      const PER_RUN = 20;
-      const times: number[] = [];
-      for (let done = 0; done < count; done += PER_RUN) {
-        const runId = `wfr_bench${serial++}`;
-        const headers = { 'upstash-workflow-runid': runId, 'upstash-workflow-url': `${app}/workflow` };
-        let at = 0;
-        await new Promise<void>((resolve, reject) => {
-          onStep = (steps) => {
-            if (at > 0) times.push(performance.now() - at);
-            if (steps > PER_RUN) return resolve();
-            const step = { stepId: steps, stepName: `s${steps}`, stepType: 'Run', out: '1', concurrent: 1 };
-            const item = {
-              destination: `${app}/workflow`,
-              headers: { ...headers, 'upstash-workflow-init': 'false' },
-              body: JSON.stringify(step),
-            };
-            at = performance.now();
-            post('/v2/batch', JSON.stringify([item])).catch(reject);
-          };
-          const start = {
-            destination: `${app}/workflow`,
-            headers: { ...headers, 'upstash-workflow-init': 'true' },
-            body: '1',
-          };
-          post('/v2/batch', JSON.stringify([start])).catch(reject);
-        });
-        onStep = null;
-        await fetch(`${url}/v2/workflows/runs/${runId}?cancel=true`, { method: 'DELETE', headers: AUTHORIZATION });
-      }
-      return { of: 'step posted to next delivery', times, duplicates: 0, lost: 0 };
-    },
-
-    async park(count, how) {
-      const options: Record<string, string> =
-        how === 'delayed'
-          ? { 'upstash-delay': '1d' }
-          : { 'upstash-flow-control-key': 'bench-one', 'upstash-flow-control-value': 'parallelism=1' };
-      const destination = how === 'delayed' ? `${app}/never` : `${app}/held`;
-      for (let done = 0; done < count; done += BATCH)
-        await post(
-          '/v2/batch',
-          JSON.stringify(
-            Array.from({ length: Math.min(BATCH, count - done) }, () => ({
-              destination,
-              headers: options,
-              body: BODY,
-            })),
-          ),
-        );
-    },
-
-    close: async () => {
-      for (const response of held) response.destroy();
-      http.close();
-      server.closeAllConnections();
-      await new Promise<void>((resolve) => server.close(() => resolve()));
-    },
-  };
-}
+      const delivery = one(() => app.delivered(bench.amount(300), 1));
+      await app.delivered(bench.amount(300), 20);
+      await bench.measure('qstash-load answered', [inserts(1), ...one(() => app.answered(bench.amount(300)))]);
+      await bench.measure('qstash-load 50 at once', [
+        inserts(50),
+        ...one(() => app.delivered(bench.amount(2_000), 50)),
+      ]);
+      await bench.measure(
+        'qstash-load batches',
+        one(() => app.batches(bench.amount(5_000))),
+      );
+      await bench.measure(
+        'qstash-load queue',
+        one(() => app.queue(bench.amount(1_000))),
+      );
+      await bench.measure(
+        'qstash-load steps',
+        one(() => app.steps(bench.amount(400))),
+      );
+      await bench.measure('qstash-load delivery', delivery);
+      await app.park(bench.amount(10_000), 'behind one key');
+      await bench.measure('qstash-load delivery beside one key', delivery);
+      await delay(2_000);
+      const before = usageOf(ours.pids).rssBytes;
+      const count = bench.amount(100_000);
+      await app.park(count, 'delayed');
+      await delay(5_000);
+      const memory = (usageOf(ours.pids).rssBytes - before) / 1024 / count;
+      bench.note('qstash-load delayed', ours.name, count, { 'memory KiB each': memory });
+      await bench.measure('qstash-load delivery beside delayed', delivery);
+    } finally {
+      await app.close();
+      await ours.stop();
+      await raw.stop();
+    }
+  },
+  verdicts: (figures) => {
+    const ours = (phase: string, key: Figure): number | undefined => figures.of(`qstash-load ${phase}`, 'repoint', key);
+    const raw = (phase: string, key: Figure): number | undefined =>
+      figures.of(`qstash-load ${phase}`, 'raw object', key);
+    const answered = ours('answered', 'p50');
+    const afterAnswer = minus(ours('delivery', 'p50'), answered);
+    const delivered = over(ours('50 at once', 'perSecond'), raw('50 at once', 'perSecond'));
+    const batches = over(ours('batches', 'perSecond'), over(1000, answered));
+    const besideKey = over(ours('delivery beside one key', 'p99'), ours('delivery', 'p99'));
+    const besideDelayed = over(ours('delivery beside delayed', 'p50'), ours('delivery', 'p50'));
+    const memory = figures.more('qstash-load delayed', 'memory KiB each');
+    return [
+      ...atMost("qstash: publish answered, p50 of a raw insert's", over(answered, raw('answered', 'p50')), 2),
+      ...atMost('qstash: publish to delivery above the answer, p50', afterAnswer, 5, ' ms'),
+      ...atMost('qstash: publish to delivery with 50 in flight, p99', ours('50 at once', 'p99'), 100, ' ms'),
+      ...atLeast("qstash: published and delivered a second, of raw inserts'", delivered, 0.5),
+      ...atLeast('qstash: messages a second in batches of 1,000, of single publishes one at a time', batches, 5),
+      ...atLeast('qstash: deliveries a second of a queue, in order', ours('queue', 'perSecond'), 150, '/s'),
+      ...atMost('qstash: step posted to next delivery, p50', ours('steps', 'p50'), 5, ' ms'),
+      ...atMost('qstash: another key beside 10,000 behind one, p99', besideKey, 1.5),
+      ...atMost('qstash: delivery beside 100,000 delayed, p50', besideDelayed, 1.2),
+      ...atMost('qstash: memory of a delayed message', memory, 1, ' KiB'),
+    ];
+  },
+};
