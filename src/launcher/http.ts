@@ -1,4 +1,7 @@
-import http from 'node:http';
+import { createRequire } from 'node:module';
+
+// Imported, the module is asked for all of its exports, among them the WebSocket, and 14 MiB of the runtime's HTTP client stay loaded (Node 24).
+const http = createRequire(import.meta.url)('node:http') as typeof import('node:http');
 
 /** One small request on loopback; answers the status, or undefined when nothing answers. Leaner than loading `fetch`. */
 export function requestStatus(
