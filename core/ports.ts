@@ -70,6 +70,12 @@ export interface ScheduleTick {
   workerPresent: boolean;
 }
 
+/** The transition under way, as far as a store may know it. */
+export interface Transition {
+  /** Its time, ms. */
+  readonly now: number;
+}
+
 /** Records as they stand within the transition. */
 export interface RecordReader {
   get(collection: string, id: string): JsonText | null;

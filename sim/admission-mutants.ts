@@ -20,7 +20,7 @@ export const ADMISSION_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a run that stopped collecting can still be joined',
-    patch: { file: 'engine/window.ts', find: 'k.dropName(window.name, head.id);', replace: '' },
+    patch: { file: 'engine/window.ts', find: 'k.names.drop(window.name, head.id);', replace: '' },
   },
   {
     name: 'a debounce goes back to an older event',
@@ -34,7 +34,7 @@ export const ADMISSION_MUTANTS: readonly Mutant[] = [
     name: 'the only run of a key gives its place away',
     patch: {
       file: 'engine/start.ts',
-      find: 'for (const name of holds) k.putName(name, id, NEVER_MS);',
+      find: 'for (const name of holds) k.names.put(name, id, NEVER_MS);',
       replace: '',
     },
   },
@@ -42,8 +42,8 @@ export const ADMISSION_MUTANTS: readonly Mutant[] = [
     name: 'the place of the only run is never free again',
     patch: {
       file: 'engine/end.ts',
-      find: 'k.dropName(name, run);',
-      replace: 'if (name === window?.name) k.dropName(name, run);',
+      find: 'k.names.drop(name, run);',
+      replace: 'if (name === window?.name) k.names.drop(name, run);',
     },
   },
   {
@@ -66,7 +66,7 @@ export const ADMISSION_MUTANTS: readonly Mutant[] = [
     name: 'a run that has begun is not ended in time',
     patch: {
       file: 'engine/guards.ts',
-      find: 'if (finish !== undefined && !k.hasTimer(owner, FINISH))',
+      find: 'if (finish !== undefined && !hasTimer(k, owner, FINISH))',
       replace: 'if (finish !== undefined && finish < 0)',
     },
   },

@@ -45,8 +45,8 @@ export function admit(k: Kernel, arrival: Arrival, keys: KeyReader): Admitted {
       case 'once': {
         if (keys.isFalse(rule)) break;
         const name = `once:${keys.name(rule)}`;
-        if (k.nameOf(name) !== null) return { outcome: 'dropped' };
-        k.putName(name, '', k.now + rule.ttlMs);
+        if (k.names.runOf(name) !== null) return { outcome: 'dropped' };
+        k.names.put(name, '', k.now + rule.ttlMs);
         break;
       }
       case 'single': {
@@ -92,11 +92,11 @@ export function admit(k: Kernel, arrival: Arrival, keys: KeyReader): Admitted {
 function withinRate(k: Kernel, rule: Extract<Admission, { kind: 'rate' }>, keys: KeyReader): boolean {
   if (keys.isFalse(rule)) return true;
   const name = `rate:${keys.name(rule)}`;
-  const text = k.nameOf(name);
+  const text = k.names.runOf(name);
   const state = text === null ? null : (JSON.parse(text) as RateState);
   if (rateRoom(rule.bound, state, k.now) < 1) return false;
   const after = rateTake(rule.bound, state, k.now);
-  k.putName(name, JSON.stringify(after), rateIdleAt(rule.bound, after, k.now));
+  k.names.put(name, JSON.stringify(after), rateIdleAt(rule.bound, after, k.now));
   return true;
 }
 

@@ -2,6 +2,7 @@ import type { ResultOf } from '../model/command.ts';
 import { cancelChildrenOf, CHILDREN_OWNER, runningChildren } from './children.ts';
 import { endRun } from './end.ts';
 import type { Kernel } from './kernel.ts';
+import { dropTimer, putTimer } from './timers.ts';
 
 /** Children cancelled in one transaction. */
 const BATCH = 200;
@@ -35,15 +36,15 @@ export function cancel(
 /** The next batch. Called by the timer, which is set again while there are more. */
 export function cancelChildren(k: Kernel, owner: string): void {
   const run = owner.slice(CHILDREN_OWNER.length);
-  const cursor = k.meta(owner) ?? '';
+  const cursor = k.meta.get(owner) ?? '';
   const children = runningChildren(k, run, cursor, BATCH);
   for (const { id, graceMs } of children) cancel(k, id, 'parent-cancelled', graceMs, true);
   const last = children.at(-1);
   if (children.length === BATCH && last) {
-    k.setMeta(owner, last.id);
-    k.putTimer(owner, '', 'children', k.now);
+    k.meta.set(owner, last.id);
+    putTimer(k, owner, '', 'children', k.now);
   } else {
-    k.dropTimer(owner, '');
-    if (cursor !== '') k.deleteMeta(owner);
+    dropTimer(k, owner, '');
+    if (cursor !== '') k.meta.delete(owner);
   }
 }

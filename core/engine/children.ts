@@ -1,4 +1,5 @@
 import type { Kernel } from './kernel.ts';
+import { putTimer } from './timers.ts';
 
 /** Owner of the timer that cancels a run's children: this and the run's id. */
 export const CHILDREN_OWNER = 'children:';
@@ -6,7 +7,7 @@ export const CHILDREN_OWNER = 'children:';
 /** The run is cancelled: those of its children that end with it follow, by a timer, however many and however deep they are. */
 export function cancelChildrenOf(k: Kernel, run: string): void {
   k.flush();
-  if (runningChildren(k, run, '', 1).length > 0) k.putTimer(CHILDREN_OWNER + run, '', 'children', k.now);
+  if (runningChildren(k, run, '', 1).length > 0) putTimer(k, CHILDREN_OWNER + run, '', 'children', k.now);
 }
 
 /** Unended children that are to be cancelled with the run, oldest first. */

@@ -10,6 +10,6 @@ export function retryDeadLetter(k: Kernel, id: string, overrides: Partial<StartS
   const letter = k.sql.all<{ run: string }>(`SELECT run FROM dead_letters WHERE id = ?`, id)[0];
   const handle = letter ? k.find(letter.run) : null;
   if (!letter || !handle) throw new EngineError('unknown-dead-letter', `no dead letter "${id}"`);
-  k.deleteDeadLetter(id);
+  k.deadLetters.delete(id);
   return start(k, { ...specOf(handle.state), ...overrides }, null, { run: letter.run, seq: 0 });
 }

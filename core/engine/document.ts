@@ -30,7 +30,7 @@ export function patchDocument(k: Kernel, reporting: RunHandle, patch: DocumentPa
   // The history tells that it has changed, not what: that would be kept for each change.
   const { seq } = k.append(handle, { kind: 'note', name: DOCUMENT_NOTE }, patch.document);
   const ids = [...(before?.ids ?? []), patch.id].slice(-DOCUMENT_IDS_KEPT);
-  k.putRecord(DOCUMENTS, `${run}/${patch.document}`, JSON.stringify({ data, ids, seq } satisfies Stored), NEVER_MS);
+  k.records.put(DOCUMENTS, `${run}/${patch.document}`, JSON.stringify({ data, ids, seq } satisfies Stored), NEVER_MS);
 }
 
 export function documentOf(k: Kernel, run: string, document: string): { data: JsonText; seq: number } | null {
@@ -40,10 +40,10 @@ export function documentOf(k: Kernel, run: string, document: string): { data: Js
 
 /** With its run. */
 export function dropDocuments(k: Kernel, run: string): void {
-  for (const { id } of k.recordsFrom(DOCUMENTS, `${run}/`)) k.deleteRecord(DOCUMENTS, id);
+  for (const { id } of k.records.from(DOCUMENTS, `${run}/`)) k.records.delete(DOCUMENTS, id);
 }
 
 function load(k: Kernel, run: string, document: string): Stored | null {
-  const record = k.record(DOCUMENTS, `${run}/${document}`);
+  const record = k.records.get(DOCUMENTS, `${run}/${document}`);
   return record && (JSON.parse(record.data) as Stored);
 }

@@ -5,6 +5,7 @@ import type { Ending, Kernel, RunHandle } from './kernel.ts';
 import { runMatch } from './matching.ts';
 import { resolve } from './resolve.ts';
 import { start } from './start.ts';
+import { waiters } from './timers.ts';
 
 /** Ends a run once: frees what it holds, tells whoever waits, and lets its vendor add what follows, all in this transaction. */
 export function endRun(k: Kernel, handle: RunHandle, ending: Ending): void {
@@ -33,12 +34,12 @@ export function endRun(k: Kernel, handle: RunHandle, ending: Ending): void {
   );
   dropGuards(k, state);
   const { window, holds } = state.head;
-  for (const name of window ? [...holds, window.name] : holds) k.dropName(name, run);
+  for (const name of window ? [...holds, window.name] : holds) k.names.drop(name, run);
   if (ending.status === 'cancelled') cancelChildrenOf(k, run);
   afterEnd(k, handle, ending, attempt);
   // Only now: what follows may go on with the place.
   for (const limit of places) k.releaseLimit(limit, state.head.holder ?? run, run);
-  for (const waiter of k.waiters(runMatch(run)))
+  for (const waiter of waiters(k, runMatch(run)))
     resolve(k, waiter.run, waiter.key, {
       source: 'run',
       data: ending.data,
@@ -83,9 +84,9 @@ function afterEnd(k: Kernel, handle: RunHandle, ending: Ending, attempt: number)
       deadLetterId,
       listens: (name) => k.listens(name),
     },
-    k.reader,
+    k.records.reader,
   );
-  if (effects.deadLetter) k.putDeadLetter(deadLetterId, head.id, effects.deadLetter.data);
+  if (effects.deadLetter) k.deadLetters.put(deadLetterId, head.id, effects.deadLetter.data);
   // A task that was removed since is not started: a run's end never fails, or it would be tried for ever.
   for (const spec of effects.starts ?? []) if (k.tasks.get(spec.task)) start(k, spec);
   if (effects.events && effects.events.length > 0) ingest(k, effects.events);

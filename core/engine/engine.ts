@@ -172,7 +172,7 @@ export class Engine {
       case 'promote':
         return promote(k, command);
       case 'release-key':
-        return { type: 'release-key', run: k.releaseName(`key:${command.key}`) };
+        return { type: 'release-key', run: k.names.release(`key:${command.key}`) };
       case 'put-schedule':
         return putSchedule(k, command.schedule);
       case 'pause-schedule':
@@ -189,9 +189,9 @@ export class Engine {
         k.setPause(command.scope, null);
         return { type: 'unpause' };
       case 'put-record': {
-        const before = command.ifAbsent ? k.record(command.collection, command.id) : null;
+        const before = command.ifAbsent ? k.records.get(command.collection, command.id) : null;
         if (before) return { type: 'put-record', written: false, data: before.data };
-        k.putRecord(
+        k.records.put(
           command.collection,
           command.id,
           command.data,
@@ -200,7 +200,7 @@ export class Engine {
         return { type: 'put-record', written: true, data: command.data };
       }
       case 'delete-record':
-        return { type: 'delete-record', found: k.deleteRecord(command.collection, command.id) };
+        return { type: 'delete-record', found: k.records.delete(command.collection, command.id) };
       case 'rerun':
         return { type: 'rerun', ...rerun(k, command) };
       case 'sweep':
@@ -210,7 +210,7 @@ export class Engine {
       case 'retry-dead-letter':
         return { type: 'retry-dead-letter', ...retryDeadLetter(k, command.id, command.overrides) };
       case 'delete-dead-letter':
-        return { type: 'delete-dead-letter', found: k.deleteDeadLetter(command.id) };
+        return { type: 'delete-dead-letter', found: k.deadLetters.delete(command.id) };
       case 'post':
         if (command.cell === k.address) for (const one of command.commands) this.#execute(one);
         else post(k, command.cell, command.commands);

@@ -1,7 +1,8 @@
 import type { RunState } from '../history/state.ts';
 import { NEVER_MS } from '../model/limits.ts';
 import { bindExpression, eventTextOf } from './binding.ts';
-import type { Kernel, RunHandle, Waiter } from './kernel.ts';
+import type { Kernel, RunHandle } from './kernel.ts';
+import { dropTimer, hasTimer, putTimer, type Waiter } from './timers.ts';
 
 /**
  * Guards end a run from outside its own steps. Each is a row of the timer table beside the run's own, whose keys are the user's: owner is
@@ -19,7 +20,7 @@ const EVENT = 'on:';
 export function armGuards(k: Kernel, handle: RunHandle): void {
   const { head, input, expireAt } = handle.state;
   const owner = GUARD_OWNER + head.id;
-  if (expireAt !== null) k.putTimer(owner, EXPIRE, 'guard', expireAt);
+  if (expireAt !== null) putTimer(k, owner, EXPIRE, 'guard', expireAt);
   if (!head.guards) return;
   const { cancelOn = [], startWithinMs } = head.guards;
   const first = k.firstEventOf(handle);
@@ -35,39 +36,39 @@ export function armGuards(k: Kernel, handle: RunHandle): void {
       ...(expression === undefined ? {} : { expression }),
     });
     const untilMs = guard.withinMs === undefined ? NEVER_MS : k.now + guard.withinMs;
-    k.putTimer(owner, EVENT + i, 'guard', untilMs, { match, guard: expression ?? null });
+    putTimer(k, owner, EVENT + i, 'guard', untilMs, { match, guard: expression ?? null });
   }
-  if (startWithinMs !== undefined) k.putTimer(owner, START, 'guard', k.now + startWithinMs);
+  if (startWithinMs !== undefined) putTimer(k, owner, START, 'guard', k.now + startWithinMs);
 }
 
 /** The run's time has changed: its deadline goes with it. */
 export function moveExpiry(k: Kernel, { state: { head, expireAt } }: RunHandle): void {
-  if (expireAt === null) k.dropTimer(GUARD_OWNER + head.id, EXPIRE);
-  else k.putTimer(GUARD_OWNER + head.id, EXPIRE, 'guard', expireAt);
+  if (expireAt === null) dropTimer(k, GUARD_OWNER + head.id, EXPIRE);
+  else putTimer(k, GUARD_OWNER + head.id, EXPIRE, 'guard', expireAt);
 }
 
 /** The run's first lease. */
 export function begun(k: Kernel, { state: { head, expireAt } }: RunHandle): void {
   const owner = GUARD_OWNER + head.id;
-  if (expireAt !== null) k.dropTimer(owner, EXPIRE);
-  if (head.guards?.startWithinMs !== undefined) k.dropTimer(owner, START);
+  if (expireAt !== null) dropTimer(k, owner, EXPIRE);
+  if (head.guards?.startWithinMs !== undefined) dropTimer(k, owner, START);
   const finish = head.guards?.finishWithinMs;
   // A process that was lost forgets that the run had begun: the first time counts.
-  if (finish !== undefined && !k.hasTimer(owner, FINISH)) k.putTimer(owner, FINISH, 'guard', k.now + finish);
+  if (finish !== undefined && !hasTimer(k, owner, FINISH)) putTimer(k, owner, FINISH, 'guard', k.now + finish);
 }
 
 /** A worker's first lease has lapsed without a word: the run has not begun after all, and ends where it should have. */
 export function unbegun(k: Kernel, handle: RunHandle): void {
   const { head, standsAt, expireAt } = handle.state;
   const owner = GUARD_OWNER + head.id;
-  if (head.guards?.finishWithinMs !== undefined) k.dropTimer(owner, FINISH);
+  if (head.guards?.finishWithinMs !== undefined) dropTimer(k, owner, FINISH);
   const start = head.guards?.startWithinMs;
   for (const [key, atMs] of [
     [EXPIRE, expireAt],
     [START, start === undefined ? null : standsAt + start],
   ] as const) {
     if (atMs === null) continue;
-    if (atMs > k.now) k.putTimer(owner, key, 'guard', atMs);
+    if (atMs > k.now) putTimer(k, owner, key, 'guard', atMs);
     else if (endBy(k, handle, key)) return;
   }
 }
@@ -78,7 +79,7 @@ export function dropGuards(k: Kernel, { head, expireAt }: RunState): void {
 
 /** A guard's time has come. */
 export function fireGuard(k: Kernel, row: { owner: string; key: string }): void {
-  k.dropTimer(row.owner, row.key);
+  dropTimer(k, row.owner, row.key);
   const handle = k.find(row.owner.slice(GUARD_OWNER.length));
   if (!handle || row.key.startsWith(EVENT)) return;
   const { state } = handle;

@@ -7,6 +7,7 @@ import { holds } from './matching.ts';
 import { resolve } from './resolve.ts';
 import { start } from './start.ts';
 import type { EventTrigger } from './task-book.ts';
+import { eventWaiters } from './timers.ts';
 
 export interface Ingested {
   ids: string[];
@@ -37,13 +38,13 @@ export function ingest(k: Kernel, events: EventInput[]): Ingested {
       if (event.onlyTask !== undefined && event.onlyTask !== task.id) continue;
       if (!triggers.some((trigger) => matches(k, trigger, json))) continue;
       const key = event.dedupeId === undefined || collects(task) ? null : `event:${task.id}:${event.dedupeId}`;
-      const before = key === null ? null : k.nameOf(key);
+      const before = key === null ? null : k.names.runOf(key);
       // The same event again may still put off the run that waits for quiet.
       if (before !== null && k.find(before)?.state.head.window?.kind !== 'debounce') continue;
       const { run, outcome } = start(k, { task: task.id, input: null, dueAt: event.ts }, [record]);
       if (outcome === 'dropped') continue;
       taken = true;
-      if (key !== null) k.putName(key, run, k.now + (event.dedupeMs ?? 86_400_000));
+      if (key !== null) k.names.put(key, run, k.now + (event.dedupeMs ?? 86_400_000));
       // A run that waits for quiet belongs to the event that it ends up with.
       if (k.find(run)?.state.head.window?.kind !== 'debounce') record.runs.push(run);
       result.runs.push({ event: id, task: task.id, run });
@@ -63,7 +64,7 @@ function resumeWaits(k: Kernel, event: EventRecord, json: () => JsonValue): bool
   if (!k.waits.waitsFor(event.name)) return false;
   let resumed = false;
   for (const match of k.waits.probes(event.name, json))
-    for (const waiter of k.eventWaiters(match)) {
+    for (const waiter of eventWaiters(k, match)) {
       if (waiter.guard !== null && !holds(waiter.guard, json(), k.now)) continue;
       if (waiter.kind === 'guard') {
         resumed = fireEventGuard(k, waiter, event.name) || resumed;

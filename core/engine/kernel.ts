@@ -17,16 +17,19 @@ import {
   LARGE_STATE_CHARS,
   LARGE_STATES,
   MAX_IN_FLIGHT,
-  MAX_PAGE,
   NEVER_MS,
   READY_IN_MEMORY,
   RETENTION_MS,
 } from '../model/limits.ts';
 import type { JsonText, Payload } from '../model/payload.ts';
 import type { LimitSpec, TaskRecord } from '../model/task.ts';
-import type { Clock, Effects, Random, RecordReader, Sql, SqlRow, Translator } from '../ports.ts';
+import type { Clock, Effects, Random, Sql, Translator } from '../ports.ts';
 import { PayloadStore } from '../store/payloads.ts';
 import { IDLE_INDEX, type PendingRow, pendingRowOf, RunStore, statusIndex, taskIndex } from '../store/run-store.ts';
+import { DeadLetterStore } from '../store/dead-letter-store.ts';
+import { MetaStore } from '../store/meta-store.ts';
+import { NameStore } from '../store/name-store.ts';
+import { RecordStore } from '../store/record-store.ts';
 import { migrate } from '../store/schema.ts';
 import { EventStore } from '../store/event-store.ts';
 import { TaskBook } from './task-book.ts';
@@ -82,18 +85,6 @@ const FEW = 4;
 /** In a pending row's `held`: the unit of what the call holds by itself, beside what its run holds. */
 const OWN_HELD = 1000;
 
-/** Waits that one look reads at once. */
-const WAITERS_PER_READ = 1_000;
-const AFTER_ALL_OWNERS = '\uffff';
-
-/** A row that waits for something to happen: a run's wait, or a guard beside it (engine/guards.ts). */
-export interface Waiter {
-  owner: string;
-  key: string;
-  kind: string;
-  guard: string | null;
-}
-
 export interface ReadyItem {
   run: string;
   key: string;
@@ -113,6 +104,10 @@ export class Kernel {
   readonly backlogs: Backlogs;
   /** Backlogs that time opens. */
   readonly openings = new Openings();
+  readonly names: NameStore;
+  readonly records: RecordStore;
+  readonly deadLetters: DeadLetterStore;
+  readonly meta: MetaStore;
   readonly waits: WaitIndex;
   readonly leases = new LeaseBook();
   readonly effects: Effects;
@@ -160,6 +155,10 @@ export class Kernel {
     this.backlogs = new Backlogs(options.sql);
     this.limits = new LimitBook(options.sql, (counter) => this.backlogs.hasBacklog(limitBucket(counter)));
     this.backlogs.onEmpty = (bucket) => this.limits.forgetIdle(limitOfBucket(bucket) ?? '');
+    this.names = new NameStore(options.sql, this);
+    this.records = new RecordStore(options.sql, this.payloads, this);
+    this.deadLetters = new DeadLetterStore(options.sql, this.payloads, this);
+    this.meta = new MetaStore(options.sql);
     this.waits = new WaitIndex(options.sql);
     this.effects = options.effects;
     this.translators = options.translators;
@@ -247,7 +246,7 @@ export class Kernel {
   /** A run by its id or its alias, or null. */
   findNamed(idOrAlias: string): RunHandle | null {
     if (isId(idOrAlias)) return this.find(idOrAlias);
-    const run = this.nameOf(`alias:${idOrAlias}`);
+    const run = this.names.runOf(`alias:${idOrAlias}`);
     return this.find(run ?? idOrAlias);
   }
 
@@ -738,205 +737,8 @@ export class Kernel {
     if (freed !== null) this.backlogs.opened(counterOf({ key: freed }));
   }
 
-  putName(key: string, run: string, until: number): void {
-    this.sql.run(`INSERT OR REPLACE INTO names (key, run, until) VALUES (?, ?, ?)`, key, run, until);
-  }
-
-  /** Returns the run that bore it. */
-  releaseName(key: string): string | null {
-    const run = this.nameOf(key);
-    if (run !== null) this.sql.run(`DELETE FROM names WHERE key = ?`, key);
-    return run;
-  }
-
-  nameOf(key: string): string | null {
-    return (
-      this.sql.all<{ run: string }>(`SELECT run FROM names WHERE key = ? AND until > ?`, key, this.now)[0]?.run ?? null
-    );
-  }
-
-  /** A timer that is no part of a run's history: a schedule's tick, a guard, housekeeping. With `event`, an event may end it too. */
-  putTimer(
-    owner: string,
-    key: string,
-    kind: string,
-    atMs: number,
-    event?: { match: string | null; guard: string | null },
-  ): void {
-    // One set for now or earlier still has to be found by the next look at the clock, also while this one is at work.
-    const due = Math.min(Math.max(atMs, this.now + 1), NEVER_MS);
-    this.runs.insertPending({
-      owner,
-      key,
-      kind,
-      bucket: '',
-      due,
-      attempt: 0,
-      lease: null,
-      held: null,
-      match: event?.match ?? null,
-      guard: event?.guard ?? null,
-    });
-    this.nextDue = Math.min(this.nextDue, due);
-  }
-
-  hasTimer(owner: string, key: string): boolean {
-    return this.sql.all(`SELECT 1 AS x FROM pending WHERE owner = ? AND key = ?`, owner, key).length > 0;
-  }
-
-  dropTimer(owner: string, key: string): void {
-    this.sql.run(`DELETE FROM pending WHERE owner = ? AND key = ?`, owner, key);
-  }
-
-  /** Waits that stand under an index value, oldest run first. */
-  waiters(match: string, limit = -1): Array<{ run: string; key: string }> {
-    this.flush();
-    return this.sql
-      .all<{ owner: string; key: string }>(
-        `SELECT owner, key FROM pending WHERE match = ? ORDER BY owner, key LIMIT ?`,
-        match,
-        limit,
-      )
-      .map((row) => ({ run: row.owner, key: row.key }));
-  }
-
-  /**
-   * What waits for an event under an index value now, runs oldest first, then guards; read as it is gone through, so that there may be any
-   * number. What comes to wait meanwhile is not among it: who was started by what the event did was not there when it came.
-   */
-  *eventWaiters(match: string): Generator<Waiter> {
-    this.flush();
-    const read = (after: Waiter | null, last: string): Array<Waiter & SqlRow> =>
-      this.sql.all(
-        `SELECT owner, key, kind, guard FROM pending WHERE match = ? AND (owner, key) > (?, ?) AND owner <= ? ORDER BY owner, key LIMIT ?`,
-        match,
-        after?.owner ?? '',
-        after?.key ?? '',
-        last,
-        WAITERS_PER_READ,
-      );
-    let rows = read(null, AFTER_ALL_OWNERS);
-    const newest =
-      rows.length < WAITERS_PER_READ
-        ? ''
-        : (this.sql.all<{ owner: string }>(`SELECT max(owner) AS owner FROM pending WHERE match = ?`, match)[0]
-            ?.owner ?? '');
-    for (;;) {
-      yield* rows;
-      const last = rows.at(-1);
-      if (!last || rows.length < WAITERS_PER_READ) return;
-      rows = read(last, newest);
-    }
-  }
-
-  /** A name stands for a run no more, where it still does. */
-  dropName(key: string, run: string): void {
-    this.sql.run(`DELETE FROM names WHERE key = ? AND run = ?`, key, run);
-  }
-
   listens(eventName: string): boolean {
     return this.tasks.listens(eventName) || this.waits.waitsFor(eventName);
-  }
-
-  putDeadLetter(id: string, run: string, data: JsonText): void {
-    this.sql.run(
-      `INSERT OR REPLACE INTO dead_letters (id, run, at, data) VALUES (?, ?, ?, ?)`,
-      id,
-      run,
-      this.now,
-      this.payloads.put(`d:${id}`, data),
-    );
-  }
-
-  deleteDeadLetter(id: string): boolean {
-    const row = this.sql.all<{ data: string | number }>(`SELECT data FROM dead_letters WHERE id = ?`, id)[0];
-    if (!row) return false;
-    this.payloads.drop(`d:${id}`, row.data);
-    this.sql.run(`DELETE FROM dead_letters WHERE id = ?`, id);
-    return true;
-  }
-
-  record(collection: string, id: string): { data: JsonText; updatedAt: number; expiresAt: number | null } | null {
-    const row = this.sql.all<{ data: string | number; updated_at: number; expires_at: number | null }>(
-      `SELECT data, updated_at, expires_at FROM records WHERE collection = ? AND id = ? AND (expires_at IS NULL OR expires_at > ?)`,
-      collection,
-      id,
-      this.now,
-    )[0];
-    return row
-      ? {
-          data: this.payloads.get(`k:${collection}:${id}`, row.data) as string,
-          updatedAt: row.updated_at,
-          expiresAt: row.expires_at,
-        }
-      : null;
-  }
-
-  /** For translators: what they may look at within a transition. */
-  get reader(): RecordReader {
-    return {
-      get: (collection, id) => this.record(collection, id)?.data ?? null,
-      list: (collection, prefix) =>
-        this.recordsFrom(collection, prefix, MAX_PAGE).filter(
-          ({ expiresAt }) => expiresAt === null || expiresAt > this.now,
-        ),
-    };
-  }
-
-  recordsFrom(
-    collection: string,
-    prefix: string,
-    limit = -1,
-  ): Array<{ id: string; data: JsonText; expiresAt: number | null }> {
-    return this.sql
-      .all<{ id: string; data: string | number; expires_at: number | null }>(
-        `SELECT id, data, expires_at FROM records WHERE collection = ? AND id >= ? AND id < ? ORDER BY id LIMIT ?`,
-        collection,
-        prefix,
-        `${prefix}\uffff`,
-        limit,
-      )
-      .map((row) => ({
-        id: row.id,
-        data: this.payloads.get(`k:${collection}:${row.id}`, row.data) as string,
-        expiresAt: row.expires_at,
-      }));
-  }
-
-  putRecord(collection: string, id: string, data: JsonText, expiresAt: number | null): void {
-    this.deleteRecord(collection, id, true);
-    this.sql.run(
-      `INSERT OR REPLACE INTO records (collection, id, data, updated_at, expires_at) VALUES (?, ?, ?, ?, ?)`,
-      collection,
-      id,
-      this.payloads.put(`k:${collection}:${id}`, data),
-      this.now,
-      expiresAt === null || expiresAt >= NEVER_MS ? null : expiresAt,
-    );
-  }
-
-  deleteRecord(collection: string, id: string, chunksOnly = false): boolean {
-    const row = this.sql.all<{ data: string | number }>(
-      `SELECT data FROM records WHERE collection = ? AND id = ?`,
-      collection,
-      id,
-    )[0];
-    if (!row) return false;
-    this.payloads.drop(`k:${collection}:${id}`, row.data);
-    if (!chunksOnly) this.sql.run(`DELETE FROM records WHERE collection = ? AND id = ?`, collection, id);
-    return true;
-  }
-
-  meta(key: string): string | null {
-    return this.sql.all<{ value: string }>(`SELECT value FROM meta WHERE key = ?`, key)[0]?.value ?? null;
-  }
-
-  setMeta(key: string, value: string): void {
-    this.sql.run(`INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)`, key, value);
-  }
-
-  deleteMeta(key: string): void {
-    this.sql.run(`DELETE FROM meta WHERE key = ?`, key);
   }
 
   #remember(run: string, handle: RunHandle): void {

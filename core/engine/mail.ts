@@ -15,8 +15,8 @@ export interface MailBatch {
 
 /** Keeps commands for another cell with this transaction; they leave after the commit and stay until acknowledged. */
 export function post(k: Kernel, destination: string, commands: Command[]): void {
-  const sent = Number(k.meta(`outbox:${destination}`) ?? 0) + 1;
-  k.setMeta(`outbox:${destination}`, String(sent));
+  const sent = Number(k.meta.get(`outbox:${destination}`) ?? 0) + 1;
+  k.meta.set(`outbox:${destination}`, String(sent));
   k.sql.run(
     `INSERT INTO outbox (destination, seq, body) VALUES (?, ?, ?)`,
     destination,
@@ -70,7 +70,7 @@ export function incoming(k: Kernel, batch: MailBatch): { commands: Command[]; se
 }
 
 function epochOf(k: Kernel): string {
-  let epoch = k.meta('mail-epoch');
-  if (epoch === null) k.setMeta('mail-epoch', (epoch = k.ids.next(k.now)));
+  let epoch = k.meta.get('mail-epoch');
+  if (epoch === null) k.meta.set('mail-epoch', (epoch = k.ids.next(k.now)));
   return epoch;
 }

@@ -5,6 +5,7 @@ import { moveExpiry } from './guards.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
 import { taskMatch } from './matching.ts';
 import { endLease } from './report.ts';
+import { putTimer, waiters } from './timers.ts';
 
 /** Owner of the timer that goes on opening the runs that waited for a task: this and the task's id. */
 export const OPENING_OWNER = 'open:';
@@ -32,7 +33,7 @@ export function isOrphaned(k: Kernel, handle: RunHandle, key: string): boolean {
 
 /** A task is registered: the runs that waited for it are queued, oldest first, so many in one transaction. */
 export function openParked(k: Kernel, task: TaskRecord): void {
-  const waiting = k.waiters(taskMatch(task.id), TIMERS_PER_TICK);
+  const waiting = waiters(k, taskMatch(task.id), TIMERS_PER_TICK);
   for (const { run } of waiting) {
     const handle = k.find(run);
     if (!handle?.state.parked) continue;
@@ -43,5 +44,5 @@ export function openParked(k: Kernel, task: TaskRecord): void {
     });
     if (handle.state.startedAt === null) moveExpiry(k, handle);
   }
-  if (waiting.length === TIMERS_PER_TICK) k.putTimer(OPENING_OWNER + task.id, MAIN, 'open', k.now);
+  if (waiting.length === TIMERS_PER_TICK) putTimer(k, OPENING_OWNER + task.id, MAIN, 'open', k.now);
 }

@@ -25,6 +25,7 @@ import { tokenMatch } from './matching.ts';
 import { countRuns, DEFAULT_PAGE, listRuns, listSummaries, runRecord } from './run-lists.ts';
 import { scheduleOf, schedules } from './schedules.ts';
 import { shown, sweepOf, SWEEPS } from './sweep.ts';
+import { waiters } from './timers.ts';
 
 /** Reads only. Bounded: every list is a page. */
 export function answer<Q extends Query>(k: Kernel, query: Q): QueryResult<Q> {
@@ -116,7 +117,7 @@ function dispatch(k: Kernel, query: Query): unknown {
         }),
       );
     case 'record': {
-      const record = k.record(query.collection, query.id);
+      const record = k.records.get(query.collection, query.id);
       return record && { id: query.id, ...record };
     }
     case 'sweep':
@@ -146,7 +147,7 @@ function dispatch(k: Kernel, query: Query): unknown {
     case 'pauses':
       return k.limits.rules.pauses();
     case 'waiters':
-      return k.waiters(tokenMatch(query.token)).flatMap(({ run, key }) => {
+      return waiters(k, tokenMatch(query.token)).flatMap(({ run, key }) => {
         const handle = k.find(run);
         return handle ? pendingOf(k, handle).filter((pending) => pending.key === key) : [];
       });
@@ -162,7 +163,7 @@ function dispatch(k: Kernel, query: Query): unknown {
 function rowOf(k: Kernel, idOrAlias: string): RunRow | null {
   const byId = k.sql.all<RunRow>(`SELECT * FROM runs WHERE id = ?`, idOrAlias)[0];
   if (byId) return byId;
-  const run = k.nameOf(`alias:${idOrAlias}`);
+  const run = k.names.runOf(`alias:${idOrAlias}`);
   return run === null ? null : (k.sql.all<RunRow>(`SELECT * FROM runs WHERE id = ?`, run)[0] ?? null);
 }
 

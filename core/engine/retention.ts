@@ -3,6 +3,7 @@ import type { EventRow } from '../store/event-store.ts';
 import type { RunRow } from '../store/run-store.ts';
 import { dropDocuments } from './document.ts';
 import type { Kernel } from './kernel.ts';
+import { putTimer } from './timers.ts';
 
 export const RETENTION_OWNER = '$retention';
 
@@ -12,7 +13,7 @@ const PASSED_ALL = '\uffff';
 /** Keeps one timer for the whole cell; called at start. */
 export function armRetention(k: Kernel): void {
   const armed = k.sql.all(`SELECT 1 AS x FROM pending WHERE owner = ? AND key = ''`, RETENTION_OWNER).length > 0;
-  if (!armed) k.putTimer(RETENTION_OWNER, '', 'retention', k.now + RETENTION_EVERY_MS);
+  if (!armed) putTimer(k, RETENTION_OWNER, '', 'retention', k.now + RETENTION_EVERY_MS);
 }
 
 /**
@@ -21,7 +22,7 @@ export function armRetention(k: Kernel): void {
  */
 export function collectGarbage(k: Kernel, rearm: boolean): void {
   const before = k.now - k.retentionMs;
-  const cursor = k.meta('retention-cursor') ?? '';
+  const cursor = k.meta.get('retention-cursor') ?? '';
   const rows = k.sql.all<RunRow>(`SELECT * FROM runs WHERE id > ? ORDER BY id LIMIT ?`, cursor, RETENTION_BATCH);
   const youngest = k.now - shortest(k);
   const old = rows.filter((row) => row.created_at < youngest);
@@ -31,7 +32,7 @@ export function collectGarbage(k: Kernel, rearm: boolean): void {
     dropDocuments(k, row.id);
     k.runs.deleteRun(row);
   }
-  const eventCursor = k.meta('retention-event-cursor') ?? '';
+  const eventCursor = k.meta.get('retention-event-cursor') ?? '';
   const events = k.sql.all<EventRow>(
     `SELECT * FROM events WHERE id > ? ORDER BY id LIMIT ?`,
     eventCursor,
@@ -46,9 +47,9 @@ export function collectGarbage(k: Kernel, rearm: boolean): void {
     k.now,
     RETENTION_BATCH,
   );
-  for (const { collection, id } of expired) k.deleteRecord(collection, id);
+  for (const { collection, id } of expired) k.records.delete(collection, id);
   const letters = oldLetters(k);
-  for (const letter of letters) k.deleteDeadLetter(letter);
+  for (const letter of letters) k.deadLetters.delete(letter);
   const lines = dropLogLines(k);
   const idleRates = k.limits.rates.collect(k.now, RETENTION_BATCH) === RETENTION_BATCH;
   const moreRuns = old.length === RETENTION_BATCH;
@@ -56,9 +57,9 @@ export function collectGarbage(k: Kernel, rearm: boolean): void {
   const more =
     lines || idleRates || [old, oldEvents, expired, letters].some((batch) => batch.length === RETENTION_BATCH);
   // What has to stay is passed over and looked at again in the next round, from the start; who is done first waits for the others.
-  k.setMeta('retention-cursor', moreRuns ? (old.at(-1)?.id ?? '') : more ? PASSED_ALL : '');
-  k.setMeta('retention-event-cursor', moreEvents ? (oldEvents.at(-1)?.id ?? '') : more ? PASSED_ALL : '');
-  if (rearm) k.putTimer(RETENTION_OWNER, '', 'retention', more ? k.now + 1 : k.now + RETENTION_EVERY_MS);
+  k.meta.set('retention-cursor', moreRuns ? (old.at(-1)?.id ?? '') : more ? PASSED_ALL : '');
+  k.meta.set('retention-event-cursor', moreEvents ? (oldEvents.at(-1)?.id ?? '') : more ? PASSED_ALL : '');
+  if (rearm) putTimer(k, RETENTION_OWNER, '', 'retention', more ? k.now + 1 : k.now + RETENTION_EVERY_MS);
 }
 
 function runMs(k: Kernel, task: string): number {

@@ -5,6 +5,7 @@ import type { SqlRow, SqlValue } from '../ports.ts';
 import { nextOccurrence, occurrencesBetween, parseCron } from '../schedule/cron.ts';
 import type { Kernel } from './kernel.ts';
 import { start } from './start.ts';
+import { dropTimer, putTimer } from './timers.ts';
 
 export const SCHEDULE_OWNER = 'schedule:';
 /** Times to come that a tick is told. */
@@ -95,7 +96,7 @@ function begin(k: Kernel, schedule: ScheduleRecord, scheduledAt: number): string
           upcoming: upcoming(schedule, scheduledAt),
           workerPresent: task.mode === 'push' || k.present(task.pool ?? ''),
         },
-        k.reader,
+        k.records.reader,
       )
     : [schedule.start];
   return starts.flatMap((spec, i) => {
@@ -142,8 +143,8 @@ function recordOf(k: Kernel, row: ScheduleRow): ScheduleRecord {
 }
 
 function arm(k: Kernel, id: string, atMs: number | null): void {
-  if (atMs === null) k.dropTimer(SCHEDULE_OWNER + id, '');
-  else k.putTimer(SCHEDULE_OWNER + id, '', 'schedule', atMs);
+  if (atMs === null) dropTimer(k, SCHEDULE_OWNER + id, '');
+  else putTimer(k, SCHEDULE_OWNER + id, '', 'schedule', atMs);
 }
 
 function cronOf(schedule: ScheduleSpec): Extract<ReturnType<typeof parseCron>, { ok: true }>['cron'] {

@@ -16,11 +16,11 @@ export function takeSingle(
     if (value === undefined || value === false) return null;
   }
   const name = `single:${keys.name(rule)}`;
-  const holder = k.nameOf(name);
+  const holder = k.names.runOf(name);
   if (holder === null) return name;
   if (rule.taken === 'skip') return 'taken';
   const other = k.find(holder);
   if (other) k.end(other, { status: 'cancelled', data: null, reason: 'replaced' });
   // What followed from its end may have taken the place.
-  return k.nameOf(name) === null ? name : 'taken';
+  return k.names.runOf(name) === null ? name : 'taken';
 }

@@ -41,9 +41,9 @@ export function start(
   if (arrival.made) k.events.insert({ ...arrival.made, runs: [id] });
   // The names of one that joined are not the run's own, which go with it; asked for again, it has joined already.
   const namedUntil = admitted.outcome === 'joined' ? k.now + k.retentionMs : NEVER_MS;
-  if (spec.id !== undefined && admitted.outcome === 'joined') k.putName(joinedName(spec.id), id, namedUntil);
-  if (spec.alias !== undefined) k.putName(`alias:${spec.alias}`, id, namedUntil);
-  if (spec.dedupe) k.putName(`key:${spec.dedupe.key}`, id, spec.dedupe.untilMs);
+  if (spec.id !== undefined && admitted.outcome === 'joined') k.names.put(joinedName(spec.id), id, namedUntil);
+  if (spec.alias !== undefined) k.names.put(`alias:${spec.alias}`, id, namedUntil);
+  if (spec.dedupe) k.names.put(`key:${spec.dedupe.key}`, id, spec.dedupe.untilMs);
   if (admitted.outcome === 'skipped') k.end(handle, { status: 'cancelled', data: null, reason: 'skipped' });
   const lease = spec.leased ? takeAtOnce(k, handle, handle.state.head.call.key, spec.leased) : null;
   return { run: id, outcome: admitted.outcome, deduplicated: false, createdAt, ...(lease === null ? {} : { lease }) };
@@ -95,8 +95,8 @@ function make(
   if (events) handle.events = events;
   // An event that is stored by now is kept as long as the run is.
   else if (window?.kind !== 'debounce') for (const event of head.eventIds) k.events.addRun(event, id);
-  for (const name of holds) k.putName(name, id, NEVER_MS);
-  if (window) k.putName(window.name, id, NEVER_MS);
+  for (const name of holds) k.names.put(name, id, NEVER_MS);
+  if (window) k.names.put(window.name, id, NEVER_MS);
   else if (outcome === 'started') armGuards(k, handle);
   k.shareHolds(handle);
   return handle;
@@ -120,7 +120,7 @@ function takeAtOnce(
 function findKnown(k: Kernel, spec: StartSpec): StartResult | null {
   const run =
     (spec.id !== undefined ? identified(k, spec.id, spec) : null) ??
-    (spec.alias !== undefined ? k.nameOf(`alias:${spec.alias}`) : null) ??
+    (spec.alias !== undefined ? k.names.runOf(`alias:${spec.alias}`) : null) ??
     (spec.dedupe ? keyed(k, spec.dedupe) : null);
   const handle = run === null ? null : k.find(run);
   return (
@@ -137,7 +137,7 @@ function findKnown(k: Kernel, spec: StartSpec): StartResult | null {
 function identified(k: Kernel, id: string, spec: StartSpec): string | null {
   if (k.find(id)) return id;
   const task = k.tasks.get(spec.task);
-  return !task || task.admit || spec.admit ? k.nameOf(joinedName(id)) : null;
+  return !task || task.admit || spec.admit ? k.names.runOf(joinedName(id)) : null;
 }
 
 function joinedName(id: string): string {
@@ -154,7 +154,7 @@ function storedEvents(k: Kernel, spec: StartSpec, events: EventRecord[] | null):
 
 /** The run that an idempotency key names, while it counts. */
 function keyed(k: Kernel, { key, unless }: NonNullable<StartSpec['dedupe']>): string | null {
-  const run = k.nameOf(`key:${key}`);
+  const run = k.names.runOf(`key:${key}`);
   if (run === null || !unless) return run;
   const status = k.find(run)?.state.status;
   return status !== undefined && unless.includes(status) ? null : run;

@@ -11,6 +11,7 @@ import type { Kernel } from './kernel.ts';
 import { rerun } from './rerun.ts';
 import { runRecord } from './run-lists.ts';
 import { start } from './start.ts';
+import { dropTimer, putTimer } from './timers.ts';
 
 /** Owner of a sweep's timer: this and the sweep's id. */
 export const SWEEP_OWNER = '$sweep:';
@@ -26,7 +27,7 @@ type Stored = SweepRecord & {
 };
 
 export function startSweep(k: Kernel, sweep: SweepSpec): Omit<ResultOf<'sweep'>, 'type'> {
-  if (k.record(SWEEPS, sweep.id)) return { id: sweep.id, known: true };
+  if (k.records.get(SWEEPS, sweep.id)) return { id: sweep.id, known: true };
   const { filter } = sweep;
   if ((filter.runs?.length ?? 0) > MAX_SWEEP_RUNS)
     throw new EngineError('too-many', `more than ${MAX_SWEEP_RUNS} runs in one sweep`);
@@ -43,7 +44,7 @@ export function startSweep(k: Kernel, sweep: SweepSpec): Omit<ResultOf<'sweep'>,
     refused: 0,
   };
   save(k, record);
-  k.putTimer(SWEEP_OWNER + sweep.id, '', 'sweep', k.now);
+  putTimer(k, SWEEP_OWNER + sweep.id, '', 'sweep', k.now);
   return { id: sweep.id, known: false };
 }
 
@@ -51,8 +52,8 @@ export function stopSweep(k: Kernel, id: string, forget: boolean): ResultOf<'sto
   const record = load(k, id);
   if (!record) return 'unknown';
   const running = record.status === 'running';
-  if (running) k.dropTimer(SWEEP_OWNER + id, '');
-  if (forget) k.deleteRecord(SWEEPS, id);
+  if (running) dropTimer(k, SWEEP_OWNER + id, '');
+  if (forget) k.records.delete(SWEEPS, id);
   else if (running) save(k, { ...record, status: 'stopped', endedAt: k.now });
   return running ? 'stopped' : 'done';
 }
@@ -60,7 +61,7 @@ export function stopSweep(k: Kernel, id: string, forget: boolean): ResultOf<'sto
 /** The next batch. Called by its timer, which is set again while there is more. */
 export function sweepOn(k: Kernel, id: string): void {
   const record = load(k, id);
-  if (record?.status !== 'running') return k.dropTimer(SWEEP_OWNER + id, '');
+  if (record?.status !== 'running') return dropTimer(k, SWEEP_OWNER + id, '');
   const { runs, cursor, done } = nextBatch(k, record);
   let changed = 0;
   for (const run of runs) if (act(k, record, run)) changed++;
@@ -72,8 +73,8 @@ export function sweepOn(k: Kernel, id: string): void {
     refused: record.refused + runs.length - changed,
   };
   save(k, done ? { ...next, status: 'done', endedAt: k.now } : next);
-  if (done) k.dropTimer(SWEEP_OWNER + id, '');
-  else k.putTimer(SWEEP_OWNER + id, '', 'sweep', k.now);
+  if (done) dropTimer(k, SWEEP_OWNER + id, '');
+  else putTimer(k, SWEEP_OWNER + id, '', 'sweep', k.now);
 }
 
 export function sweepOf(k: Kernel, id: string): SweepRecord | null {
@@ -171,11 +172,11 @@ function expressionOf(source: string | undefined): Expression | null {
 }
 
 function load(k: Kernel, id: string): Stored | null {
-  const record = k.record(SWEEPS, id);
+  const record = k.records.get(SWEEPS, id);
   return record && (JSON.parse(record.data) as Stored);
 }
 
 function save(k: Kernel, record: Stored): void {
   const expiresAt = record.endedAt === null ? NEVER_MS : record.endedAt + k.retentionMs;
-  k.putRecord(SWEEPS, record.id, JSON.stringify(record), expiresAt);
+  k.records.put(SWEEPS, record.id, JSON.stringify(record), expiresAt);
 }

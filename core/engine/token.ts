@@ -6,6 +6,7 @@ import type { JsonText, Payload } from '../model/payload.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
 import { tokenMatch } from './matching.ts';
 import { resolve } from './resolve.ts';
+import { waiters } from './timers.ts';
 
 /** Collection of completions that nobody has waited for yet, by token and sequence. */
 const KEPT = '$token';
@@ -27,19 +28,19 @@ type WaitToken = Extract<Op, { op: 'wait-token' }>;
 /** Waits for a token, or takes a completion that came before. False: the token is taken and this wait may not replace the other. */
 export function awaitToken(k: Kernel, handle: RunHandle, op: WaitToken, wait: (kind: WaitKind) => void): boolean {
   if (op.exclusive) {
-    for (const waiter of k.waiters(tokenMatch(op.token))) {
+    for (const waiter of waiters(k, tokenMatch(op.token))) {
       if (waiter.run === handle.state.head.id && waiter.key === op.key) continue;
       if (op.exclusive === 'fail') return false;
       resolve(k, waiter.run, waiter.key, { source: 'timeout', data: null });
     }
   }
   wait({ kind: 'token', token: op.token });
-  const kept = k
-    .recordsFrom(KEPT, keptPrefix(op.token))
+  const kept = k.records
+    .from(KEPT, keptPrefix(op.token))
     .find((record) => record.expiresAt === null || record.expiresAt > k.now);
   if (kept) {
     const completion = JSON.parse(kept.data) as Kept;
-    if (completion.keep === 'queue') k.deleteRecord(KEPT, kept.id);
+    if (completion.keep === 'queue') k.records.delete(KEPT, kept.id);
     resolve(k, handle.state.head.id, op.key, {
       source: 'token',
       data: decode(completion.data),
@@ -54,21 +55,21 @@ export function completeToken(
   k: Kernel,
   command: Extract<Command, { type: 'complete-token' }>,
 ): ResultOf<'complete-token'> {
-  const waiters: Array<{ run: string; key: string }> = [];
-  const latched = command.keep === 'latch' && k.recordsFrom(KEPT, keptPrefix(command.token)).length > 0;
+  const resumed: Array<{ run: string; key: string }> = [];
+  const latched = command.keep === 'latch' && k.records.from(KEPT, keptPrefix(command.token)).length > 0;
   // A latch is set once: what it was completed with first stays.
-  if (latched) return { type: 'complete-token', waiters, kept: true };
-  for (const waiter of k.waiters(tokenMatch(command.token))) {
+  if (latched) return { type: 'complete-token', waiters: resumed, kept: true };
+  for (const waiter of waiters(k, tokenMatch(command.token))) {
     const resolved = resolve(k, waiter.run, waiter.key, {
       source: 'token',
       data: command.data,
       ...(command.error ? { error: true } : {}),
       ...(command.meta === undefined ? {} : { meta: command.meta }),
     });
-    if (resolved) waiters.push(waiter);
+    if (resolved) resumed.push(waiter);
     if (command.keep === 'queue' && resolved) break;
   }
-  const keep = command.keep === 'latch' || (command.keep === 'queue' && waiters.length === 0);
+  const keep = command.keep === 'latch' || (command.keep === 'queue' && resumed.length === 0);
   if (keep) {
     const kept: Kept = {
       data: encode(command.data),
@@ -76,14 +77,14 @@ export function completeToken(
       keep: command.keep as Kept['keep'],
       ...(command.meta === undefined ? {} : { meta: command.meta }),
     };
-    k.putRecord(
+    k.records.put(
       KEPT,
       keptPrefix(command.token) + k.ids.next(k.now),
       JSON.stringify(kept),
       command.keepUntilMs ?? NEVER_MS,
     );
   }
-  return { type: 'complete-token', waiters, kept: keep };
+  return { type: 'complete-token', waiters: resumed, kept: keep };
 }
 
 // Records hold JSON text: bytes travel as base 64 with a mark.

@@ -7,6 +7,7 @@ import { openParked, OPENING_OWNER } from './orphan.ts';
 import { collectGarbage, RETENTION_OWNER } from './retention.ts';
 import { fireSchedule, SCHEDULE_OWNER } from './schedules.ts';
 import { sweepOn, SWEEP_OWNER } from './sweep.ts';
+import { dropTimer } from './timers.ts';
 
 /** Looks at everything that has become due since the last time. True: there is more. */
 export function wake(k: Kernel): boolean {
@@ -50,7 +51,7 @@ function fire(k: Kernel, row: { owner: string; key: string; kind: string; lease:
     case 'sweep':
       return sweepOn(k, row.owner.slice(SWEEP_OWNER.length));
     case 'open': {
-      k.dropTimer(row.owner, row.key);
+      dropTimer(k, row.owner, row.key);
       const task = k.tasks.get(row.owner.slice(OPENING_OWNER.length));
       if (task) openParked(k, task);
       return;

@@ -13,7 +13,7 @@ export function closeWindow(k: Kernel, handle: RunHandle, dueAt = handle.state.h
   const { head, input } = handle.state;
   const { window } = head;
   if (!window) return;
-  k.dropName(window.name, head.id);
+  k.names.drop(window.name, head.id);
   const first = k.firstEventOf(handle);
   const keys = new KeyReader(k.now, () => eventTextOf(first ? [first] : null, input));
   const task = k.taskOf(handle) ?? k.tasks.at(head.task, head.version);
@@ -37,13 +37,13 @@ export function closeWindow(k: Kernel, handle: RunHandle, dueAt = handle.state.h
     ...(skipped || holds.length === 0 ? {} : { holds }),
   });
   if (skipped) return k.end(handle, { status: 'cancelled', data: null, reason: 'skipped' });
-  for (const name of holds) k.putName(name, head.id, NEVER_MS);
+  for (const name of holds) k.names.put(name, head.id, NEVER_MS);
   armGuards(k, handle);
 }
 
 /** The run that collects under this name. */
 export function openRun(k: Kernel, name: string): RunHandle | null {
-  const run = k.nameOf(name);
+  const run = k.names.runOf(name);
   const handle = run === null ? null : k.find(run);
   if (handle?.state.head.window?.name !== name) return null;
   if (handle.state.head.dueAt > k.now) return handle;

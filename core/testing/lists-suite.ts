@@ -253,7 +253,7 @@ export function listsSuite(open: (body: (sql: Sql) => void) => void | Promise<vo
       const short = finish('short');
       const ok = finish('letters');
       const failed = finish('letters', true);
-      t.engine.kernel.putDeadLetter('L', failed, '{}');
+      t.engine.kernel.deadLetters.put('L', failed, '{}');
       const kept = (): string[] => [long, short, ok, failed].filter((run) => t.status(run) !== null);
       t.advance(DAY_MS / 2);
       expect(kept()).toEqual([long, short, ok, failed]);
