@@ -26,6 +26,8 @@ export interface BenchOptions {
 export interface Side {
   target: Target;
   body: () => Promise<Sample>;
+  /** Of its line, where sides of one comparison have the same target in different conditions. */
+  phase?: string;
 }
 
 export const NOTHING: Sample = { of: '', times: [], duplicates: 0, lost: 0 };
@@ -65,7 +67,7 @@ export class Bench {
       for (const side of sides) {
         await untilQuiet(side.target.pids, this.options.quietMs);
         const { result, cost } = await costOf(side.target.pids, side.body);
-        all.get(side)!.push(lineOf(phase, side.target.name, result, cost));
+        all.get(side)!.push(lineOf(side.phase ?? phase, side.target.name, result, cost));
         await delay(200);
       }
     }

@@ -17,24 +17,31 @@ export class HttpClient {
   }
 
   post(url: string | URL, body: string | Buffer, headers: Record<string, string> = {}): Promise<Answer> {
+    const data = Buffer.from(body);
+    return this.#send('POST', url, data, {
+      'content-type': 'application/json',
+      ...headers,
+      'content-length': data.length,
+    });
+  }
+
+  get(url: string | URL, headers: Record<string, string> = {}): Promise<Answer> {
+    return this.#send('GET', url, null, headers);
+  }
+
+  #send(
+    method: string,
+    url: string | URL,
+    data: Buffer | null,
+    headers: Record<string, string | number>,
+  ): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      const data = Buffer.from(body);
-      const outgoing = request(
-        url,
-        {
-          method: 'POST',
-          agent: this.#agent,
-          headers: { 'content-type': 'application/json', ...headers, 'content-length': data.length },
-        },
-        (incoming) => {
-          const chunks: Buffer[] = [];
-          incoming.on('data', (chunk: Buffer) => void chunks.push(chunk));
-          incoming.on('end', () =>
-            resolve({ status: incoming.statusCode ?? 0, body: Buffer.concat(chunks).toString() }),
-          );
-          incoming.on('error', reject);
-        },
-      );
+      const outgoing = request(url, { method, agent: this.#agent, headers }, (incoming) => {
+        const chunks: Buffer[] = [];
+        incoming.on('data', (chunk: Buffer) => void chunks.push(chunk));
+        incoming.on('end', () => resolve({ status: incoming.statusCode ?? 0, body: Buffer.concat(chunks).toString() }));
+        incoming.on('error', reject);
+      });
       outgoing.setTimeout(LIMIT_MS, () => outgoing.destroy(new Error(`no answer of ${url} in ${LIMIT_MS} ms`)));
       outgoing.on('error', reject);
       outgoing.end(data);

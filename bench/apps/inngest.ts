@@ -6,6 +6,7 @@ import { HttpClient, inParallel } from '../http.ts';
 import { percentile, type Sample } from '../measure.ts';
 
 const STEPS = 3;
+const EVENTS_PER_REQUEST = 100;
 /** One run must end within it; else it is lost. */
 const RUN_LIMIT_MS = 60_000;
 
@@ -19,7 +20,9 @@ interface Run {
 
 export interface InngestBench {
   /** One run at a time: event sent to last step executed; with the median gap between two steps. */
-  latency(runs: number): Promise<Sample>;
+  latency(runs: number, pauseMs?: number): Promise<Sample>;
+  /** `runs` events in requests of a hundred, all at once, to the last step of the last run. */
+  burst(runs: number, limitMs: number): Promise<Sample>;
   /** At most `width` runs unfinished. */
   throughput(runs: number, width: number): Promise<Sample>;
   /** `count` runs that execute a step and then sleep for an hour. Resolves when all of them sleep. */
@@ -100,7 +103,7 @@ export async function openInngest(url: string, checkpointing: boolean): Promise<
     [...runs.values()].reduce((sum, run) => sum + Math.max(0, run.executions - STEPS), 0);
 
   return {
-    async latency(count) {
+    async latency(count, pauseMs = 25) {
       runs.clear();
       const totals: number[] = [];
       const gaps: number[] = [];
@@ -112,7 +115,7 @@ export async function openInngest(url: string, checkpointing: boolean): Promise<
           for (let s = 1; s < STEPS; s++) gaps.push(run.stepAt[s]! - run.stepAt[s - 1]!);
         } else lost++;
         // The server closes the run; random, so that a tick of its would show.
-        await delay(10 + Math.random() * 30);
+        await delay(pauseMs * (0.4 + Math.random() * 1.2));
       }
       const more = { 'step gap p50': percentile(gaps, 0.5) ?? 0 };
       return { of: 'event to last step', times: totals, duplicates: duplicates(), lost, more };
@@ -142,13 +145,43 @@ export async function openInngest(url: string, checkpointing: boolean): Promise<
       return { of: 'event to last step', times, seconds, duplicates: duplicates(), lost: count - times.length };
     },
 
-    async sleepers(count, limitMs) {
-      sleeping.count = 0;
-      const perRequest = 100;
+    async burst(count, limitMs) {
+      runs.clear();
+      const times: number[] = [];
+      let done = (): void => {};
+      const finished = new Promise<void>((resolve) => (done = resolve));
+      onFinished = (run) => {
+        times.push(run.finishedAt - run.sentAt);
+        if (times.length === count) done();
+      };
       let left = count;
       const startedAt = performance.now();
       await inParallel(10, async () => {
-        const size = Math.min(perRequest, left);
+        const size = Math.min(EVENTS_PER_REQUEST, left);
+        left -= size;
+        if (size <= 0) return false;
+        await sendEvents(Array.from({ length: size }, () => ({ name: 'bench/work', data: { k: newRun().key } })));
+        return true;
+      });
+      const accepted = performance.now() - startedAt;
+      await Promise.race([finished, delay(limitMs, undefined, { ref: false })]);
+      const seconds = (performance.now() - startedAt) / 1000;
+      return {
+        of: 'event to last step',
+        times,
+        seconds,
+        duplicates: duplicates(),
+        lost: count - times.length,
+        more: { 'accepted s': accepted / 1000, 'finished s': seconds },
+      };
+    },
+
+    async sleepers(count, limitMs) {
+      sleeping.count = 0;
+      let left = count;
+      const startedAt = performance.now();
+      await inParallel(10, async () => {
+        const size = Math.min(EVENTS_PER_REQUEST, left);
         left -= size;
         if (size <= 0) return false;
         await sendEvents(Array.from({ length: size }, () => ({ name: 'bench/sleep', data: {} })));
