@@ -11,6 +11,7 @@ import { sleepers } from './sleepers.ts';
 import { stored } from './stored.ts';
 import { throughput } from './throughput.ts';
 import { triggerCli } from './trigger-cli.ts';
+import { triggerLoad } from './trigger-load.ts';
 import { trigger } from './trigger.ts';
 import { waits } from './waits.ts';
 
@@ -30,4 +31,5 @@ export const PHASES: readonly Phase[] = [
   waits,
   listeners,
   qstashLoad,
+  triggerLoad,
 ];
