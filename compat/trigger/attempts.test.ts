@@ -162,11 +162,26 @@ describe('a run', () => {
     expect((await latest(run)).snapshot.executionStatus).toBe('FINISHED');
   });
 
+  it('that ends under its worker keeps the number of its attempt: the worker takes another for a run that is not its own any more', async () => {
+    const { run, snapshot } = await running('work', {}, [task('work', { retry: { maxAttempts: 3 } })]);
+    const result = await complete(run, snapshot, failed(1_000));
+    await send('POST', at(run, result.snapshot.friendlyId, 'attempts/start'), {});
+    await send('POST', `/api/v2/runs/${run}/cancel`);
+    expect(await latest(run)).toMatchObject({
+      snapshot: { executionStatus: 'PENDING_CANCEL' },
+      run: { attemptNumber: 2 },
+    });
+    t.advance(60_000);
+    expect(await latest(run)).toMatchObject({ snapshot: { executionStatus: 'FINISHED' }, run: { attemptNumber: 2 } });
+    expect(await retrieve(run)).toMatchObject({ status: 'CANCELED', attemptCount: 2 });
+  });
+
   it('expires when nobody takes it', async () => {
     await register();
     const run = await trigger();
     t.advance(600_000);
-    expect((await retrieve(run)).status).toBe('EXPIRED');
+    expect(await retrieve(run)).toMatchObject({ status: 'EXPIRED', attemptCount: 0 });
+    expect(await latest(run)).toMatchObject({ run: { attemptNumber: null } });
   });
 });
 

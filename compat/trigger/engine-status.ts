@@ -75,14 +75,14 @@ export function engineRun(run: string, status: EngineRunStatus, attemptNumber: n
 
 /**
  * What a worker sees of a run now. Until a worker has started the attempt that the main call is at, the number of the attempt before is
- * shown, because a worker drops a run whose number changes under it.
+ * shown, because a worker drops a run whose number changes under it. `endedAttempt`: of a run that has ended.
  */
-export function executionData(detail: RunDetail, nowMs: number): ExecutionData {
+export function executionData(detail: RunDetail, nowMs: number, endedAttempt: number | null = null): ExecutionData {
   const main = mainCallOf(detail);
   const begun = main?.begun ?? false;
   const attempt = main?.attempt ?? 0;
   const ref = { seq: detail.seq, attempt, lease: main?.lease ?? null };
-  const number = begun ? attempt + 1 : attempt === 0 ? null : attempt;
+  const number = detail.status === 'running' ? (begun ? attempt + 1 : attempt === 0 ? null : attempt) : endedAttempt;
   const view = (
     executionStatus: ExecutionStatus,
     status: EngineRunStatus,

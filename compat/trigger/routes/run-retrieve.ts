@@ -1,5 +1,6 @@
 import type { RunDetail, RunRecord } from '../../../core/model/query.ts';
 import type { CellApi } from '../../../core/ports.ts';
+import { endedAttemptOf } from '../attempt-number.ts';
 import { requireScope } from '../auth.ts';
 import { retrieveResponse } from '../api-status.ts';
 import { ApiError } from '../errors.ts';
@@ -7,7 +8,7 @@ import { publicRunId } from '../ids.ts';
 import { readMetadata } from '../metadata-store.ts';
 import { tagsOf } from '../names.ts';
 import { engineNow, open, runParam, type RouteContext } from '../request.ts';
-import { readOutcomeMeta, readRunMeta } from '../run-meta.ts';
+import { readRunMeta } from '../run-meta.ts';
 import { presign, storedPaths } from './packets.ts';
 import { mainCallOf } from '../waitpoints.ts';
 
@@ -32,8 +33,8 @@ export async function retrieveRun(c: RouteContext): Promise<Response> {
     ...tagsOf(detail).map((tag) => ['tags', tag] as const),
     ...(meta.batch ? [['batch', meta.batch.id] as const] : []),
   ]);
-  const related = await relatedRuns(cell, detail);
-  const body = retrieveResponse({ record: detail, metadata, attemptCount: attemptCountOf(detail), related, nowMs });
+  const [related, attemptCount] = await Promise.all([relatedRuns(cell, detail), attemptCountOf(cell, detail)]);
+  const body = retrieveResponse({ record: detail, metadata, attemptCount, related, nowMs });
   if (access.kind === 'public') {
     delete body.payload;
     delete body.output;
@@ -49,9 +50,8 @@ export async function retrieveRun(c: RouteContext): Promise<Response> {
   return c.json(body);
 }
 
-export function attemptCountOf(detail: RunDetail): number {
-  const recorded = readOutcomeMeta(detail.outcomeMeta).attemptNumber;
-  if (recorded !== undefined) return recorded;
+export async function attemptCountOf(cell: CellApi, detail: RunDetail): Promise<number> {
+  if (detail.status !== 'running') return (await endedAttemptOf(cell, detail)) ?? 0;
   if (detail.startedAt === null) return 0;
   const main = mainCallOf(detail);
   return main ? main.attempt + (main.leased || main.attempt === 0 ? 1 : 0) : 1;

@@ -1,3 +1,4 @@
+import { endedAttemptOf } from '../attempt-number.ts';
 import { executionData, snapshot, engineRun, type ExecutionData } from '../engine-status.ts';
 import { ApiError, staleSnapshot } from '../errors.ts';
 import { parseSnapshotId } from '../ids.ts';
@@ -16,7 +17,8 @@ export async function snapshotsSince(c: RouteContext): Promise<Response> {
   if (!detail) throw new ApiError('not_found', 'Run not found');
   if (detail.seq <= ref.seq) return c.json({ snapshots: [] });
   const nowMs = c.get('host').context.wallClockMs();
-  const newest = executionData(detail, nowMs);
+  const ended = detail.status === 'running' ? null : await endedAttemptOf(cell, detail);
+  const newest = executionData(detail, nowMs, ended);
   const lease = mainCallOf(detail)?.lease ?? null;
   const lost = ref.lease !== null && lease !== null && lease !== ref.lease && detail.seq - 1 > ref.seq;
   const between: ExecutionData[] = lost
