@@ -287,6 +287,8 @@ export interface RouteHost {
   blobs(environment: string): Blobs;
   /** Keeps the Worker alive for work that goes on after the answer. */
   waitUntil(work: Promise<unknown>): void;
+  /** The process is about to end: an answer that is held open ends too. Held reads of cells and channels return soon from then on. */
+  isEnding(): boolean;
   callerIp: string;
 }
 

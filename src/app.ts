@@ -13,7 +13,9 @@ import { secretOf } from './blobs/secret.ts';
 import { CellClient } from './cell/cell-client.ts';
 import { cellStub } from './cell/cell-stub.ts';
 import { ChannelClient } from './channel/channel-client.ts';
+import { listenedChannels } from './channel/listened.ts';
 import { contextOf } from './context.ts';
+import { countRequest, isEnding } from './ending.ts';
 import { identify } from './environments/identify.ts';
 import { bootAll, cellsInUse, environmentsInUse, isInUse, noteEnvironment } from './environments/registry.ts';
 import { DRAINED_CHANNELS, VENDOR_ROUTES } from './vendors.ts';
@@ -43,10 +45,11 @@ export function createApp(env: Bindings): App {
       blobs: (environment) =>
         new BlobClient(env, environment, here.serverUrl, () => secretOf(environment, cell(environment), BLOB_SECRET)),
       waitUntil: (work) => c.executionCtx.waitUntil(work),
+      isEnding,
       callerIp: c.req.header('cf-connecting-ip') ?? '127.0.0.1',
     };
     c.set('host', host);
-    await next();
+    await countRequest(next);
     await discardRest(c.req.raw);
   });
   const health = { mode: context.mode, version: context.vars.REPOINT_VERSION ?? '0.0.0' };
@@ -60,14 +63,14 @@ export function createApp(env: Bindings): App {
   if (internalToken)
     app.route(
       '/internal',
-      internalRoutes(
-        internalToken,
-        () => cellsInUse(env),
-        async () =>
+      internalRoutes(internalToken, {
+        cells: () => cellsInUse(env),
+        workChannels: async () =>
           (await environmentsInUse(env)).flatMap((environment) =>
             DRAINED_CHANNELS.map((name) => env.CHANNEL.get(env.CHANNEL.idFromName(`${environment}/${name}`))),
           ),
-      ),
+        listenedChannels: () => listenedChannels().map((id) => env.CHANNEL.get(env.CHANNEL.idFromString(id))),
+      }),
     );
   if (context.mode === 'dev')
     app.route(

@@ -83,6 +83,7 @@ class LocalServer {
         channel: this.channels.of,
         blobs: () => new TestBlobs(),
         waitUntil: () => {},
+        isEnding: () => false,
         callerIp: '127.0.0.1',
       });
       await next();

@@ -57,6 +57,7 @@ class Server {
         channel: channels.of,
         blobs: () => new TestBlobs(),
         waitUntil: () => {},
+        isEnding: () => false,
         callerIp: '127.0.0.1',
       });
       await next();

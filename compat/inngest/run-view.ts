@@ -1,6 +1,6 @@
 import type { HistoryEntry } from '../../core/model/history.ts';
 import type { RunDetail, RunRecord } from '../../core/model/query.ts';
-import type { CellApi } from '../../core/ports.ts';
+import type { CellApi, RouteHost } from '../../core/ports.ts';
 import { textOf } from './events.ts';
 import { runMetadata } from './metadata.ts';
 import { INPUT_NOTE } from './step-notes.ts';
@@ -83,14 +83,15 @@ function parseOutputId(id: string): [run: string, seq: number] | null {
   }
 }
 
-/** Waits until the run has ended, or the time is over. */
-export async function untilEnded(cell: CellApi, run: string, waitMs: number): Promise<RunDetail | null> {
+/** Waits until the run has ended, or the time is over, or the server is about to end. */
+export async function untilEnded(host: RouteHost, run: string, waitMs: number): Promise<RunDetail | null> {
+  const cell = host.cell(host.context.environment);
   const deadline = Date.now() + waitMs;
   for (;;) {
     const detail = await cell.query({ type: 'run-detail', run });
     if (!detail || detail.status !== 'running') return detail;
     const left = deadline - Date.now();
-    if (left <= 0) return detail;
+    if (left <= 0 || host.isEnding()) return detail;
     await cell.watch({ run, afterSeq: detail.seq, waitMs: left });
   }
 }

@@ -9,13 +9,14 @@ const BLANK = new TextEncoder().encode(' ');
 
 /**
  * An answer of JSON that is preceded by blanks while there is nothing to say: only by writing does the platform find out that the client has
- * gone, and a run handed to nobody would wait for its lease to end. `patient`: asks again and again until there is something.
+ * gone, and a run handed to nobody would wait for its lease to end. `patient`: asks again and again until there is something, or until it holds no
+ * more.
  */
 export function holdOpen(
   cell: CellApi,
   take: () => Promise<LeasedCall[]>,
   render: (calls: LeasedCall[]) => string,
-  patient = false,
+  patient: () => boolean = () => false,
 ): { response: Response; done: Promise<void> } {
   const encoder = new TextEncoder();
   let gone = false;
@@ -30,7 +31,7 @@ export function holdOpen(
         for (;;) {
           // An engine that cannot answer now is asked again, by the next request or after a pause.
           calls = await take().catch(() => []);
-          if (calls.length > 0 || !patient || gone) break;
+          if (calls.length > 0 || !patient() || gone) break;
           await pause(TICK_MS);
         }
         clearInterval(ticker);

@@ -48,6 +48,7 @@ beforeEach(() => {
       channel: channels.of,
       blobs: () => blobs,
       waitUntil: () => {},
+      isEnding: () => false,
       callerIp: '127.0.0.1',
     };
     c.set('host', host);

@@ -146,10 +146,11 @@ export class Cell extends DurableObject<Bindings> implements Omit<CellApi, 'leas
   async drain(timeoutMs: number): Promise<{ idle: boolean }> {
     this.#engine.kernel.draining = true;
     this.#held.release();
-    this.#watchers.release();
     const deadline = Date.now() + timeoutMs;
     const busy = (): boolean => this.#engine.kernel.leases.size > 0 || this.#committer.busy;
     while (busy() && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+    // Those who watch have heard of what ended meanwhile.
+    this.#watchers.release();
     return { idle: !busy() };
   }
 

@@ -16,6 +16,8 @@ interface HeldLease {
 
 /** A worker that asked this lately is there: between two of its requests, or while all its hands are full. */
 const ABSENT_AFTER_MS = 10_000;
+/** After the release: whoever asks again and again shall not do so without a pause. */
+const RELEASED_HOLD_MS = 100;
 
 /** Workers' requests for work, held open until there is some; first come, first served within a pool. */
 export class HeldLeases {
@@ -23,6 +25,7 @@ export class HeldLeases {
   /** When a pool's last request was answered; wall clock. */
   #answeredAt = new Map<string, number>();
   #waiting = new Map<string, HeldLease[]>();
+  #isReleased = false;
 
   constructor(lease: (request: LeaseRequest) => LeasedCall[]) {
     this.#lease = lease;
@@ -39,6 +42,7 @@ export class HeldLeases {
     const queue = this.#waiting.get(request.pool);
     const calls = queue && queue.length > 0 ? [] : this.#lease(request);
     if (calls.length > 0 || request.waitMs <= 0) return calls;
+    const waitMs = this.#isReleased ? Math.min(request.waitMs, RELEASED_HOLD_MS) : request.waitMs;
     return new Promise((resolve) => {
       const entry = {
         request,
@@ -49,7 +53,7 @@ export class HeldLeases {
           resolve(leased);
         },
       };
-      const timer = setTimeout(() => entry.done([]), request.waitMs);
+      const timer = setTimeout(() => entry.done([]), waitMs);
       for (const pool of pools) {
         const list = this.#waiting.get(pool);
         if (list) list.push(entry);
@@ -79,8 +83,9 @@ export class HeldLeases {
     }
   }
 
-  /** Answers everyone with nothing. */
+  /** Answers everyone with nothing, and from now on soon. */
   release(): void {
+    this.#isReleased = true;
     for (const list of [...this.#waiting.values()]) for (const entry of [...list]) entry.done([]);
   }
 }

@@ -2,6 +2,8 @@
 const PER_MS = 1_000;
 /** Labels that are watched, or were lately; another one is answered at once. */
 const MAX_LABELS = 10_000;
+/** After the release: whoever asks again and again shall not do so without a pause. */
+const RELEASED_HOLD_MS = 100;
 
 type Listener = (seq: number | null) => void;
 
@@ -11,6 +13,7 @@ export class Watchers {
   /** Newest change of each label that somebody asked for. */
   readonly #labels = new Map<string, number>();
   #position: number;
+  #isReleased = false;
 
   constructor(nowMs: number) {
     this.#position = nowMs * PER_MS;
@@ -44,7 +47,7 @@ export class Watchers {
       const listener: Listener = (seq) => {
         if (seq === null || seq > after) done(seq);
       };
-      const timer = setTimeout(() => done(null), waitMs);
+      const timer = setTimeout(() => done(null), this.#isReleased ? Math.min(waitMs, RELEASED_HOLD_MS) : waitMs);
       listeners.add(listener);
     });
   }
@@ -63,8 +66,9 @@ export class Watchers {
     for (const listener of [...(this.#listeners.get(key) ?? [])]) listener(seq);
   }
 
-  /** Answers everyone that nothing has changed. */
+  /** Answers everyone that nothing has changed, and from now on soon. */
   release(): void {
+    this.#isReleased = true;
     for (const listeners of [...this.#listeners.values()]) for (const listener of [...listeners]) listener(null);
   }
 }

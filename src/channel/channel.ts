@@ -17,11 +17,13 @@ import { CellClient } from '../cell/cell-client.ts';
 import { dispatchCall } from '../cell/dispatches.ts';
 import { DurableSql } from '../cell/durable-sql.ts';
 import { contextOf } from '../context.ts';
+import { isEnding } from '../ending.ts';
 import { environmentContext } from '../environments/keys.ts';
 import { RUN_VIEWS, SOCKET_PROTOCOLS } from '../vendors.ts';
 import { Feeds } from './feeds.ts';
 import { Held } from './held.ts';
 import { CONNECT_HEADER, readConnect } from './connect-header.ts';
+import { noteListened } from './listened.ts';
 import { Sockets } from './sockets.ts';
 import { Timers } from './timers.ts';
 import { Views } from './views.ts';
@@ -30,6 +32,10 @@ import { Views } from './views.ts';
 const RENEW_MS = 10_000;
 /** A hold longer than this is cut: the caller asks again. Below the platform's limits for an idle request. */
 const MAX_HOLD_MS = 60_000;
+/** At the end of the process: whoever asks again and again shall not do so without a pause. */
+const LAST_HOLD_MS = 100;
+/** RFC 6455, 7.4.1: the server is going away; clients connect again. */
+const GOING_AWAY = 1001;
 /** After a timer that failed. */
 const RETRY_MS = 1_000;
 const RENEW = 'renew';
@@ -85,9 +91,12 @@ export class Channel extends DurableObject<Bindings> {
   override async fetch(request: Request): Promise<Response> {
     const options = readConnect(request.headers.get(CONNECT_HEADER));
     if (!options) return Response.json({ error: 'nothing is served here' }, { status: 404 });
+    if (isEnding())
+      return Response.json({ error: 'the server is ending' }, { status: 503, headers: { 'retry-after': '1' } });
     const protocol = this.#protocol(options.protocol);
     const { 0: client, 1: server } = new WebSocketPair();
     const open = this.#sockets.accept(server, options.protocol, options.data ?? '');
+    this.#noteListened();
     open.follow(options.topics ?? []);
     if (protocol.tick) this.#timers.arm(TICK + options.protocol, Date.now() + protocol.tick.everyMs);
     await protocol.opened(open);
@@ -126,8 +135,9 @@ export class Channel extends DurableObject<Bindings> {
 
   async #gone(socket: WebSocket, code: number): Promise<void> {
     const open = this.#sockets.of(socket);
-    if (!open) return;
+    if (!open) return this.#noteListened();
     this.#sockets.drop(open);
+    this.#noteListened();
     try {
       await this.#protocol(open.protocol).closed?.(open, code);
     } catch (error) {
@@ -151,7 +161,26 @@ export class Channel extends DurableObject<Bindings> {
     return answer;
   }
 
-  /** Before the process ends. */
+  /** The process ends now: held reads are answered, and whoever listens over a socket is told to come again. */
+  async end(): Promise<void> {
+    this.#held.release();
+    for (const open of this.#sockets.all()) open.close(GOING_AWAY, 'the server is ending');
+    this.#noteListened();
+  }
+
+  #noteListened(): void {
+    noteListened(this.ctx.id.toString(), !this.#sockets.isEmpty || !this.#held.isEmpty);
+  }
+
+  async #hold(key: string, isReady: () => boolean, waitMs: number): Promise<void> {
+    if (waitMs <= 0 || isReady()) return;
+    const held = this.#held.until(key, isReady, Math.min(waitMs, isEnding() ? LAST_HOLD_MS : MAX_HOLD_MS));
+    this.#noteListened();
+    await held;
+    this.#noteListened();
+  }
+
+  /** Before the process ends: protocols in which work is under way finish it. */
   async drain(timeoutMs: number): Promise<void> {
     await Promise.all([...this.#sockets.protocols()].map((name) => this.#protocol(name).drain?.(timeoutMs)));
   }
@@ -205,7 +234,7 @@ export class Channel extends DurableObject<Bindings> {
     if (!(await this.#feeds.run(topic))) return null;
     this.#timers.arm(RENEW, Date.now() + RENEW_MS);
     const newest = (): number => this.#feeds.peekRun(topic)?.seq ?? -1;
-    await this.#held.until(topic, () => newest() > request.afterSeq, Math.min(request.waitMs, MAX_HOLD_MS));
+    await this.#hold(topic, () => newest() > request.afterSeq, request.waitMs);
     this.#feeds.leave(topic);
     const seq = newest();
     const view = await this.#views.at(request.view, request.run, seq);
@@ -223,7 +252,7 @@ export class Channel extends DurableObject<Bindings> {
     this.#timers.arm(RENEW, Date.now() + RENEW_MS);
     // Another log in its place: the cell has forgotten this channel, and what happened meanwhile is not known.
     const changed = (): ReturnType<typeof log.after> => (this.#feeds.peekLabel(topic) ?? log).after(request.after);
-    await this.#held.until(topic, () => changed()?.length !== 0, Math.min(request.waitMs, MAX_HOLD_MS));
+    await this.#hold(topic, () => changed()?.length !== 0, request.waitMs);
     this.#feeds.leave(topic);
     const { position } = this.#feeds.peekLabel(topic) ?? log;
     const runs = changed();
@@ -249,7 +278,7 @@ export class Channel extends DurableObject<Bindings> {
       const info = this.#streams.info(stream);
       return info !== null && (info.last > request.after || info.closed);
     };
-    await this.#held.until(streamKey(stream), isReady, Math.min(request.waitMs, MAX_HOLD_MS));
+    await this.#hold(streamKey(stream), isReady, request.waitMs);
     return this.#streams.read(stream, request.after, request.max);
   }
 

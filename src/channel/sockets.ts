@@ -140,6 +140,14 @@ export class Sockets {
     return [...this.#open.values()].filter((open) => open.protocol === protocol);
   }
 
+  all(): OpenSocket[] {
+    return [...this.#open.values()];
+  }
+
+  get isEmpty(): boolean {
+    return this.#open.size === 0;
+  }
+
   protocols(): Set<string> {
     return new Set([...this.#open.values()].map((open) => open.protocol));
   }

@@ -30,6 +30,8 @@ const HEALTH_POLL_MS = 10;
 /** How long in-flight requests get on SIGTERM, together with what the runtime then still has open. */
 const DRAIN_MS = 5_000;
 const END_GRACE_MS = 2_000;
+/** When nothing is under way any more: for the last bytes of answers, and for sockets that were told to close. */
+const IDLE_GRACE_MS = 600;
 
 /** Runs the program; resolves when the server is up. The process ends by itself with the right exit code. */
 export async function main(input: MainInput): Promise<void> {
@@ -141,12 +143,12 @@ function superviseUntilEnd(
     if (stopping) return void runtime.end(0);
     stopping = true;
     const startedAt = performance.now();
-    await requestStatus(`${url}/internal/drain`, {
+    const drained = await requestStatus(`${url}/internal/drain`, {
       method: 'POST',
       headers: { authorization: `Bearer ${internalToken}` },
       timeoutMs: DRAIN_MS,
     });
-    await runtime.end(Math.max(END_GRACE_MS, DRAIN_MS - (performance.now() - startedAt)));
+    await runtime.end(drained === 200 ? IDLE_GRACE_MS : Math.max(END_GRACE_MS, DRAIN_MS - (performance.now() - startedAt)));
   };
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void stop());
   if (endWithStdin) {

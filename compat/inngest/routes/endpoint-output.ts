@@ -26,7 +26,7 @@ export async function endpointOutput(c: RouteContext): Promise<Response> {
   if (!isId(run)) throw new InngestError(400, 'invalid_request', 'The run id is not a ULID.');
   if (!(await mayReadOutput(c.var.host.context, c.req.query('token') ?? '', run)))
     throw new InngestError(401, 'unauthorized', 'The token is not one for the result of this run.');
-  const detail = await untilEnded(cellOf(c), run, MAX_WAIT_MS);
+  const detail = await untilEnded(c.var.host, run, MAX_WAIT_MS);
   if (!detail) throw new InngestError(404, 'unknown-run', 'No such run.');
   switch (detail.status) {
     case 'running':

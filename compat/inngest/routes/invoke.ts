@@ -51,7 +51,7 @@ export async function invokeV2(c: RouteContext): Promise<Response> {
     throw new InngestError(409, 'idempotency_key_used', `The idempotency key was used for run ${invoked.run}.`);
   const data = { runId: invoked.run, queuedAt: new Date(invoked.createdAt).toISOString() };
   if (String(member(payload, 'mode') ?? '').toLowerCase() !== 'sync') return answerV2(c, data, undefined, 202);
-  const run = await untilEnded(cell, invoked.run, MAX_WAIT_MS);
+  const run = await untilEnded(c.var.host, invoked.run, MAX_WAIT_MS);
   if (!run || run.status === 'running') return answerV2(c, data, undefined, 202);
   const result = run.status === 'completed' ? run.output : run.error;
   const value: unknown = result === null ? null : parseJson(textOf(result));

@@ -55,10 +55,13 @@ export async function events(c: RouteContext): Promise<Response> {
   let isWanted = true;
   let tail = '';
   let isComplete = false;
-  const over = untilEnded(channel, run, () => isWanted).then(
-    () => void (isOver = true),
-    () => new Promise<void>(() => {}),
-  );
+  const { isEnding } = c.var.host;
+  const never = (): Promise<void> => new Promise(() => {});
+  const over = untilEnded(channel, run, () => isWanted && !isEnding()).then(() => {
+    // Only a run's own end is one.
+    if (isEnding()) return never();
+    isOver = true;
+  }, never);
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
       const wasOver = isOver;
@@ -72,6 +75,9 @@ export async function events(c: RouteContext): Promise<Response> {
         isComplete ||= tail.includes(LAST_EVENT);
         tail = tail.slice(-LAST_EVENT.length);
         controller.enqueue(encoder.encode(text));
+      } else if (!wasOver && isEnding()) {
+        isWanted = false;
+        controller.error(new Error('the server is ending'));
       } else if (wasOver || Date.now() >= deadline) {
         isWanted = false;
         controller.close();

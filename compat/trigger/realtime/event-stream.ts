@@ -18,6 +18,8 @@ export interface EventStreamOptions {
   /** Resolves when nothing will be appended any more, or `isWanted` does not hold. */
   untilOver(isWanted: () => boolean): Promise<void>;
   frame(chunks: readonly StreamChunk[]): string;
+  /** Of the host: the process is about to end. */
+  isEnding(): boolean;
 }
 
 /** A stream as server-sent events: what there is, then what comes, until its run has ended or nothing has come for the time asked for. */
@@ -29,7 +31,9 @@ export function eventStream(options: EventStreamOptions): Response {
   let isWanted = true;
   let isOver = false;
   const over = options
-    .untilOver(() => isWanted)
+    .untilOver(() => isWanted && !options.isEnding())
+    // Only a run's own end is one.
+    .then(() => (options.isEnding() ? new Promise<void>(() => {}) : undefined))
     .then(
       () => void (isOver = true),
       (error: unknown) => {
@@ -51,6 +55,10 @@ export function eventStream(options: EventStreamOptions): Response {
         after = (page.chunks.at(-1) as StreamChunk).seq;
         lastAt = Date.now();
         controller.enqueue(encoder.encode(options.frame(page.chunks)));
+      } else if (!wasOver && options.isEnding()) {
+        // An end that is none of the stream: the SDK connects again where it was (@trigger.dev/core: apiClient/runStream).
+        isWanted = false;
+        controller.error(new Error('the server is ending'));
       } else if (wasOver || page.closed || restMs <= waitMs) {
         isWanted = false;
         controller.close();

@@ -110,6 +110,7 @@ describe('a stream as events', () => {
       timeoutSeconds: 60,
       version: 'v1',
       untilOver: () => ended,
+      isEnding: () => false,
       frame: (some) => some.map(({ data }) => `${data};`).join(''),
     });
     const reader = (response.body as ReadableStream<Uint8Array>).getReader();
@@ -123,5 +124,21 @@ describe('a stream as events', () => {
     let text = '';
     for (let part = await next(); part !== null; part = await next()) text += part;
     expect(text.replaceAll(': \n\n', '')).toBe('3;');
+  });
+
+  it('breaks off when the server ends, so that its reader comes again', async () => {
+    const channel = new TestChannels(() => new NodeSql()).of('default', 'run');
+    await channel.append('s', { chunks: ['1'] });
+    const response = eventStream({
+      channel,
+      stream: 's',
+      after: 0,
+      timeoutSeconds: 60,
+      version: 'v1',
+      untilOver: async () => {},
+      isEnding: () => true,
+      frame: (some) => some.map(({ data }) => `${data};`).join(''),
+    });
+    await expect(response.text()).rejects.toThrow('the server is ending');
   });
 });

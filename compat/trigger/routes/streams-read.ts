@@ -46,6 +46,7 @@ async function answer(c: RouteContext, call: StreamCall, stream: string, version
     version,
     timeoutSeconds: seconds > 0 && Number.isFinite(seconds) ? seconds : null,
     frame: version === 'v1' ? firstVersion : secondVersion,
+    isEnding: () => c.get('host').isEnding(),
     untilOver: (isWanted) => untilEnded(channel, record.id, isWanted),
   });
 }

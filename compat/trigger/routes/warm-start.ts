@@ -31,7 +31,7 @@ export async function warmStart(c: RouteContext): Promise<Response> {
         holder,
       }),
     ([leased]) => (leased ? JSON.stringify(dequeuedMessage(leased, id)) : '{}'),
-    true,
+    () => !c.get('host').isEnding(),
   );
   c.get('host').waitUntil(done);
   return response;

@@ -57,6 +57,7 @@ export class Session {
         },
         cell: () => this.cell,
         waitUntil: () => {},
+        isEnding: () => false,
         callerIp: '127.0.0.1',
       } as unknown as RouteHost);
       await next();
