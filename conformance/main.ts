@@ -4,7 +4,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { runSuite, type CaseResult } from './harness/runner.ts';
 import { count, toJson, toJunit } from './harness/report.ts';
-import { watchServerErrors } from './harness/server-errors.ts';
+import { noteServerLog, takeServerErrors, takeServerLog, watchServer } from './harness/server-errors.ts';
 import { takeDeclaredSuites, type Suite } from './harness/suite.ts';
 import { writeTables } from './harness/table.ts';
 import type { Server } from '../src/launcher/index.ts';
@@ -60,7 +60,6 @@ async function main(): Promise<number> {
   }
 
   const startedAt = performance.now();
-  let log = '';
   let server: Server | undefined;
   let url = values.url?.replace(/\/$/, '');
   if (url === undefined) {
@@ -68,7 +67,7 @@ async function main(): Promise<number> {
     server = await startServer({
       mode: 'dev',
       onLog: (text) => {
-        log = (log + text).slice(-200_000);
+        noteServerLog(text);
         if (values.verbose) process.stderr.write(text);
       },
     });
@@ -78,19 +77,15 @@ async function main(): Promise<number> {
   try {
     const health = await healthOf(url);
     console.log(`server ${url} (${health.mode}, version ${health.version})\n`);
-    const watched = watchServerErrors(url);
+    watchServer(url);
     for (const suite of suites) {
       results.push(
         ...(await runSuite(suite, {
           url,
           filter: values.filter,
           slow: values.slow,
-          takeServerLog: () => {
-            const taken = log;
-            log = '';
-            return taken;
-          },
-          takeServerErrors: () => watched.take(),
+          takeServerLog,
+          takeServerErrors,
           takeUnhandled: () => unhandled.splice(0),
           onResult: printResult,
         })),
@@ -172,6 +167,9 @@ function indent(text: string): string {
   return text.replaceAll(/^/gm, '     ');
 }
 
+// By `exit`, so that what ends with this process is ended.
+for (const [signal, code] of Object.entries({ SIGHUP: 129, SIGINT: 130, SIGTERM: 143 }))
+  process.once(signal, () => process.exit(code));
 try {
   // Exits by itself: an SDK may leave timers or sockets behind.
   process.exit(await main());

@@ -2,6 +2,7 @@ import type { RequestListener } from 'node:http';
 import type { Server, StartServerOptions } from '../../src/launcher/index.ts';
 import { clockOf, type ClockControl } from './clock.ts';
 import type { Environment } from './environment.ts';
+import { forgetServer, noteServerLog, watchServer } from './server-errors.ts';
 import { serveHttp, serveNode, type FetchHandler, type Served } from './serve.ts';
 import { until, type UntilOptions } from './until.ts';
 
@@ -60,8 +61,16 @@ export function openScope(url: string, environment: Environment): Scope & { abor
     serveNode: async (handler) => keep(await serveNode(handler)),
     async startServer(options = {}) {
       const { startServer } = await import('../../src/launcher/index.ts');
-      const server = await startServer(options);
-      cleanups.push(() => server.stop());
+      const onLog = (text: string): void => {
+        noteServerLog(text);
+        options.onLog?.(text);
+      };
+      const server = await startServer({ ...options, onLog });
+      watchServer(server.url);
+      cleanups.push(async () => {
+        await server.stop();
+        forgetServer(server.url);
+      });
       return Object.assign(Object.create(server) as Server, { clock: clockOf(server.url) });
     },
     until: (predicate, options = {}) => until(predicate, { signal: controller.signal, ...options }),

@@ -28,7 +28,8 @@ export interface RunnerOptions {
   slow?: boolean;
   /** What the server has logged since the last call. */
   takeServerLog: () => string;
-  takeServerErrors: () => ServerError[];
+  /** Answers 500 and the like since the last call; also such as a log tells of. */
+  takeServerErrors: (serverLog: string) => ServerError[];
   /** Errors that nobody awaited, since the last call. */
   takeUnhandled: () => unknown[];
   onResult: (result: CaseResult) => void;
@@ -82,8 +83,7 @@ async function runCase(
   environment: ReturnType<typeof environmentFor>,
   options: RunnerOptions,
 ): Promise<Omit<CaseResult, 'suite' | 'file' | 'ids' | 'title'>> {
-  options.takeServerLog();
-  options.takeServerErrors();
+  options.takeServerErrors(options.takeServerLog());
   const scope = openScope(options.url, environment);
   const startedAt = performance.now();
   const failure = await attempt(
@@ -97,18 +97,15 @@ async function runCase(
     return { status: 'skipped', durationMs, reason: failure.message };
   }
   const errors = [...(failure ? [failure] : []), ...cleanup, ...options.takeUnhandled()].map(describe);
-  const answers = options.takeServerErrors();
+  const serverLog = options.takeServerLog();
+  const answers = options.takeServerErrors(serverLog);
   // 500 is what an error that nobody foresaw becomes; 502 to 504 may be an honest answer (an app that cannot be reached, overload).
   if (!item.options.allowServerErrors) {
     for (const answer of answers) if (answer.status === 500) errors.push(`the server failed: ${render(answer)}`);
   }
   const durationMs = Math.round(performance.now() - startedAt);
   if (errors.length === 0) return { status: 'passed', durationMs };
-  const details = [
-    ...scope.logged,
-    ...answers.map((answer) => `answer ${render(answer)}`),
-    ...logTail(options.takeServerLog()),
-  ];
+  const details = [...scope.logged, ...answers.map((answer) => `answer ${render(answer)}`), ...logTail(serverLog)];
   return { status: 'failed', durationMs, error: errors.join('\n'), details };
 }
 

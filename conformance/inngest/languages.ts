@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect } from '../harness/index.ts';
 import type { SuiteContext } from '../harness/context.ts';
+import { endWithUs } from '../harness/end-with-us.ts';
 import type { RunView } from './apps.ts';
 
 const run = promisify(execFile);
@@ -229,6 +230,7 @@ export async function startProgram(
     APP_EVENTS: options.events,
   };
   const child = spawn(file, args, { env: { ...env, ...options.env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  endWithUs(child);
   let log = '';
   let head = '';
   child.stderr.on('data', (chunk: Buffer) => void (log = (log + chunk.toString()).slice(-20_000)));

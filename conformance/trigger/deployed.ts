@@ -2,6 +2,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { globSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { endWithUs } from '../harness/end-with-us.ts';
 import { until } from '../harness/index.ts';
 import { CLI, copyProject } from './worker.ts';
 
@@ -42,6 +43,7 @@ export async function buildProject(options: {
     },
   });
   running.add(child);
+  endWithUs(child);
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (data: Buffer) => (output += data.toString()));
   const ended = new Promise((resolve) => child.once('exit', resolve));
   const timer = setTimeout(() => child.kill('SIGKILL'), BUILD_DEADLINE_MS);
@@ -82,6 +84,7 @@ export async function startDeployed(options: {
     },
   );
   running.add(child);
+  endWithUs(child);
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (data: Buffer) => (output = (output + data.toString()).slice(-100_000)));
   const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));

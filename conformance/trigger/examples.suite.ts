@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runs } from '@trigger.dev/sdk';
+import { endWithUs } from '../harness/end-with-us.ts';
 import { expect, suite, type CaseContext } from '../harness/index.ts';
 import { finished, SDK, seen, useSdk } from './support.ts';
 import { startWorker } from './worker.ts';
@@ -25,6 +26,7 @@ async function startExample(context: CaseContext, name: string): Promise<{ conte
     stdio: ['ignore', 'pipe', 'inherit'],
     env: { ...process.env, PORT: '0', TRIGGER_API_URL: server.url, TRIGGER_SECRET_KEY: 'tr_dev_example' },
   });
+  endWithUs(child);
   context.onCleanup(() => child.kill());
   let said = '';
   child.stdout.on('data', (data: Buffer) => (said += data.toString()));

@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } fro
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { endWithUs } from '../harness/end-with-us.ts';
 import { until } from '../harness/index.ts';
 
 export interface WorkerOptions {
@@ -79,6 +80,7 @@ export async function startWorker(options: WorkerOptions): Promise<Worker> {
       NO_COLOR: '1',
     },
   });
+  endWithUs(child, { group: true });
   running.add(child);
   child.once('exit', () => running.delete(child));
   for (const stream of [child.stdout, child.stderr])

@@ -32,7 +32,8 @@ export function internalRoutes(token: string, draining: Draining): Hono {
     beginEnd();
     await told(draining.listenedChannels(), (channel) => channel.end());
     // This request is one of them.
-    while (requestsUnderWay() > 1 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    while (requestsUnderWay() > 1 && Date.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     const isIdle = drained.every(({ idle }) => idle) && requestsUnderWay() === 1;
     return c.json({ idle: isIdle }, isIdle ? 200 : 202);
   });
@@ -43,7 +44,5 @@ async function told(
   channels: Array<DurableObjectStub<Channel>>,
   tell: (channel: DurableObjectStub<Channel>) => Promise<void>,
 ): Promise<void> {
-  await Promise.all(
-    channels.map((channel) => tell(channel).catch((error: unknown) => console.error('drain:', error))),
-  );
+  await Promise.all(channels.map((channel) => tell(channel).catch((error: unknown) => console.error('drain:', error))));
 }

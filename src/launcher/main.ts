@@ -148,7 +148,9 @@ function superviseUntilEnd(
       headers: { authorization: `Bearer ${internalToken}` },
       timeoutMs: DRAIN_MS,
     });
-    await runtime.end(drained === 200 ? IDLE_GRACE_MS : Math.max(END_GRACE_MS, DRAIN_MS - (performance.now() - startedAt)));
+    await runtime.end(
+      drained === 200 ? IDLE_GRACE_MS : Math.max(END_GRACE_MS, DRAIN_MS - (performance.now() - startedAt)),
+    );
   };
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void stop());
   if (endWithStdin) {

@@ -4,7 +4,6 @@ import { storedAnswer } from '../endpoint.ts';
 import { mayReadOutput } from '../endpoint-token.ts';
 import { InngestError } from '../errors.ts';
 import { textOf } from '../events.ts';
-import { cellOf } from '../http.ts';
 import type { RouteContext } from '../http.ts';
 import { untilEnded } from '../run-view.ts';
 
