@@ -210,9 +210,16 @@ suite({ vendor: 'trigger', name: 'realtime', sdk: SDK }, (s) => {
       // The same poll again, as after a lost answer: nothing is missing.
       const again = await poll(`live=true&cursor=1&${position}`);
       expect.equal(again.messages[0]?.value?.status, 'CANCELED');
-      // At the end of what happened there is nothing but the word that it is the end.
-      const rest = await poll(`handle=${handleOf(again.response)}&offset=${offsetOf(again.response)}`);
-      expect.deepEqual(rest.messages, [{ headers: { control: 'up-to-date' } }]);
+      // At the end of what happened, the worker's last word about its cancelled attempt included, there is nothing but the word that it is the end.
+      let last = again;
+      await context.until(
+        async () => {
+          last = await poll(`handle=${handleOf(last.response)}&offset=${offsetOf(last.response)}`);
+          return last.messages.length === 1;
+        },
+        { what: 'the end of what happened' },
+      );
+      expect.deepEqual(last.messages, [{ headers: { control: 'up-to-date' } }]);
     },
   );
 
