@@ -113,7 +113,7 @@ export async function failureCallback(
   }
 }
 
-const CALLBACK_STATES: Record<RunStatus, string> = {
+export const CALLBACK_STATES: Record<RunStatus, string> = {
   running: 'CALLBACK_INPROGRESS',
   completed: 'CALLBACK_SUCCESS',
   cancelled: 'CALLBACK_CANCELED',

@@ -37,7 +37,9 @@ export interface WorkflowMeta {
   createdAt?: number;
   url?: string;
   features?: string;
-  /** Started by plain HTTP: the first delivery asks the SDK to send the real configuration. */
+  /** Started by plain HTTP. */
+  plain?: boolean;
+  /** The first delivery asks the SDK to send the real configuration. */
   unknownSdk?: boolean;
   invoker?: { workflowRunId: string; workflowUrl: string; createdAt: number };
 }
@@ -84,6 +86,8 @@ export interface ExchangeMeta {
   status: number;
   header?: HeaderMap;
   durationMs: number;
+  /** In a workflow's run: the call whose delivery it was. */
+  call?: string;
 }
 
 export function parseMeta(meta: JsonText | null): RunMeta {

@@ -104,7 +104,9 @@ function read(headers: Iterable<readonly [string, string]>, prefix: string, dept
       const forwarded = name.slice('forward-'.length);
       if (!isHeaderName(forwarded)) throw badHeader(shown, value, 'does not name a header');
       if (!isHeaderValue(value)) throw badHeader(shown, value, 'has characters that no header may have');
-      if (mayForward(forwarded)) options.forward.push([forwarded, value]);
+      // SDKs forward whatever a request had: with this one on every delivery a run would be started anew for ever.
+      if (forwarded === 'upstash-workflow-unknown-sdk') options.unknownSdk = flag(shown, value);
+      else if (mayForward(forwarded)) options.forward.push([forwarded, value]);
       continue;
     }
     if (name.startsWith('failure-callback')) {

@@ -9,7 +9,7 @@ import { deliveredMessage, deliveryKey, messageIdOf } from './ids.ts';
 import type { CallMeta, ExchangeMeta, RunMeta, WaitMeta, WorkflowMeta } from './meta.ts';
 import { failOp, isSuccess, responseRecord, willRetry } from './outcome.ts';
 
-const SDK_VERSION = 'upstash-workflow-sdk-version';
+export const SDK_VERSION = 'upstash-workflow-sdk-version';
 /** Text of the vendor's server, shown by its clients. */
 const NOT_A_WORKFLOW =
   'detected a non-workflow destination for trigger/invoke. make sure you are sending the request to the correct endpoint';
@@ -70,7 +70,7 @@ export function workflowRequest(call: LeasedCall, meta: RunMeta): Delivery | nul
         headers: [...headers, ...runHeaders(call, workflow, first)],
         body: bytesOf(stepsBody(call, workflow)),
         timeoutMs: meta.timeoutMs,
-        maxResponseBytes: MAX_LOGGED_RESPONSE_BYTES,
+        maxResponseBytes: meta.failureCallback ? MAX_RESPONSE_BYTES : MAX_LOGGED_RESPONSE_BYTES,
       };
     }
   }
@@ -141,6 +141,7 @@ export function workflowOutcome(call: LeasedCall, meta: RunMeta, result: HttpRes
   const outcomeMeta = JSON.stringify({
     status: result.ok ? result.status : 0,
     durationMs: result.durationMs,
+    call: call.key,
   } satisfies ExchangeMeta);
   if (callMeta.kind === 'call') return { ops: thirdPartyOps(call, callMeta, meta, result), meta: outcomeMeta };
   if (isSuccess(result)) {
@@ -157,9 +158,10 @@ export function workflowOutcome(call: LeasedCall, meta: RunMeta, result: HttpRes
 
 /** A destination that answers 2xx but is no workflow would leave the run waiting for ever. */
 function refusalOf(result: Extract<HttpResult, { ok: true }>, workflow: WorkflowMeta): string | null {
-  if (!workflow.unknownSdk && !workflow.features?.includes('WF_DetectTrigger')) return null;
+  if (!workflow.plain && !workflow.unknownSdk && !workflow.features?.includes('WF_DetectTrigger')) return null;
   if (headerValue(result.headers, SDK_VERSION) === null) return NOT_A_WORKFLOW;
-  if (workflow.unknownSdk && headerValue(result.headers, 'upstash-workflow-sdk') === null) return OLD_SDK;
+  if ((workflow.plain || workflow.unknownSdk) && headerValue(result.headers, 'upstash-workflow-sdk') === null)
+    return OLD_SDK;
   return null;
 }
 

@@ -1,12 +1,13 @@
 import type { RunStatus, StepEntry } from '../../core/model/call.ts';
 import type { HistoryEntry } from '../../core/model/history.ts';
 import type { PendingRecord, RunDetail } from '../../core/model/query.ts';
-import { failureState } from './dead-letters.ts';
+import { CALLBACK_STATES, failureCallback } from './dead-letters.ts';
 import { bytesOf, fromBase64 } from './encoding.ts';
 import { wholeHistory } from './history.ts';
 import { headerMap } from './headers.ts';
 import { deliveredMessage, messageIdOf } from './ids.ts';
-import { type CallMeta, parseResponse, type RunMeta } from './meta.ts';
+import { type CallMeta, type ExchangeMeta, parseResponse, type RunMeta, type WaitMeta } from './meta.ts';
+import { openWork } from './resume.ts';
 import type { Route } from './route.ts';
 import { type RawStep, rawStepText } from './workflow-delivery.ts';
 
@@ -64,7 +65,7 @@ export async function workflowRunView(route: Route, runId: string, meta: RunMeta
     ...(labels === undefined ? {} : { label: labels[0], labels }),
     ...(meta.flowControl === undefined ? {} : { flowControlKey: meta.flowControl.key }),
     ...deadLetter,
-    steps: groups(detail, meta, history),
+    steps: await settleInvokes(route, groups(detail, meta, history), detail.status, history),
   };
 }
 
@@ -80,14 +81,15 @@ async function failureFunction(route: Route, run: RunDetail, meta: RunMeta): Pro
   const page = await route.ask({ type: 'dead-letters', limit: 1_000 });
   const dlqId = page.items.find((letter) => letter.run === run.id)?.id;
   if (dlqId === undefined) return {};
-  const state = await failureState(route, dlqId);
-  if (state === null) return { dlqId };
+  const callback = await failureCallback(route, dlqId);
+  if (callback === null) return { dlqId };
   const response = parseResponse(run.error);
   return {
     dlqId,
     failureFunction: {
+      messageId: messageIdOf(callback.run.id),
       url: meta.failureCallback?.url,
-      state,
+      state: CALLBACK_STATES[callback.run.status],
       dlqId,
       failHeaders: response.header,
       failStatus: response.status,
@@ -147,15 +149,36 @@ function groups(run: RunDetail, meta: RunMeta, history: HistoryEntry[]): Group[]
       result.push({ type: 'sequential', steps: [log] });
     }
   }
-  const next = nextSteps(run, common, history);
+  const next = nextSteps(run, common, history).filter((step) => {
+    // A branch of a parallel group has its line there already.
+    const branch = result
+      .flatMap((group) => (group.type === 'parallel' ? group.steps : []))
+      .find(({ messageId }) => messageId === step.messageId);
+    if (branch) Object.assign(branch, step);
+    return !branch;
+  });
   if (next.length > 0) result.push({ type: 'next', steps: next });
   return result;
 }
 
+/** A run that is invoked by a branch goes on when its parent has failed beside it: the branch shows what became of it. */
+async function settleInvokes(route: Route, all: Group[], status: RunStatus, history: HistoryEntry[]): Promise<Group[]> {
+  if (status === 'running' || status === 'completed') return all;
+  const branches = all.flatMap((group) => (group.type === 'parallel' ? group.steps : []));
+  for (const { wait, meta } of openWork(history).waits.values()) {
+    if (wait.kind !== 'run' || meta === undefined) continue;
+    const { stepId } = (JSON.parse(meta) as WaitMeta).step;
+    const branch = branches.find((step) => step.stepId === stepId && step.state === 'STEP_CANCELED');
+    const child = branch && (await route.ask({ type: 'run', run: wait.run }));
+    if (branch && child) branch.state = child.status === 'running' ? 'STEP_PROGRESS' : 'STEP_SUCCESS';
+  }
+  return all;
+}
+
 function nextSteps(run: RunDetail, common: Record<string, unknown>, history: HistoryEntry[]): StepLog[] {
   if (run.status === 'failed') {
-    const errors = errorsOf(history, null);
-    const key = lastKey(history);
+    const key = failedCall(history);
+    const errors = errorsOf(history, key);
     return [{ messageId: deliveredMessage(key, run.id), ...common, state: 'STEP_FAILED', errors }];
   }
   if (run.status !== 'running') return [];
@@ -173,17 +196,21 @@ function isResult(pending: PendingRecord): boolean {
   return pending.meta !== null && (JSON.parse(pending.meta) as CallMeta).kind === 'result';
 }
 
-function lastKey(history: HistoryEntry[]): string {
-  for (const { body } of history.toReversed()) if (body.kind === 'retry') return body.key;
+/** The call whose failure ended the run. */
+function failedCall(history: HistoryEntry[]): string {
+  for (const { body } of history.toReversed()) {
+    if (body.kind === 'end') {
+      const { call } = JSON.parse(body.meta ?? '{}') as Partial<ExchangeMeta>;
+      if (call !== undefined) return call;
+    } else if (body.kind === 'retry') return body.key;
+  }
   return '';
 }
 
-function errorsOf(history: HistoryEntry[], key: string | null): unknown[] {
+function errorsOf(history: HistoryEntry[], key: string): unknown[] {
   return history.flatMap((entry) => {
     const { body } = entry;
-    const failed =
-      (body.kind === 'retry' && (key === null || body.key === key)) ||
-      (body.kind === 'end' && body.status === 'failed');
+    const failed = (body.kind === 'retry' && body.key === key) || (body.kind === 'end' && body.status === 'failed');
     if (!failed) return [];
     const response = parseResponse(entry.data);
     return [

@@ -7,7 +7,7 @@ import { badHeader, WireError } from './errors.ts';
 import { mergeHeaders } from './headers.ts';
 import { deliveryKey, isWorkflowRunId, messageIdOf, newMessageId } from './ids.ts';
 import { flowLimit, limitsOf, retryPolicy } from './limits.ts';
-import type { CallMeta, RunMeta, WaitMeta } from './meta.ts';
+import type { CallMeta, RunMeta, WaitMeta, WorkflowMeta } from './meta.ts';
 import { parseOptions, type PublishOptions, type WorkflowOptions } from './options.ts';
 import { dueTime, type ItemPlan, type PublishItem, sharedCommands } from './item.ts';
 import type { Route } from './route.ts';
@@ -62,7 +62,7 @@ export async function workflowStart(
   options: PublishOptions,
   url: string,
   input: StartSpec['input'],
-  invoker?: NonNullable<RunMeta['workflow']>['invoker'],
+  more: Pick<WorkflowMeta, 'invoker' | 'plain'> = {},
 ): Promise<StartSpec> {
   const workflow = options.workflow as WorkflowOptions;
   const dueAt = await dueTime(route, options);
@@ -85,11 +85,12 @@ export async function workflowStart(
       url: workflow.url ?? url,
       features: options.features,
       unknownSdk: options.unknownSdk,
-      invoker,
+      ...more,
     },
   };
   return {
     alias: workflow.runId,
+    aliasUntil: 'ended',
     task: TASK_WORKFLOW,
     input,
     meta: JSON.stringify(meta),
@@ -173,7 +174,7 @@ async function planInvoke(route: Route, item: PublishItem, url: string): Promise
     workflowUrl: request.workflowUrl,
     createdAt: request.workflowRunCreatedAt ?? (await route.now()),
   };
-  const start = await workflowStart(route, options, url, request.body ?? '', invoker);
+  const start = await workflowStart(route, options, url, request.body ?? '', { invoker });
   const meta: WaitMeta = { kind: 'invoke', step: request.step, childRunId: child.runId };
   const parentOptions = parseOptions(flat(request.headers ?? {}));
   const then = deliveryCall(messageId, parentOptions, undefined);

@@ -120,7 +120,7 @@ function takeAtOnce(
 function findKnown(k: Kernel, spec: StartSpec): StartResult | null {
   const run =
     (spec.id !== undefined ? identified(k, spec.id, spec) : null) ??
-    (spec.alias !== undefined ? k.names.runOf(`alias:${spec.alias}`) : null) ??
+    (spec.alias !== undefined ? aliased(k, spec.alias, spec.aliasUntil) : null) ??
     (spec.dedupe ? keyed(k, spec.dedupe) : null);
   const handle = run === null ? null : k.find(run);
   return (
@@ -150,6 +150,12 @@ function storedEvents(k: Kernel, spec: StartSpec, events: EventRecord[] | null):
   if (first === undefined) return null;
   const event = k.events.get(first);
   return event && [event];
+}
+
+/** The run that has this alias, while that keeps others away. */
+function aliased(k: Kernel, alias: string, until: StartSpec['aliasUntil']): string | null {
+  const run = k.names.runOf(`alias:${alias}`);
+  return run === null || (until === 'ended' && k.find(run)?.state.status !== 'running') ? null : run;
 }
 
 /** The run that an idempotency key names, while it counts. */

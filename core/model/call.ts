@@ -64,6 +64,8 @@ export interface StartSpec {
   id?: string;
   /** A further name by which the run is found; unique among runs that are kept. */
   alias?: string;
+  /** The alias keeps others away only while its run runs: a start after its end begins a new run, which is found by it from then on. */
+  aliasUntil?: 'ended';
   task: string;
   input: Payload | null;
   /** Stored events that the run receives, besides or instead of input. */
