@@ -12,6 +12,7 @@ import type {
   RunDetail,
   RunRecord,
 } from '../model/query.ts';
+import type { EventRecord } from '../model/event.ts';
 import type { SweepRecord } from '../model/sweep.ts';
 import type { SqlRow, SqlValue } from '../ports.ts';
 import type { EventRow } from '../store/event-store.ts';
@@ -81,6 +82,8 @@ function dispatch(k: Kernel, query: Query): unknown {
       return k.sql.all<{ n: number }>(`SELECT count(*) AS n FROM labels WHERE label = ?`, query.label)[0]?.n ?? 0;
     case 'event':
       return k.events.get(query.id);
+    case 'events-of':
+      return eventsOf(k, query.ids);
     case 'events':
       return page(k, query, `SELECT * FROM events`, eventConditions(query), (row) =>
         k.events.recordOf(row as EventRow),
@@ -213,6 +216,19 @@ function eventConditions(query: EventsFilter): Array<[string, SqlValue]> {
   if (query.fromMs !== undefined) where.push(['received_at >= ?', query.fromMs]);
   if (query.toMs !== undefined) where.push(['received_at <= ?', query.toMs]);
   return where;
+}
+
+function eventsOf(k: Kernel, ids: string[]): { items: EventRecord[]; left: string[] } {
+  const items: EventRecord[] = [];
+  let bytes = 0;
+  for (const [i, id] of ids.entries()) {
+    if (i >= MAX_PAGE || bytes > PAGE_BYTES) return { items, left: ids.slice(i) };
+    const event = k.events.get(id);
+    if (event === null) continue;
+    items.push(event);
+    bytes += event.body.length;
+  }
+  return { items, left: [] };
 }
 
 function countEvents(k: Kernel, query: EventsFilter): { count: number; more: boolean } {

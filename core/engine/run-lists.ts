@@ -7,7 +7,7 @@ import { IDLE_INDEX, type RunFactsRow, type RunRow, statusIndex, taskIndex } fro
 import type { Kernel } from './kernel.ts';
 
 export const DEFAULT_PAGE = 50;
-/** Candidates taken from an index at once. */
+/** Candidates taken from an index at once, at most: a page's worth at first, then twice as many each time. */
 const CHUNK = 500;
 /** A run is seldom busy with more; of more, the rest is not looked at for a list. */
 const PENDING_SHOWN = 64;
@@ -51,11 +51,11 @@ export function countRuns(k: Kernel, query: Extract<Query, { type: 'run-count' }
   const matches = matcher(k, query);
   let count = 0;
   let examined = 0;
-  for (const chunk of candidates(k, query, undefined, false)) {
+  for (const { ids: chunk, isLast } of candidates(k, query, undefined, false, CHUNK)) {
     count += matches('id', chunk).length;
     examined += chunk.length;
     if (count > max) return { count: max, more: true };
-    if (examined >= MAX_EXAMINED && chunk.length === CHUNK) return { count, more: true };
+    if (examined >= MAX_EXAMINED && !isLast) return { count, more: true };
   }
   return { count, more: false };
 }
@@ -74,7 +74,7 @@ function walk<T>(
   let total = 0;
   let examined = 0;
   let last: string | undefined;
-  for (const chunk of candidates(k, query, query.cursor, ascending)) {
+  for (const { ids: chunk, isLast } of candidates(k, query, query.cursor, ascending, limit + 1)) {
     const rows = matches(COLUMNS, chunk) as SummaryRow[];
     rows.sort((a, b) => (a.id < b.id === ascending ? -1 : 1));
     for (const row of rows) {
@@ -87,7 +87,7 @@ function walk<T>(
     }
     examined += chunk.length;
     last = chunk.at(-1) as string;
-    if (chunk.length < CHUNK) break;
+    if (isLast) break;
     if (examined >= MAX_EXAMINED) return { items, cursor: last };
   }
   return { items };
@@ -138,21 +138,23 @@ function* candidates(
   filter: RunFilter,
   cursor: string | undefined,
   ascending: boolean,
-): Generator<string[]> {
+  first: number,
+): Generator<{ ids: string[]; isLast: boolean }> {
   const sources = sourcesOf(k, filter);
   let after = cursor;
-  for (;;) {
+  for (let size = Math.min(first, CHUNK); ; size = Math.min(size * 2, CHUNK)) {
     const merged = new Set<string>();
-    for (const source of sources) for (const { id } of source(k, after, ascending)) merged.add(id);
-    const ids = [...merged].sort((a, b) => (a < b === ascending ? -1 : 1)).slice(0, CHUNK);
-    if (ids.length > 0) yield ids;
-    if (ids.length < CHUNK) return;
+    for (const source of sources) for (const { id } of source(k, after, ascending, size)) merged.add(id);
+    const ids = [...merged].sort((a, b) => (a < b === ascending ? -1 : 1)).slice(0, size);
+    const isLast = ids.length < size;
+    if (ids.length > 0) yield { ids, isLast };
+    if (isLast) return;
     after = ids.at(-1);
   }
 }
 
 /** The next ids of one index. */
-type Source = (k: Kernel, after: string | undefined, ascending: boolean) => Array<{ id: string }>;
+type Source = (k: Kernel, after: string | undefined, ascending: boolean, size: number) => Array<{ id: string }>;
 
 function sourcesOf(k: Kernel, filter: RunFilter): Source[] {
   if (filter.parent !== undefined) return [column('runs', 'id', 'parent = ?', filter.parent)];
@@ -184,13 +186,13 @@ function column(
   value: string | null = null,
   distinct = false,
 ): Source {
-  return (k, after, ascending) => {
+  return (k, after, ascending, size) => {
     const conditions = [condition, after === undefined ? undefined : `${name} ${ascending ? '>' : '<'} ?`].filter(
       (text) => text !== undefined,
     );
     const bound = [value, after].filter((one): one is string => one !== null && one !== undefined);
     return k.sql.all<{ id: string }>(
-      `SELECT ${distinct ? 'DISTINCT ' : ''}${name} AS id FROM ${table}${conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : ''} ORDER BY ${name} ${ascending ? 'ASC' : 'DESC'} LIMIT ${CHUNK}`,
+      `SELECT ${distinct ? 'DISTINCT ' : ''}${name} AS id FROM ${table}${conditions.length > 0 ? ` WHERE ${conditions.join(' AND ')}` : ''} ORDER BY ${name} ${ascending ? 'ASC' : 'DESC'} LIMIT ${size}`,
       ...bound,
     );
   };

@@ -235,6 +235,8 @@ interface Queries {
   'label-runs': { request: { label: string; cursor?: string; limit?: number }; result: Page<RunState> };
   'label-count': { request: { label: string }; result: number };
   event: { request: { id: string }; result: EventRecord | null };
+  /** Those of these ids that are kept, in no order: a page's worth at once. `left` are ids that were not looked at, for their size. */
+  'events-of': { request: { ids: string[] }; result: { items: EventRecord[]; left: string[] } };
   events: { request: PageRequest & EventsFilter; result: Page<EventRecord> };
   'event-runs': { request: { event: string }; result: RunRecord[] };
   tasks: { request: { group?: string }; result: TaskRecord[] };

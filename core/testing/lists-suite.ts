@@ -105,6 +105,16 @@ export function listsSuite(open: (body: (sql: Sql) => void) => void | Promise<vo
       expect(t.engine.query({ type: 'run-count', max: 10 })).toEqual({ count: 10, more: true });
     });
 
+    test('events are read by their ids together, those that are not kept left out', (t) => {
+      const sent = ['x', 'x', 'y'].map((name) => ({ name, body: '{}', ts: t.nowMs }));
+      const events = t.apply({ type: 'ingest', events: sent }).ids;
+      const { items, left } = t.engine.query({ type: 'events-of', ids: [...events, '01ARZ3NDEKTSV4RRFFQ69G5FAV'] });
+      expect(items.map(({ id, name }) => [id, name])).toEqual(events.map((id, i) => [id, i < 2 ? 'x' : 'y']));
+      expect(left).toEqual([]);
+      const many = Array.from({ length: 1_500 }, (_, i) => `${i}`);
+      expect(t.engine.query({ type: 'events-of', ids: many }).left).toEqual(many.slice(1_000));
+    });
+
     test('a task may be indexed later: its runs from before are found too', (t) => {
       t.register({ id: 'work' });
       const finish = (): string => {

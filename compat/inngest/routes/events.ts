@@ -3,6 +3,7 @@ import { InngestError } from '../errors.ts';
 import { cellOf, envelope } from '../http.ts';
 import type { RouteContext } from '../http.ts';
 import { eventText, runText } from '../read.ts';
+import { SharedReads } from '../shared-reads.ts';
 
 const DEFAULT_LIMIT = 20;
 const MAX_LIMIT = 100;
@@ -33,7 +34,7 @@ export async function getEvent(c: RouteContext): Promise<Response> {
 
 /** GET /v1/events/:event/runs: the documented way to wait for a result. */
 export async function getEventRuns(c: RouteContext): Promise<Response> {
-  const cell = cellOf(c);
+  const cell = new SharedReads(cellOf(c));
   const runs = await cell.query({ type: 'event-runs', event: eventId(c) });
   const texts = await Promise.all(runs.map((run) => runText(cell, run)));
   return envelope(c, `[${texts.join(',')}]`);

@@ -3,6 +3,7 @@ import { InngestError } from '../errors.ts';
 import { cellOf, readJson } from '../http.ts';
 import type { RouteContext } from '../http.ts';
 import { explain } from '../schema.ts';
+import { SharedReads } from '../shared-reads.ts';
 import { syncUrl } from '../sync.ts';
 
 const MAX_BODY_BYTES = 1_048_576;
@@ -24,7 +25,7 @@ export async function graphql(c: RouteContext): Promise<Response> {
     import('../graphql/views.ts'),
   ]);
   const { context } = c.var.host;
-  const answer = await answerGraphql(new Reader(cellOf(c)), parsed.data, {
+  const answer = await answerGraphql(new Reader(new SharedReads(cellOf(c))), parsed.data, {
     nowMs: context.wallClockMs(),
     sync: async (url) => {
       const { app } = await syncUrl(cellOf(c), context, url, null);

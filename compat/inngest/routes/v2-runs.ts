@@ -11,6 +11,7 @@ import { answerV2, pageOf } from '../http-v2.ts';
 import { slugOf, taskIdOf } from '../names.ts';
 import { functionOf, originEvents } from '../read.ts';
 import { outputId, outputOf, traceOfRun } from '../run-view.ts';
+import { SharedReads } from '../shared-reads.ts';
 import type { Span } from '../trace.ts';
 import { functionOfPath } from './invoke.ts';
 
@@ -24,7 +25,7 @@ const STATUSES: Readonly<Record<string, RunStatus>> = {
 
 /** GET /v2/runs, GET /v2/apps/:app/functions/:fn/runs: newest first. */
 export async function listRunsV2(c: RouteContext): Promise<Response> {
-  const cell = cellOf(c);
+  const cell = new SharedReads(cellOf(c));
   const filter: RunFilter = {
     ...(c.req.param('fn') === undefined ? await byQuery(c) : { task: (await functionOfPath(c)).task.id }),
     ...statusesOf(c),
@@ -62,7 +63,7 @@ export async function cancelRunV2(c: RouteContext): Promise<Response> {
 
 /** GET /v2/events/:event/runs */
 export async function eventRunsV2(c: RouteContext): Promise<Response> {
-  const cell = cellOf(c);
+  const cell = new SharedReads(cellOf(c));
   const event = c.req.param('event') ?? '';
   if (!isId(event)) throw new InngestError(400, 'invalid_request', 'The event id is not a ULID.');
   const runs = await cell.query({ type: 'event-runs', event });
