@@ -1,6 +1,7 @@
 import type { Admission } from '../../core/model/task.ts';
 import { parseNaturalDuration } from './durations.ts';
 import { ApiError } from './errors.ts';
+import { TAG_PREFIX } from './names.ts';
 import type { RunMeta } from './run-meta.ts';
 import type { TriggerOptions } from './schema.ts';
 
@@ -29,7 +30,7 @@ export function debounceOf(
       debounce.maxDelay === undefined ? DEFAULT_MAX_DELAY_MS : durationMs('debounce.maxDelay', debounce.maxDelay),
     atMax: 'renew',
     keep: isTrailing ? 'last' : 'first',
-    ...(isTrailing ? { patch: JSON.stringify(trailing) } : {}),
+    ...(isTrailing ? { patch: JSON.stringify(trailing), labelPrefix: TAG_PREFIX } : {}),
   };
 }
 

@@ -83,7 +83,7 @@ export const COLLECTIONS = {
 } as const;
 
 /** Labels of runs, for lists. */
-const TAG_PREFIX = `${PREFIX}tag/`;
+export const TAG_PREFIX = `${PREFIX}tag/`;
 const STREAM_PREFIX = `${PREFIX}stream/`;
 
 export const labelOf = {

@@ -281,6 +281,25 @@ describe('a debounce', () => {
     expect(record(t, run)?.meta).toBe('{"a":1,"b":2}');
   });
 
+  it('takes of later labels those of the kind that it is told, where there are any', () => {
+    const t = open([]);
+    const start = (...labels: string[]) =>
+      t.start('work', {
+        ...(labels.length === 0 ? {} : { labels }),
+        admit: [{ kind: 'debounce', key: 'd', delayMs: 1000, atMax: 'hold', keep: 'last', labelPrefix: 'tag/' }],
+      });
+    const labels = (): string[] | undefined => record(t, run)?.labels;
+    const run = start('tag/a', 'batch/1');
+    start('batch/2');
+    expect(labels()).toEqual(['tag/a', 'batch/1']);
+    start('tag/b', 'tag/c', 'batch/3');
+    expect(labels()).toEqual(['tag/b', 'tag/c', 'batch/1']);
+    start();
+    expect(labels()).toEqual(['tag/b', 'tag/c', 'batch/1']);
+    expect(t.engine.query({ type: 'label-count', label: 'tag/a' })).toBe(0);
+    expect(t.engine.query({ type: 'label-count', label: 'tag/c' })).toBe(1);
+  });
+
   it('decides with its last event what depends on it', () => {
     const t = open([last, { kind: 'single', key: 's', expression: 'event.data.s', taken: 'skip' }], {
       limits: [{ key: 'l', max: 1, hold: 'call', expression: 'event.data.n' }],

@@ -127,11 +127,12 @@ function joinDebounce(
       assertNever(decision);
   }
   const { dueAt, replace } = decision;
+  const labels = labelsAfter(head.labels, spec.labels, rule.labelPrefix);
   if (!replace) {
     if (dueAt > head.dueAt) k.append(handle, { kind: 'amend', ...later(head, dueAt) });
     return handle;
   }
-  if (spec.labels) handle.labelsBefore ??= head.labels;
+  if (labels) handle.labelsBefore ??= head.labels;
   k.append(
     handle,
     {
@@ -141,13 +142,25 @@ function joinDebounce(
       meta: rule.patch === undefined ? (spec.meta ?? null) : patched(head.meta, rule.patch),
       scheduledAt: spec.scheduledAt ?? null,
       ...(spec.maxAttempts === undefined ? {} : { maxAttempts: spec.maxAttempts }),
-      ...(spec.labels ? { labels: spec.labels } : {}),
+      ...(labels ? { labels } : {}),
       ...later(head, dueAt),
     },
     spec.input,
   );
   handle.events = events;
   return handle;
+}
+
+/** Undefined where they stay as they are. */
+function labelsAfter(
+  before: readonly string[],
+  brought: string[] | undefined,
+  prefix: string | undefined,
+): string[] | undefined {
+  if (!brought || prefix === undefined) return brought;
+  const replacing = brought.filter((label) => label.startsWith(prefix));
+  if (replacing.length === 0) return undefined;
+  return [...replacing, ...before.filter((label) => !label.startsWith(prefix))];
 }
 
 function joinBatch(

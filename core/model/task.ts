@@ -61,6 +61,8 @@ export type Admission =
       keep: 'first' | 'last';
       /** With 'last', a JSON object whose members take the place of those of the run's meta; without it the whole meta is the last one's. */
       patch?: JsonText;
+      /** With 'last', how the labels begin that the last one's take the place of, where it brings any; the others stay. Default: all. */
+      labelPrefix?: string;
     }
   /** The run takes the events that come until it has `size` of them, `maxBytes` characters, or `waitMs` have gone by since the first. An event for which `onlyIf` is false stands alone; so does what has no event. */
   | {
