@@ -48,7 +48,8 @@ async function namesIn(cell: CellApi, collection: string, project: string): Prom
   return page.items.filter(({ id }) => id.startsWith(prefix)).map(({ id }) => id.slice(prefix.length));
 }
 
-function queueIdOf(project: string, name: string): Promise<string> {
+/** By which a run's context names its queue. */
+export function queueIdOf(project: string, name: string): Promise<string> {
   return derivedId('queue', `${project} ${name}`);
 }
 

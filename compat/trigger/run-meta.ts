@@ -16,6 +16,8 @@ export interface RunMeta {
   maxAttempts?: number;
   maxDuration?: number;
   machine?: string;
+  /** Named limits that its trigger asked for, in place of those of its task. */
+  limits?: string[];
   priority?: number;
   test?: boolean;
   /** Metadata given at the trigger; later versions lie in their own record. */

@@ -70,7 +70,7 @@ function windowOffsetMs(id: string, window: string, cron: Cron): number {
 export async function declarativeCommands(
   cell: CellApi,
   project: string,
-  tasks: readonly WorkerTask[],
+  tasks: ReadonlyArray<Pick<WorkerTask, 'id' | 'schedule'>>,
   environmentType: string,
 ): Promise<Command[]> {
   const known = await cell.query({ type: 'schedules', prefix: schedulePrefixOf(project) });
@@ -100,7 +100,10 @@ export async function declarativeCommands(
 }
 
 /** @trigger.dev/core: v3/schemas/api.ts ScheduleObject */
-export function scheduleResponse(record: ScheduleRecord, environmentType: string): Record<string, unknown> {
+export function scheduleResponse(
+  record: ScheduleRecord,
+  environment: { id: string; type: string },
+): Record<string, unknown> {
   const data = readScheduleData(record);
   const active = record.paused !== true;
   const next = active ? record.nextAt : null;
@@ -120,7 +123,7 @@ export function scheduleResponse(record: ScheduleRecord, environmentType: string
           nextRun: new Date(next).toISOString(),
           nextRunEffectiveAt: new Date(next + (record.delayMs ?? 0)).toISOString(),
         }),
-    environments: [{ id: 'env_default', type: environmentType }],
+    environments: [environment],
   };
 }
 

@@ -284,6 +284,7 @@ export const WorkerTaskSchema = z.object({
 });
 export type WorkerQueue = z.infer<typeof QueueManifestSchema>;
 export type WorkerTask = z.infer<typeof WorkerTaskSchema>;
+export type TaskSchedule = NonNullable<WorkerTask['schedule']>;
 
 export const RegisterWorkerBodySchema = z.object({
   metadata: z.object({

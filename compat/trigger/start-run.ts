@@ -88,6 +88,8 @@ export function startSpecOf(request: TriggerRequest): StartSpec {
     ...(settings.queueTotal === undefined ? {} : { total: settings.queueTotal }),
   };
   const maxDuration = options.maxDuration ?? settings.maxDuration;
+  // Of a task that no build has yet the machine is not known either (adopt-parked.ts).
+  const machine = options.machine ?? (settings.workerId === '' ? undefined : settings.machine);
   const parentMeta = parent ? readRunMeta(parent.meta) : null;
   const meta: RunMeta = {
     payloadType: packet.dataType,
@@ -95,7 +97,8 @@ export function startSpecOf(request: TriggerRequest): StartSpec {
     depth: parentMeta ? parentMeta.depth + 1 : 0,
     triggerFunction: triggerFunctionOf(options.resumeParentOnCompletion === true, batch !== undefined),
     traceContext: request.traceContext,
-    machine: options.machine ?? settings.machine,
+    ...(machine === undefined ? {} : { machine }),
+    ...(request.namedLimits === undefined ? {} : { limits: request.namedLimits.map(({ name }) => name) }),
     ...(options.concurrencyKey === undefined ? {} : { concurrencyKey: options.concurrencyKey }),
     ...(options.idempotencyKey === undefined
       ? {}
@@ -149,7 +152,7 @@ export function startSpecOf(request: TriggerRequest): StartSpec {
 }
 
 /** A trigger's named limits take the place of those that its task names; the limit that a task has for itself stays. */
-function namedOf(ofTask: readonly NamedLimit[], ofTrigger: readonly NamedLimit[] | undefined): NamedLimit[] {
+export function namedOf(ofTask: readonly NamedLimit[], ofTrigger: readonly NamedLimit[] | undefined): NamedLimit[] {
   return ofTrigger === undefined
     ? [...ofTask]
     : [...ofTask.filter(({ name }) => name.startsWith(INLINE_PREFIX)), ...ofTrigger];

@@ -118,7 +118,7 @@ describe('deployments', () => {
       const metadata = { packageVersion: '4.8.3', contentHash: hash, tasks: [] };
       const tasks = slugs.map((id) => taskSpecOf('proj_test', { id, filePath: `${hash}.ts` }, worker, metadata));
       const registered = s.t.apply({ type: 'register', group: 'trigger/proj_test', tasks, replace: true });
-      await keepTaskVersions(cell, 'proj_test', worker, registered);
+      await keepTaskVersions(cell, 'proj_test', worker, registered, []);
       s.t.advance(1_000);
       return worker.version;
     };

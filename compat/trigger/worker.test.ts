@@ -288,6 +288,46 @@ describe('a build', () => {
     expect(await status(run)).toMatchObject({ status: 'COMPLETED', output: 7 });
   });
 
+  it('gives the runs that waited for its task what that says: the queue with its bound, its machine, its limits', async () => {
+    const early = await trigger({ maxDuration: 9 });
+    const other = await trigger({ queue: { name: 'wide' }, machine: 'large-1x', concurrencyKey: 'k' });
+    const late = await trigger();
+    await send('POST', '/api/v1/projects/proj_test/background-workers', {
+      metadata: {
+        packageVersion: '4.8.3',
+        contentHash: 'a',
+        queues: [
+          { name: 'narrow', concurrencyLimit: 1 },
+          { name: 'wide', concurrencyLimit: 5 },
+        ],
+        tasks: [
+          { id: 'work', filePath: 'a.ts', queue: { name: 'narrow' }, machine: { preset: 'micro' }, maxDuration: 30 },
+        ],
+      },
+    });
+    const taken = await dequeueAll();
+    expect(taken.map(({ run }) => [run.friendlyId, run.machine.name])).toEqual([
+      [early, 'micro'],
+      [other, 'large-1x'],
+    ]);
+    const [first] = taken as [Message];
+    expect((await at(first, 'attempts/start')).body).toMatchObject({
+      execution: { queue: { name: 'narrow' }, run: { maxDuration: 9 }, environment: { id: 'env_default' } },
+    });
+    expect(await dequeueAll()).toEqual([]);
+    await complete(first, { ok: true, output: '1', outputType: 'application/json' });
+    expect((await dequeueAll()).map(({ run }) => run.friendlyId)).toEqual([late]);
+  });
+
+  it('names the queue of a run by the id under which that is found', async () => {
+    await registerBuild('a');
+    await trigger();
+    const { body } = await at((await dequeue()) as Message, 'attempts/start');
+    const { id, name } = (body as { execution: { queue: { id: string; name: string } } }).execution.queue;
+    expect(name).toBe('task/work');
+    expect(await send('GET', `/api/v1/queues/${id}`)).toMatchObject({ status: 200, body: { id, name: 'work' } });
+  });
+
   it('that has a task no more lets its queued runs wait for one that has', async () => {
     await registerBuild('a');
     const run = await trigger({ ttl: 0 });
@@ -420,6 +460,23 @@ describe('a deployment', () => {
       status: 'SYSTEM_FAILURE',
       error: { name: 'TASK_RUN_STALLED_EXECUTING' },
     });
+  });
+
+  it('that is promoted brings the schedules that it declares, in place of those of the one before', async () => {
+    const of = (cron: string): object[] => [{ id: 'work', triggerSource: 'schedule', schedule: { cron } }];
+    const first = await deploy('one', of('0 1 * * *'));
+    await deploy('two', of('0 2 * * *'));
+    const crons = async (): Promise<string[]> => {
+      const { body } = await sendAs<{ data: Array<{ generator: { expression: string } }> }>(
+        PROD_KEY,
+        'GET',
+        '/api/v1/schedules',
+      );
+      return body.data.map(({ generator }) => generator.expression);
+    };
+    expect(await crons()).toEqual(['0 2 * * *']);
+    expect((await sendAs(PROD_KEY, 'POST', `/api/v1/deployments/${first.version}/promote`)).status).toBe(200);
+    expect(await crons()).toEqual(['0 1 * * *']);
   });
 
   it('may have a name, to which a trigger pins its run; a name that is not deployed is refused', async () => {

@@ -6,7 +6,8 @@ import { sha256Hex } from './ids.ts';
 import { COLLECTIONS, groupOf, slugOf, taskIdOf, versionPoolOf } from './names.ts';
 import { isRecord, parseJson } from './packets.ts';
 import type { EnvironmentType } from './run-meta.ts';
-import type { TriggerOptions } from './schema.ts';
+import type { TaskSchedule, TriggerOptions, WorkerTask } from './schema.ts';
+import { declarativeCommands } from './schedules.ts';
 import { versionAfter, workerIdOf } from './versions.ts';
 
 /** A build of a project's code, as it was registered. */
@@ -19,6 +20,8 @@ export interface Worker {
   deployed: boolean;
   /** The engine's versions of its tasks, by slug. */
   tasks?: Record<string, number>;
+  /** What its tasks declare, by slug. */
+  schedules?: Record<string, TaskSchedule>;
 }
 
 /** Attempts at a version number before giving up: each means that another session took it first. */
@@ -53,9 +56,11 @@ export async function keepTaskVersions(
   project: string,
   worker: Worker,
   { versions }: ResultOf<'register'>,
+  declared: readonly WorkerTask[],
 ): Promise<void> {
   const tasks = Object.fromEntries(Object.entries(versions).map(([id, version]) => [slugOf(id), version]));
-  const data = JSON.stringify({ ...worker, tasks } satisfies Worker);
+  const schedules = Object.fromEntries(declared.flatMap(({ id, schedule }) => (schedule ? [[id, schedule]] : [])));
+  const data = JSON.stringify({ ...worker, tasks, schedules } satisfies Worker);
   await cell.apply([putWorker(project, worker.version, data, false), putWorker(project, 'latest', data, false)]);
 }
 
@@ -121,13 +126,15 @@ function byVersion<T extends { version: string }>(builds: T[]): T[] {
   });
 }
 
-/** Makes an earlier build the project's current one, with its tasks. */
+/** Makes an earlier build the project's current one, with its tasks and the schedules that they declare. */
 export async function promoteWorker(cell: CellApi, project: string, worker: Worker): Promise<void> {
   const versions = Object.fromEntries(
     Object.entries(worker.tasks ?? {}).map(([slug, version]) => [taskIdOf(project, slug), version]),
   );
+  const declared = Object.entries(worker.schedules ?? {}).map(([id, schedule]) => ({ id, schedule }));
   await cell.apply([
     { type: 'promote', group: groupOf(project), versions },
+    ...(await declarativeCommands(cell, project, declared, worker.environmentType)),
     putWorker(project, 'latest', JSON.stringify(worker), false),
   ]);
 }

@@ -2,6 +2,7 @@ import type { RunDetail } from '../../../core/model/query.ts';
 import type { EnvironmentContext } from '../../../core/ports.ts';
 import { seedMetadata } from '../api-status.ts';
 import { secretKeyFor } from '../auth.ts';
+import { subjectOf } from '../environment-keys.ts';
 import { engineRun, snapshot } from '../engine-status.ts';
 import { ApiError, staleSnapshot } from '../errors.ts';
 import { parseSnapshotId, publicRunId } from '../ids.ts';
@@ -10,6 +11,7 @@ import { readMetadata } from '../metadata-store.ts';
 import { projectOf, slugOf, tagsOf } from '../names.ts';
 import { engineNow, openEngine, param, runParam, type RouteContext } from '../request.ts';
 import { readRunMeta, readTaskData, slugOfType, type TaskData } from '../run-meta.ts';
+import { queueIdOf } from '../queues.ts';
 import { readVariables } from '../variables.ts';
 import { machineNameOf } from '../waitpoints.ts';
 import { HEARTBEAT_TIMEOUT_MS } from './heartbeat.ts';
@@ -49,6 +51,7 @@ export async function startAttempt(c: RouteContext): Promise<Response> {
   if (reported?.type !== 'report' || reported.result !== 'live') throw staleSnapshot();
   const id = publicRunId(run);
   const settings = readTaskData(detail.taskData ?? '{}');
+  const meta = readRunMeta(detail.meta);
   return c.json({
     snapshot: snapshot(
       { seq: reported.seq, attempt: ref.attempt, lease: ref.lease },
@@ -57,7 +60,14 @@ export async function startAttempt(c: RouteContext): Promise<Response> {
       'Attempt created, starting execution',
     ),
     run: engineRun(run, 'EXECUTING', ref.attempt + 1),
-    execution: executionOf(detail, settings, ref.attempt, nowMs, metadata ?? seedMetadata(readRunMeta(detail.meta))),
+    execution: executionOf(detail, {
+      settings,
+      attempt: ref.attempt,
+      nowMs,
+      metadata: metadata ?? seedMetadata(meta),
+      environmentId: subjectOf(context.environment),
+      queueId: await queueIdOf(projectOf(detail.task), meta.queue),
+    }),
     envVars: {
       ...variables,
       ...(access.kind === 'worker' ? workerVariables(context, projectOf(detail.task), settings) : {}),
@@ -81,13 +91,20 @@ function workerVariables(
   };
 }
 
+interface Execution {
+  settings: TaskData;
+  /** From 0. */
+  attempt: number;
+  nowMs: number;
+  metadata: Record<string, unknown> | null;
+  environmentId: string;
+  queueId: string;
+}
+
 /** @trigger.dev/core: v3/schemas/common.ts TaskRunExecution */
-export function executionOf(
+function executionOf(
   detail: RunDetail,
-  settings: TaskData,
-  attempt: number,
-  nowMs: number,
-  metadata: Record<string, unknown> | null,
+  { settings, attempt, nowMs, metadata, environmentId, queueId }: Execution,
 ): Record<string, unknown> {
   const meta = readRunMeta(detail.meta);
   const project = projectOf(detail.task);
@@ -125,8 +142,8 @@ export function executionOf(
       filePath: settings.filePath,
       ...(settings.exportName === undefined ? {} : { exportName: settings.exportName }),
     },
-    queue: { id: `queue_${meta.queue}`, name: meta.queue },
-    environment: { id: 'env_default', slug: slugOfType(settings.environmentType), type: settings.environmentType },
+    queue: { id: queueId, name: meta.queue },
+    environment: { id: environmentId, slug: slugOfType(settings.environmentType), type: settings.environmentType },
     organization: { id: 'org_default', slug: 'default', name: 'default' },
     project: { id: project, ref: project, slug: project, name: project },
     machine: machineOf(machineNameOf(detail)),

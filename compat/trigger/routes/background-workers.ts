@@ -1,6 +1,7 @@
 import type { Command } from '../../../core/model/command.ts';
 import type { TaskSpec } from '../../../core/model/task.ts';
 import type { CellApi, EnvironmentContext } from '../../../core/ports.ts';
+import { adoptParked } from '../adopt-parked.ts';
 import { ApiError, notServed } from '../errors.ts';
 import { machineNameFor } from '../machines.ts';
 import {
@@ -51,19 +52,21 @@ export async function registerBuild(
   refuseDuplicates(metadata.tasks);
   refuseLimits(metadata);
   const schedules = await declarativeCommands(cell, project, metadata.tasks, worker.environmentType);
+  const tasks = metadata.tasks.map((task) => taskSpecOf(project, task, worker, metadata));
+  await adoptParked(cell, project, tasks, metadata);
   const [registered] = await cell.apply([
     {
       type: 'register',
       group: groupOf(project),
       replace: true,
-      tasks: metadata.tasks.map((task) => taskSpecOf(project, task, worker, metadata)),
+      tasks,
     },
     ...queueCommands(project, metadata),
     ...environmentCommands(project, vars[ENVIRONMENT_LIMIT]),
     ...schedules,
     rememberProject(project),
   ]);
-  if (registered?.type === 'register') await keepTaskVersions(cell, project, worker, registered);
+  if (registered?.type === 'register') await keepTaskVersions(cell, project, worker, registered, metadata.tasks);
 }
 
 function refuseDuplicates(tasks: readonly WorkerTask[]): void {

@@ -1,4 +1,5 @@
 import type { LeasedCall } from '../../../core/model/call.ts';
+import { subjectOf } from '../environment-keys.ts';
 import { snapshot, type Snapshot } from '../engine-status.ts';
 import { holdOpen } from '../hold-open.ts';
 import { publicRunId } from '../ids.ts';
@@ -21,10 +22,11 @@ export async function dequeue(c: RouteContext): Promise<Response> {
   const { cell } = call;
   const { currentWorker } = await readBody(c, DequeueBodySchema, MAX_SMALL_BODY_BYTES);
   const project = await requireProject(c, call);
+  const environmentId = subjectOf(c.get('host').context.environment);
   const take = async (waitMs: number): Promise<LeasedCall[]> =>
     cell.lease({ pool: poolOf(project), max: MAX_RUNS, holdMs: START_WITHIN_MS, waitMs, holder: currentWorker });
   const render = (calls: LeasedCall[]): string =>
-    JSON.stringify({ dequeuedMessages: calls.map((leased) => dequeuedMessage(leased)) });
+    JSON.stringify({ dequeuedMessages: calls.map((leased) => dequeuedMessage(leased, environmentId)) });
   const { response, done } = holdOpen(cell, () => take(HOLD_OPEN_MS), render);
   // A worker that goes away ends this request; what it would have got must be given back all the same.
   c.get('host').waitUntil(done);
@@ -54,7 +56,7 @@ export interface DequeuedMessage {
 }
 
 /** @trigger.dev/core: v3/schemas/runEngine.ts DequeuedMessage */
-export function dequeuedMessage(leased: LeasedCall, deploymentId?: string): DequeuedMessage {
+export function dequeuedMessage(leased: LeasedCall, environmentId: string, deploymentId?: string): DequeuedMessage {
   const meta = readRunMeta(leased.meta);
   // The build to which this lease has tied the run, or an earlier one.
   const { workerId, version, environmentType } = readTaskData(leased.task.data);
@@ -81,7 +83,7 @@ export function dequeuedMessage(leased: LeasedCall, deploymentId?: string): Dequ
       masterQueue: 'main',
       traceContext: meta.traceContext ?? {},
     },
-    environment: { id: 'env_default', type: environmentType },
+    environment: { id: environmentId, type: environmentType },
     organization: { id: 'org_default' },
     project: { id: leased.task.id },
   };

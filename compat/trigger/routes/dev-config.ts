@@ -1,3 +1,4 @@
+import { subjectOf } from '../environment-keys.ts';
 import { open, type RouteContext } from '../request.ts';
 
 /** The dequeue request itself is held open, so the pauses between two can be short. */
@@ -10,7 +11,7 @@ const MAX_CONCURRENT_RUNS = 25;
 export async function devConfig(c: RouteContext): Promise<Response> {
   await open(c);
   return c.json({
-    environmentId: 'env_default',
+    environmentId: subjectOf(c.get('host').context.environment),
     dequeueIntervalWithRun: PAUSE_WITH_RUN_MS,
     dequeueIntervalWithoutRun: PAUSE_WITHOUT_RUN_MS,
     maxConcurrentRuns: MAX_CONCURRENT_RUNS,

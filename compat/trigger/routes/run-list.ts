@@ -4,11 +4,12 @@ import type { CellApi } from '../../../core/ports.ts';
 import { apiStatusOf, commonFields, versionOf } from '../api-status.ts';
 import { requireScope } from '../auth.ts';
 import { parseNaturalDuration } from '../durations.ts';
+import { subjectOf } from '../environment-keys.ts';
 import { ApiError } from '../errors.ts';
 import { publicRunId, runIdOf } from '../ids.ts';
 import { groupOf, labelOf, slugOf, tagsOf, taskIdOf } from '../names.ts';
 import { engineNow, open, projectParam, requireProject, type RouteContext } from '../request.ts';
-import { readRunMeta } from '../run-meta.ts';
+import { readRunMeta, readTaskData, slugOfType } from '../run-meta.ts';
 
 const DEFAULT_PAGE = 25;
 const MAX_PAGE = 100;
@@ -42,7 +43,9 @@ export async function listRuns(c: RouteContext): Promise<Response> {
     ...(filter.batch ? [['batch', filter.batch] as const] : []),
     ['runs', ''],
   ]);
-  return c.json(await pageOf(call.cell, await requireProject(c, call), filter, query, nowMs));
+  return c.json(
+    await pageOf(call.cell, await requireProject(c, call), filter, query, { nowMs, environmentId: environmentIdOf(c) }),
+  );
 }
 
 /** GET /api/v1/projects/:project/runs */
@@ -50,7 +53,9 @@ export async function listProjectRuns(c: RouteContext): Promise<Response> {
   const { cell } = await open(c, ['personal', 'secret']);
   const query = c.req.query();
   const nowMs = await engineNow(c, cell);
-  return c.json(await pageOf(cell, projectParam(c), readFilter(query, nowMs), query, nowMs));
+  return c.json(
+    await pageOf(cell, projectParam(c), readFilter(query, nowMs), query, { nowMs, environmentId: environmentIdOf(c) }),
+  );
 }
 
 export function readFilter(query: Record<string, string>, nowMs: number): RunFilter {
@@ -139,12 +144,16 @@ export function engineFilter(project: string, filter: RunFilter): EngineFilter {
   };
 }
 
+function environmentIdOf(c: RouteContext): string {
+  return subjectOf(c.get('host').context.environment);
+}
+
 async function pageOf(
   cell: CellApi,
   project: string,
   filter: RunFilter,
   query: Record<string, string>,
-  nowMs: number,
+  { nowMs, environmentId }: { nowMs: number; environmentId: string },
 ): Promise<Record<string, unknown>> {
   const size = Math.min(MAX_PAGE, Math.max(1, Number(query['page[size]'] ?? DEFAULT_PAGE) || DEFAULT_PAGE));
   const after = query['page[after]'];
@@ -181,7 +190,10 @@ async function pageOf(
   const next = hasNext ? last?.id : backwards ? undefined : stoppedAt;
   const previous = hasPrevious ? first?.id : backwards ? stoppedAt : undefined;
   return {
-    data: shown.map((record) => ({ ...commonFields(record, nowMs), env: { id: 'env_default', name: 'dev' } })),
+    data: shown.map((record) => ({
+      ...commonFields(record, nowMs),
+      env: { id: environmentId, name: slugOfType(readTaskData(record.taskData ?? '{}').environmentType) },
+    })),
     pagination: {
       ...(next === undefined ? {} : { next: publicRunId(next) }),
       ...(previous === undefined ? {} : { previous: publicRunId(previous) }),

@@ -1,5 +1,6 @@
 import type { ScheduleRecord, TaskRecord } from '../../../core/model/task.ts';
 import { isTimezone } from '../../../core/schedule/cron.ts';
+import { subjectOf } from '../environment-keys.ts';
 import { ApiError } from '../errors.ts';
 import { derivedId } from '../ids.ts';
 import { schedulePrefixOf, slugOf, taskIdOf } from '../names.ts';
@@ -95,7 +96,7 @@ export function timezones(c: RouteContext): Response {
 }
 
 async function put(
-  { cell }: Call,
+  { access, cell }: Call,
   project: string,
   task: TaskRecord,
   data: ScheduleData,
@@ -105,7 +106,8 @@ async function put(
   await cell.apply([command]);
   const record = await cell.query({ type: 'schedule', id: schedulePrefixOf(project) + data.id });
   if (!record) throw new ApiError('not_found', 'Schedule not found');
-  return scheduleResponse(record, readTaskData(task.data).environmentType ?? 'DEVELOPMENT');
+  const { environmentType } = readTaskData(task.data);
+  return scheduleResponse(record, { id: subjectOf(access.environment), type: environmentType });
 }
 
 function dataOf(
@@ -159,7 +161,7 @@ function refuseDeclared(data: ScheduleData, what: string): void {
     throw new ApiError('bad_request', `A declarative schedule cannot be ${what}: change the cron of its task`);
 }
 
-async function environmentOf({ cell }: Call, record: ScheduleRecord): Promise<string> {
+async function environmentOf({ access, cell }: Call, record: ScheduleRecord): Promise<{ id: string; type: string }> {
   const task = await cell.query({ type: 'task', id: record.start.task });
-  return (task && readTaskData(task.data).environmentType) ?? 'DEVELOPMENT';
+  return { id: subjectOf(access.environment), type: readTaskData(task?.data ?? '{}').environmentType };
 }

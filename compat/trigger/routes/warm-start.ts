@@ -1,3 +1,4 @@
+import { subjectOf } from '../environment-keys.ts';
 import { holdOpen } from '../hold-open.ts';
 import { poolOf, versionPoolOf } from '../names.ts';
 import { openWorker, type RouteContext } from '../request.ts';
@@ -18,6 +19,7 @@ export function warmStartSettings(c: RouteContext): Response {
 export async function warmStart(c: RouteContext): Promise<Response> {
   const { cell, deployment, id } = await openWorker(c);
   const { project, version } = deployment;
+  const environmentId = subjectOf(c.get('host').context.environment);
   const holder = c.req.header('x-trigger-workload-controller-id')?.slice(0, 128) ?? id;
   const { response, done } = holdOpen(
     cell,
@@ -30,7 +32,7 @@ export async function warmStart(c: RouteContext): Promise<Response> {
         waitMs: HOLD_MS,
         holder,
       }),
-    ([leased]) => (leased ? JSON.stringify(dequeuedMessage(leased, id)) : '{}'),
+    ([leased]) => (leased ? JSON.stringify(dequeuedMessage(leased, environmentId, id)) : '{}'),
     () => !c.get('host').isEnding(),
   );
   c.get('host').waitUntil(done);
