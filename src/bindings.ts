@@ -10,7 +10,8 @@ export interface Bindings {
   SHELF: DurableObjectNamespace<Shelf>;
   /** Files go there instead of to the shelves, where it is bound. */
   BLOBS?: R2Bucket;
-  DISPATCHER: Service<typeof Dispatcher>;
+  /** Makes the cells' calls. Not bound: they make them themselves (cell/dispatches.ts). */
+  DISPATCHER?: Service<typeof Dispatcher>;
   INGEST: Queue<IngestMessage>;
   DISPATCH: Queue<unknown>;
   DEAD_LETTER: Queue<unknown>;

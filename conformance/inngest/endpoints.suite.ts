@@ -216,7 +216,8 @@ suite({ vendor: 'inngest', name: 'durable endpoints', sdk: 'inngest 4.24.0' }, (
             return new Response('awake');
           },
         },
-        { url: server.url, keys: { signingKey, eventKey } },
+        // An adapter keeps the options that it was given last, also for endpoints that are made later without any.
+        { url: server.url, keys: { signingKey, eventKey }, adapter: { asyncRedirectUrl: '/poll' } },
       );
       const first = await fetch(`${app.url}/nap`, { redirect: 'manual' });
       expect.equal(first.status, 302);

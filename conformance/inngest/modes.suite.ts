@@ -29,7 +29,13 @@ for (const flavour of FLAVOURS) {
         const keys = { eventKey, signingKey };
         const server = await context.startServer({
           mode: 'production',
-          env: { INNGEST_EVENT_KEY: eventKey, INNGEST_SIGNING_KEY: signingKey, REPOINT_ALLOW_PRIVATE: '1' },
+          env: {
+            INNGEST_EVENT_KEY: eventKey,
+            INNGEST_SIGNING_KEY: signingKey,
+            REPOINT_ALLOW_PRIVATE: '1',
+            // Calls are made as on the platform.
+            REPOINT_DISPATCHER: '1',
+          },
         });
         const name = context.unique('go');
         const signatures: Array<string | null> = [];

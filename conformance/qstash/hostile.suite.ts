@@ -201,7 +201,7 @@ suite({ vendor: 'qstash', name: 'hostile', sdk: '@upstash/qstash 2.12.0' }, (s) 
     ['Q-6', 'Q-39'],
     'whatever headers, query and body say, no answer is a failure of the server, and every message taken is somewhere',
     async (context) => {
-      const server = await context.startServer({});
+      const server = await context.startServer({ env: { REPOINT_DISPATCHER: '1' } });
       const client = new Client({ baseUrl: server.url, token: context.environment.qstashToken, retry: false });
       const app = await destination(context, (_request, n) => new Response('', { status: n % 3 === 0 ? 500 : 200 }));
       const acknowledged = new Set<string>();

@@ -195,7 +195,7 @@ export class Channel extends DurableObject<Bindings> {
         environment: this.#environment,
         cell: this.#cell,
         sockets: () => this.#sockets.ofProtocol(name),
-        dispatch: (call) => dispatchCall(this.env.DISPATCHER, this.#environment, call),
+        dispatch: (call) => dispatchCall(this.env, this.#environment, call),
         waitUntil: (work) => this.#background(work),
       });
       this.#protocols.set(name, protocol);

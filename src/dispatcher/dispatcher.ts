@@ -1,46 +1,18 @@
 import { WorkerEntrypoint } from 'cloudflare:workers';
 import type { LeasedCall, Outcome } from '../../core/model/call.ts';
-import type { EnvironmentContext } from '../../core/ports.ts';
 import type { Bindings } from '../bindings.ts';
-import { environmentContext } from '../environments/keys.ts';
 import { isLarge, MESSAGE_BYTES, pack, type Packed, unpack } from '../large/packed.ts';
-import { EXECUTORS } from '../vendors.ts';
-import { refusal } from './destination.ts';
-import { type HostMap, parseHostMap, rewrite } from './rewrite.ts';
-import { send } from './send.ts';
-
-const hostMaps = new WeakMap<EnvironmentContext, HostMap>();
-
-function hostMapOf(context: EnvironmentContext): HostMap {
-  let map = hostMaps.get(context);
-  if (!map) hostMaps.set(context, (map = parseHostMap(context.vars.REPOINT_REWRITE_HOSTS)));
-  return map;
-}
+import { makeCall } from './make-call.ts';
 
 /** Signs, sends, reads and decodes calls off the cell's thread. Stateless: a call that is lost here is made again by its cell. */
 export class Dispatcher extends WorkerEntrypoint<Bindings> {
   /** An outcome that is too long for a message comes packed: the call has been made by then and must not be made again for it. */
   async dispatch(environment: string, call: LeasedCall): Promise<Outcome | Packed> {
-    const outcome = await this.#call(environment, call);
+    const outcome = await makeCall(this.env, environment, call);
     return isLarge(outcome, MESSAGE_BYTES) ? pack(outcome) : outcome;
   }
 
   async dispatchPacked(environment: string, call: Packed): Promise<Outcome | Packed> {
     return this.dispatch(environment, await unpack<LeasedCall>(call));
-  }
-
-  async #call(environment: string, call: LeasedCall): Promise<Outcome> {
-    const context = await environmentContext(this.env, environment);
-    if (!context) throw new Error(`the environment "${environment}" has no keys: is REPOINT_ROOT_SECRET set?`);
-    const executor = EXECUTORS[call.task.executor];
-    if (!executor) throw new Error(`no executor "${call.task.executor}"`);
-    const request = await executor.request(call, context);
-    if ('skip' in request) return request.skip;
-    const refused = refusal(request.url, context.mode, context.vars.REPOINT_ALLOW_PRIVATE === '1');
-    const result =
-      refused === null
-        ? await send({ ...request, url: rewrite(request.url, hostMapOf(context)) })
-        : ({ ok: false, code: 'refused-destination', message: refused, durationMs: 0 } as const);
-    return executor.outcome(call, result, context);
   }
 }

@@ -88,6 +88,7 @@ async function serve(options: Options, input: MainInput, version: string, starte
         workerBundle,
         brokerBundle: input.outputs['broker.js']!,
         allowPrivate: options.mode === 'dev' || input.env.REPOINT_ALLOW_PRIVATE === '1',
+        dispatcher: input.env.REPOINT_DISPATCHER === '1',
         variables: passedVariables(env),
         queues: QUEUES,
       }),

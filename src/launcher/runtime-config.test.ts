@@ -29,6 +29,7 @@ function render(overrides: Partial<Parameters<typeof renderConfig>[0]> = {}): st
     workerBundle: '/app/dist/worker.js',
     brokerBundle: '/app/dist/broker.js',
     allowPrivate: true,
+    dispatcher: true,
     variables: [],
     queues: QUEUES,
     ...overrides,
@@ -75,6 +76,11 @@ describe('the configuration of the local runtime', () => {
   it('lets user code reach private addresses only where that is allowed', () => {
     expect(render({ allowPrivate: true })).toContain('allow = ["public", "private"]');
     expect(render({ allowPrivate: false })).toContain('allow = ["public"]');
+  });
+
+  it('binds the Dispatcher where it is asked for', () => {
+    expect(render({ dispatcher: true })).toContain('DISPATCHER');
+    expect(render({ dispatcher: false })).not.toContain('DISPATCHER');
   });
 
   it('names variables and never holds their values', () => {

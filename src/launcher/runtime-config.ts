@@ -12,6 +12,8 @@ export interface RuntimeConfig {
   brokerBundle: string;
   /** May user code be reached on private and loopback addresses? */
   allowPrivate: boolean;
+  /** Are calls made by a Dispatcher, as on the platform, and not by the cells themselves? */
+  dispatcher: boolean;
   /** Names of the process's environment variables that the Worker sees. Values never touch the disk. */
   variables: readonly string[];
   queues: readonly QueueConfig[];
@@ -90,8 +92,7 @@ const main :Workerd.Worker = (
     (name = "CELL", durableObjectNamespace = "Cell"),
     (name = "CHANNEL", durableObjectNamespace = "Channel"),
     (name = "SHELF", durableObjectNamespace = "Shelf"),
-    (name = "DISPATCHER", service = (name = "main", entrypoint = "Dispatcher")),
-${queues.map(({ binding, name }) => `    (name = ${text(binding)}, queue = (name = "broker", props = (json = ${text(JSON.stringify({ queue: name }))}))),`).join('\n')}
+${config.dispatcher ? '    (name = "DISPATCHER", service = (name = "main", entrypoint = "Dispatcher")),\n' : ''}${queues.map(({ binding, name }) => `    (name = ${text(binding)}, queue = (name = "broker", props = (json = ${text(JSON.stringify({ queue: name }))}))),`).join('\n')}
 ${variables.map((name) => `    (name = ${text(name)}, fromEnvironment = ${text(name)}),`).join('\n')}
   ],
 );

@@ -57,7 +57,7 @@ describe('a running server', () => {
   it('answers with its mode and version, has every binding, and sees the keys it was given', async () => {
     const server = await start({
       mode: 'production',
-      env: { QSTASH_TOKEN: 'mine', REPOINT_URL: 'https://flows.example.com' },
+      env: { QSTASH_TOKEN: 'mine', REPOINT_URL: 'https://flows.example.com', REPOINT_DISPATCHER: '1' },
     });
     const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
       version: string;
