@@ -17,6 +17,9 @@ const distDir = path.join(packageRoot, 'dist');
 const INSTALLED = 'node_modules/.package-lock.json';
 // Bundles other than the newest may still be on their way into a server that is starting.
 const OLD_BUNDLE_MS = 60 * 60 * 1000;
+// A source may change while it is bundled: a package manager that still writes, an editor, a switch of branches.
+const MAX_BUILDS = 5;
+const PAUSE_MS = 300;
 
 const worker = {
   format: 'esm',
@@ -47,11 +50,40 @@ const targets = {
 export function ensureBuilt(target) {
   const fresh = readFresh(target);
   if (fresh) return fresh;
-  const child = spawnSync(process.execPath, [self, target], { stdio: ['ignore', 'inherit', 'pipe'], encoding: 'utf8' });
-  if (child.status !== 0) throw new Error(`could not bundle the ${target}:\n${child.stderr.trim()}`);
-  const built = readFresh(target);
-  if (!built) throw new Error(`the sources of the ${target} changed while they were bundled; start again`);
-  return built;
+  return untilFresh(
+    () => {
+      const child = spawnSync(process.execPath, [self, target], {
+        stdio: ['ignore', 'inherit', 'pipe'],
+        encoding: 'utf8',
+      });
+      if (child.status !== 0) throw new Error(`could not bundle the ${target}:\n${child.stderr.trim()}`);
+      return readFresh(target);
+    },
+    () =>
+      `the ${target} was bundled ${MAX_BUILDS} times, and each time its sources had changed meanwhile` +
+      ` (${changedInputs(target).join(', ') || 'the bundle is gone'}): wait until nothing writes to them, then start again`,
+  );
+}
+
+/**
+ * Calls `build` until it answers something, with a pause in between, a bounded number of times.
+ * @template T
+ * @param {() => T | undefined} build
+ * @param {() => string} complain says what was wrong
+ * @param {(ms: number) => void} pause
+ * @returns {T}
+ */
+export function untilFresh(build, complain, pause = sleep) {
+  for (let builds = 1; ; builds++) {
+    const built = build();
+    if (built) return built;
+    if (builds === MAX_BUILDS) throw new Error(complain());
+    pause(PAUSE_MS);
+  }
+}
+
+function sleep(ms) {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
 function manifestPath(target) {
@@ -59,15 +91,10 @@ function manifestPath(target) {
 }
 
 function readFresh(target) {
-  let manifest;
-  try {
-    manifest = JSON.parse(readFileSync(manifestPath(target), 'utf8'));
-  } catch {
-    return undefined;
-  }
+  const manifest = readManifest(target);
+  if (!manifest) return undefined;
   const sourcesShipped = existsSync(path.join(packageRoot, Object.values(targets[target].entries)[0].entry));
-  if (sourcesShipped && Object.entries(manifest.inputs).some(([file, stamp]) => stampOf(file) !== stamp))
-    return undefined;
+  if (sourcesShipped && changedInputs(target, manifest).length > 0) return undefined;
   const outputs = {};
   for (const [name, file] of Object.entries(manifest.outputs)) {
     outputs[name] = path.join(distDir, file);
@@ -76,15 +103,34 @@ function readFresh(target) {
   return outputs;
 }
 
+function readManifest(target) {
+  try {
+    return JSON.parse(readFileSync(manifestPath(target), 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+function changedInputs(target, manifest = readManifest(target)) {
+  return Object.entries(manifest?.inputs ?? {})
+    .filter(([file, stamp]) => stampOf(file) !== stamp)
+    .map(([file]) => file);
+}
+
 function stampOf(file) {
   const stat = statSync(path.join(packageRoot, file), { throwIfNoEntry: false });
   return stat ? `${stat.mtimeMs}:${stat.size}` : 'missing';
+}
+
+function mtimeOf(file) {
+  return statSync(path.join(packageRoot, file), { throwIfNoEntry: false })?.mtimeMs ?? Infinity;
 }
 
 async function build(target) {
   const esbuild = await import('esbuild');
   const inputs = {};
   const outputs = {};
+  const startedAt = Date.now();
   mkdirSync(distDir, { recursive: true });
   for (const file of ['package.json', INSTALLED, path.relative(packageRoot, self)]) inputs[file] = stampOf(file);
   for (const [name, { entry, options }] of Object.entries(targets[target].entries)) {
@@ -99,7 +145,9 @@ async function build(target) {
       logLevel: 'error',
     });
     for (const file of Object.keys(result.metafile.inputs)) {
-      if (!file.startsWith('node_modules/')) inputs[file] = stampOf(file);
+      if (file.startsWith('node_modules/')) continue;
+      // Which of its texts the bundle has is not known of a file that was written since.
+      inputs[file] = mtimeOf(file) >= startedAt ? 'changed' : stampOf(file);
     }
     const code = result.outputFiles[0].contents;
     const extension = path.extname(name);
