@@ -13,7 +13,6 @@ export interface Bindings {
   /** Makes the cells' calls. Not bound: they make them themselves (cell/dispatches.ts). */
   DISPATCHER?: Service<typeof Dispatcher>;
   INGEST: Queue<IngestMessage>;
-  DISPATCH: Queue<unknown>;
   DEAD_LETTER: Queue<unknown>;
   REPOINT_MODE?: string;
   REPOINT_VERSION?: string;

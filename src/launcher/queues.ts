@@ -20,15 +20,6 @@ export const QUEUES: readonly QueueConfig[] = [
     deadLetterQueue: 'repoint-dead-letter',
   },
   {
-    binding: 'DISPATCH',
-    name: 'repoint-dispatch',
-    maxBatchSize: 10,
-    maxRetries: 5,
-    retryDelaySeconds: 5,
-    maxConcurrency: 20,
-    deadLetterQueue: 'repoint-dead-letter',
-  },
-  {
     binding: 'DEAD_LETTER',
     name: 'repoint-dead-letter',
     maxBatchSize: 100,

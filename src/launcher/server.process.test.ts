@@ -64,9 +64,7 @@ describe('a running server', () => {
     };
     expect(await (await fetch(`${server.url}/health`)).json()).toEqual({ status: 'ok', mode: 'production', version });
     const { names, dispatcher } = (await (await fetch(`${server.url}/bindings`)).json()) as Record<string, unknown>;
-    expect(names).toEqual(
-      expect.arrayContaining(['CELL', 'CHANNEL', 'DISPATCHER', 'INGEST', 'DISPATCH', 'DEAD_LETTER']),
-    );
+    expect(names).toEqual(expect.arrayContaining(['CELL', 'CHANNEL', 'DISPATCHER', 'INGEST', 'DEAD_LETTER']));
     expect(dispatcher).toBe('pong');
     expect(await text(`${server.url}/variable?name=QSTASH_TOKEN`)).toBe('mine');
     expect(await text(`${server.url}/variable?name=REPOINT_URL`)).toBe('https://flows.example.com');
