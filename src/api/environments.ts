@@ -7,14 +7,19 @@ import { keysOf, keyVersionOf } from '../environments/keys.ts';
 import { environmentsInUse } from '../environments/registry.ts';
 import { sameText } from './same-text.ts';
 
-/** `GET /api/environments` lists those in use; `GET /api/environments/:name/keys` shows the keys of one. For holders of the default environment's key. */
+/**
+ * `GET /api/environments` lists those in use; `GET /api/environments/:name/keys` shows the keys of one. For holders of the default environment's key,
+ * and for whoever has the launcher's token: `repoint keys` reads it where the data is.
+ */
 export function environmentRoutes(env: Bindings): Hono<RouteEnv> {
   const app = new Hono<RouteEnv>();
   app.use(async (c, next) => {
     const { mode, vars } = contextOf(env);
     if (mode === 'production') {
-      const key = vars.REPOINT_API_KEY;
-      if (!key || !(await sameText(c.req.header('authorization') ?? '', `Bearer ${key}`)))
+      const given = c.req.header('authorization') ?? '';
+      const keys = [vars.REPOINT_API_KEY, vars.REPOINT_INTERNAL_TOKEN].filter((key) => key !== undefined && key !== '');
+      const matches = await Promise.all(keys.map((key) => sameText(given, `Bearer ${key}`)));
+      if (!matches.includes(true))
         return c.json({ error: 'send the REPOINT_API_KEY of the default environment as a bearer token' }, 401);
     }
     return next();
@@ -40,7 +45,12 @@ export function environmentRoutes(env: Bindings): Hono<RouteEnv> {
       );
     const shown = Object.fromEntries(Object.entries(variables).filter(([, value]) => value !== ''));
     c.header('cache-control', 'no-store');
-    return c.json({ environment: name, keyVersion: keyVersionOf(contextOf(env)), variables: shown });
+    return c.json({
+      environment: name,
+      keyVersion: keyVersionOf(contextOf(env)),
+      url: c.get('host').context.serverUrl,
+      variables: shown,
+    });
   });
   return app;
 }

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { knownProblem } from './diagnose.ts';
 import { StartError } from './errors.ts';
 import { requestStatus } from './http.ts';
+import { environmentFile, KEYS_USAGE, parseKeysOptions } from './keys.ts';
 import { acquireLock, type Lock } from './lock.ts';
 import { parseOptions, USAGE, UsageError, type Options } from './options.ts';
 import { checkDatabases, checkPort, prepareDataDir } from './preflight.ts';
@@ -40,6 +41,11 @@ export async function main(input: MainInput): Promise<void> {
   try {
     if (input.argv[0] === 'worker') {
       process.exitCode = await work(input);
+      return;
+    }
+    if (input.argv[0] === 'keys') {
+      const options = parseKeysOptions(input.argv.slice(1), input.env);
+      process.stdout.write(options ? await environmentFile(options) : KEYS_USAGE);
       return;
     }
     const command = parseOptions(input.argv, input.env);
@@ -104,7 +110,9 @@ async function serve(options: Options, input: MainInput, version: string, starte
     });
     superviseUntilEnd(runtime, lock, { url, internalToken, endWithStdin: options.endWithStdin });
     const startedInMs = performance.now() - startedAt;
-    process.stdout.write(readyMessage({ url, mode: options.mode, port: runtime.port, version, dataDir, startedInMs }));
+    process.stdout.write(
+      readyMessage({ url, mode: options.mode, port: runtime.port, version, dataDir, startedInMs, env: input.env }),
+    );
   } catch (error) {
     await runtime?.end(0);
     lock.release();

@@ -31,6 +31,7 @@ export const USAGE = `Usage: repoint [dev|start] [options]
   repoint dev      run the server in development mode (the default)
   repoint start    run the server in production mode
   repoint worker   run a built Trigger.dev project's tasks; see repoint worker --help
+  repoint keys     print the keys of a further environment; see repoint keys --help
 
 Options (each also as an environment variable):
   --port <n>       REPOINT_PORT   port to listen on, 0 for a free one   (default ${DEFAULT_PORT})
@@ -44,7 +45,8 @@ Options (each also as an environment variable):
   --help           this text
   --version        the version
 
-Keys are read from the vendors' own variables (INNGEST_SIGNING_KEY, TRIGGER_SECRET_KEY, QSTASH_TOKEN, ...).
+Keys are read from the vendors' own variables (INNGEST_SIGNING_KEY, TRIGGER_SECRET_KEY, QSTASH_TOKEN, ...), or follow from
+REPOINT_ROOT_SECRET (32 random characters or more) for environments of any name: repoint keys <environment> prints them.
 In production mode private addresses are refused as destinations; REPOINT_ALLOW_PRIVATE=1 allows them.
 `;
 

@@ -13,13 +13,15 @@ export function readyMessage(facts: {
   version: string;
   dataDir: string;
   startedInMs: number;
+  /** The variables of the process: said is which are set, never a value. */
+  env: Readonly<Record<string, string | undefined>>;
 }): string {
   const { url, mode, port } = facts;
   const lines = [
     `repoint ready on ${url}`,
     `  mode ${mode} · version ${facts.version} · data ${facts.dataDir} · ${Math.round(facts.startedInMs)} ms`,
     '',
-    ...(mode === 'dev' ? devVariables(url, port) : productionVariables(url)),
+    ...(mode === 'dev' ? devVariables(url, port) : productionVariables(url, facts.env)),
     '',
   ];
   return lines.join('\n');
@@ -37,10 +39,35 @@ function devVariables(url: string, port: number): string[] {
   ];
 }
 
-function productionVariables(url: string): string[] {
-  return [
-    `  Inngest      INNGEST_BASE_URL=${url} and your INNGEST_EVENT_KEY, INNGEST_SIGNING_KEY`,
-    `  Trigger.dev  TRIGGER_API_URL=${url} and your TRIGGER_SECRET_KEY (CLI: TRIGGER_ACCESS_TOKEN)`,
-    `  QStash       QSTASH_URL=${url} and your QSTASH_TOKEN, QSTASH_CURRENT_SIGNING_KEY, QSTASH_NEXT_SIGNING_KEY`,
-  ];
+/** By vendor: what an app sets beside its keys, and the keys that the server must have for that. */
+const VENDORS = [
+  { name: 'Inngest', variable: 'INNGEST_BASE_URL', keys: ['INNGEST_EVENT_KEY', 'INNGEST_SIGNING_KEY'] },
+  { name: 'Trigger.dev', variable: 'TRIGGER_API_URL', keys: ['TRIGGER_SECRET_KEY', 'TRIGGER_ACCESS_TOKEN'] },
+  {
+    name: 'QStash',
+    variable: 'QSTASH_URL',
+    keys: ['QSTASH_TOKEN', 'QSTASH_CURRENT_SIGNING_KEY', 'QSTASH_NEXT_SIGNING_KEY'],
+  },
+] as const;
+const MIN_SECRET_CHARS = 32;
+
+function productionVariables(url: string, env: Readonly<Record<string, string | undefined>>): string[] {
+  const lines = VENDORS.map(({ name, variable, keys }) => {
+    const missing = keys.filter((key) => !env[key]);
+    const state =
+      missing.length === 0
+        ? `open: ${variable}=${url} and the keys that this server has`
+        : missing.length === keys.length
+          ? `closed: this server has no ${keys.join(', ')}`
+          : `open in part: this server has no ${missing.join(', ')}`;
+    return `  ${name.padEnd(12)} ${state}`;
+  });
+  const secret = env.REPOINT_ROOT_SECRET ?? '';
+  const further =
+    secret.length >= MIN_SECRET_CHARS
+      ? 'npx repoint keys <environment> prints the variables of one, whatever its name'
+      : secret === ''
+        ? 'none: set REPOINT_ROOT_SECRET (openssl rand -hex 32), start again, then npx repoint keys <environment>'
+        : `none: REPOINT_ROOT_SECRET has ${secret.length} characters, it needs ${MIN_SECRET_CHARS}`;
+  return [...lines, `  environments ${further}`];
 }
