@@ -68,7 +68,11 @@ export function eventsOf({ run, meta }: LoggedRun, fields: EventFields, entry: H
     ];
   }
   if (body.kind !== 'end') return [];
-  if (body.status === 'cancelled') return [event(atMs, 'CANCELED'), event(atMs, 'CANCEL_REQUESTED')];
+  if (body.status === 'cancelled') {
+    // The first attempt was under way: it has no answer whose duration says since when.
+    const active = body.begunAt === undefined ? [] : [event(body.begunAt, 'ACTIVE')];
+    return [event(atMs, 'CANCELED'), event(atMs, 'CANCEL_REQUESTED'), ...active];
+  }
   const exchange = exchangeOf(body.meta);
   const active = event(atMs - exchange.durationMs, 'ACTIVE');
   if (body.status === 'completed') return [event(atMs, 'DELIVERED', success(entry, exchange)), active];

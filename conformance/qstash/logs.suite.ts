@@ -25,6 +25,9 @@ suite({ vendor: 'qstash', name: 'logs', sdk: '@upstash/qstash 2.12.0' }, (s) => 
       for (let cursor: string | undefined; ;) {
         const page = await client.logs({ filter: { label }, count: 3, ...(cursor === undefined ? {} : { cursor }) });
         pages.push(page.logs.map(({ messageId, state }) => `${ids.indexOf(messageId) + 1} ${state}`));
+        // As the vendor's own test reads it.
+        const before = Number.parseInt(page.cursor?.split('-')[0] ?? '0', 10);
+        expect.ok(cursor === undefined || before < Number.parseInt(cursor.split('-')[0] as string, 10));
         cursor = page.cursor;
         if (cursor === undefined) break;
       }
@@ -61,6 +64,15 @@ suite({ vendor: 'qstash', name: 'logs', sdk: '@upstash/qstash 2.12.0' }, (s) => 
         ['CANCELED'],
       );
     }
+    const hangs = await destination(context, () => new Promise<Response>(() => {}));
+    const active = await client.publish({ url: hangs.url, body: 'x' });
+    await context.until(() => hangs.received.length === 1);
+    await client.messages.delete(active.messageId);
+    const { logs } = await client.logs({ filter: { messageId: active.messageId } });
+    expect.deepEqual(
+      logs.map((log) => log.state),
+      ['CANCELED', 'CANCEL_REQUESTED', 'ACTIVE', 'CREATED'],
+    );
   });
 
   s.case(['Q-58', 'Q-32'], 'a model and a mail provider are plain destinations', async (context) => {

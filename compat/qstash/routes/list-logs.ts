@@ -25,8 +25,19 @@ export function listLogs(field: 'events' | 'logs') {
     const ids = [...filter.values('messageId'), ...filter.values('messageIds')];
     const { events, cursor } =
       ids.length > 0 ? await ofMessages(route, filter, ids, count) : await ofAll(route, filter, count);
-    return json({ ...(cursor === undefined ? {} : { cursor }), [field]: events });
+    return json({ ...(cursor === undefined ? {} : { cursor: shownCursor(events, cursor, filter) }), [field]: events });
   };
+}
+
+/**
+ * Clients read a cursor's beginning as a time, `<ms>-...`, and expect that of the next page to be before it (`@upstash/qstash`:
+ * src/client/logs.test.ts), which two events of one millisecond would not do.
+ */
+function shownCursor(events: LogEvent[], position: string, filter: Filter): string {
+  const before = Number(/^(\d{1,16})-/.exec(filter.cursor ?? '')?.[1] ?? Number.NaN);
+  const at = events.at(-1)?.time ?? (Number.isNaN(before) ? 0 : before);
+  if (Number.isNaN(before)) return `${at}-${position}`;
+  return `${filter.ascending ? Math.max(at, before + 1) : Math.max(0, Math.min(at, before - 1))}-${position}`;
 }
 
 interface Found {
@@ -136,12 +147,12 @@ async function ofMessages(route: Route, filter: Filter, messageIds: string[], co
   );
   const all = lists.flat().sort((a, b) => a.time - b.time);
   if (!filter.ascending) all.reverse();
-  const from = Number(/^n(\d{1,9})$/.exec(filter.cursor ?? '')?.[1] ?? 0);
+  const from = Number(/^\d{1,16}-n(\d{1,9})$/.exec(filter.cursor ?? '')?.[1] ?? 0);
   const events = all.slice(from, from + count);
   return { events, ...(from + count < all.length ? { cursor: `n${from + count}` } : {}) };
 }
 
 function readCursor(cursor: string | undefined): { line: string; skip: number } | null {
-  const match = /^(\d{1,16}\.[^.~]{1,64}\.\d{1,9})~(\d{1,3})$/.exec(cursor ?? '');
+  const match = /^\d{1,16}-(\d{1,16}\.[^.~]{1,64}\.\d{1,9})~(\d{1,3})$/.exec(cursor ?? '');
   return match ? { line: match[1] as string, skip: Number(match[2]) } : null;
 }
