@@ -34,6 +34,10 @@ describe('filters', () => {
     ['fromDate=1001', false],
     ['workflowUrl=https://a.test', true],
     ['workflowUrl=https://a.test&workflowUrlExactMatch=true', false],
+    ['workflowUrl=https://b.test&workflowUrl=https://a.test', true],
+    ['workflowUrl=https://b.test&workflowUrl=https://c.test', false],
+    ['workflowUrl=https://b.test&workflowUrl=https://a.test:8443/x/y?z=1&workflowUrlExactMatch=true', true],
+    ['workflowRuns=wfr_1@1000', false],
   ])('%s', (query, expected) => {
     expect(matches(query)).toBe(expected);
   });
@@ -57,4 +61,10 @@ describe('filters', () => {
   test('a count above the limit is the limit', () => {
     expect(parseFilter(new URLSearchParams('count=5000'), { strict: true, maxCount: 100 }).count).toBe(100);
   });
+});
+
+test('runs are named by id and time of creation, for several may have had one id', () => {
+  const changes = { meta: { ...meta, workflow: { runId: 'wfr_1' } } };
+  expect(matches('workflowRuns=wfr_1@1000,wfr_2@5', changes)).toBe(true);
+  expect(matches('workflowRuns=wfr_1@1001', changes)).toBe(false);
 });

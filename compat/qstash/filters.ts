@@ -42,6 +42,8 @@ const TESTS: Record<string, Test> = {
   workflowRunId: oneOf((s) => s.meta.workflow?.runId),
   workflowRunIds: oneOf((s) => s.meta.workflow?.runId),
   workflowCreatedAt: oneOf((s) => String(s.run.createdAt)),
+  /** `<run id>@<time of its creation>`: several runs may have had one id. */
+  workflowRuns: oneOf((s) => s.meta.workflow && `${s.meta.workflow.runId}@${s.run.createdAt}`),
 };
 
 const IN_PROGRESS = ['ACTIVE', 'RETRY', 'ERROR'];
@@ -65,7 +67,6 @@ const PLAIN = new Set([
   'toDate',
   'workflowUrl',
   'workflowUrlExactMatch',
-  'workflowRuns',
 ]);
 
 export interface Filter {
@@ -100,7 +101,7 @@ export function parseFilter(
   }
   const fromMs = dateOf(query, 'fromDate');
   const toMs = dateOf(query, 'toDate');
-  const url = fields.get('workflowUrl')?.[0];
+  const urls = fields.get('workflowUrl');
   const exact = fields.get('workflowUrlExactMatch')?.[0] === 'true';
   const tests = [...fields].filter(([name]) => name in TESTS);
   const countText = fields.get('count')?.[0];
@@ -116,10 +117,11 @@ export function parseFilter(
       const at = subject.atMs ?? subject.run.createdAt;
       if (fromMs !== undefined && at < fromMs) return false;
       if (toMs !== undefined && at > toMs) return false;
-      if (url !== undefined && !(exact ? subject.meta.url === url : subject.meta.url.startsWith(url))) return false;
+      const own = subject.meta.url;
+      if (urls && !urls.some((url) => (exact ? own === url : own.startsWith(url)))) return false;
       return tests.every(([name, values]) => (TESTS[name] as Test)(subject, values));
     },
-    empty: tests.length === 0 && fromMs === undefined && toMs === undefined && url === undefined,
+    empty: tests.length === 0 && fromMs === undefined && toMs === undefined && urls === undefined,
     values: (name) => fields.get(name) ?? [],
     cursor: fields.get('cursor')?.[0],
     count: count === undefined ? undefined : Math.min(count, options.maxCount),

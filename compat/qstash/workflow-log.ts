@@ -1,6 +1,6 @@
 import type { RunStatus, StepEntry } from '../../core/model/call.ts';
 import type { HistoryEntry } from '../../core/model/history.ts';
-import type { PendingRecord, RunDetail } from '../../core/model/query.ts';
+import type { RunDetail } from '../../core/model/query.ts';
 import { CALLBACK_STATES, failureCallback } from './dead-letters.ts';
 import { bytesOf, fromBase64 } from './encoding.ts';
 import { wholeHistory } from './history.ts';
@@ -181,6 +181,17 @@ function nextSteps(run: RunDetail, common: Record<string, unknown>, history: His
     const errors = errorsOf(history, key);
     return [{ messageId: deliveredMessage(key, run.id), ...common, state: 'STEP_FAILED', errors }];
   }
+  if (run.status === 'cancelled') {
+    const open = openWork(history);
+    return [
+      ...(open.first ? [''] : []),
+      ...[...open.calls].filter(([, call]) => !isResult(call)).map(([key]) => key),
+    ].map((key) => {
+      const errors = errorsOf(history, key);
+      const failed = errors.length === 0 ? {} : { errors };
+      return { messageId: deliveredMessage(key, run.id), ...common, state: 'STEP_CANCELED', ...failed };
+    });
+  }
   if (run.status !== 'running') return [];
   return run.pending
     .filter((pending) => pending.kind === 'call' && !isResult(pending))
@@ -192,8 +203,8 @@ function nextSteps(run: RunDetail, common: Record<string, unknown>, history: His
     }));
 }
 
-function isResult(pending: PendingRecord): boolean {
-  return pending.meta !== null && (JSON.parse(pending.meta) as CallMeta).kind === 'result';
+function isResult({ meta }: { meta?: string | null }): boolean {
+  return typeof meta === 'string' && (JSON.parse(meta) as CallMeta).kind === 'result';
 }
 
 /** The call whose failure ended the run. */

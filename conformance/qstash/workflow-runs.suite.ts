@@ -250,4 +250,56 @@ suite({ vendor: 'qstash', name: 'workflow runs', sdk: '@upstash/workflow 1.3.3' 
     await context.until(() => ran === 1);
     await client.schedules.delete(scheduleId);
   });
+
+  s.case(
+    ['Q-78', 'Q-80', 'Q-40', 'Q-51'],
+    'runs are found and cancelled by several values of each filter',
+    async (context) => {
+      const { client } = await serveWorkflow(context, async () => {});
+      const tag = context.unique('filter');
+      const urls = ['a', 'b', 'b/sub', 'c'].map((path) => `https://example.com/${tag}/${path}`);
+      const start = async (url: string, label: string[]): Promise<string> =>
+        (await client.trigger({ url, label, delay: '1h' })).workflowRunId;
+      const [a, b, sub, c] = (await Promise.all(
+        urls.map((url, i) => start(url, [`${tag}-${i}`, `${tag}-${i + 1}`])),
+      )) as [string, string, string, string];
+      const other = await start(`https://example.org/${tag}/a`, [`${tag}-9`]);
+      const found = async (filter: NonNullable<Parameters<typeof client.logs>[0]>['filter']): Promise<string[]> =>
+        (await client.logs({ filter })).runs.map(({ workflowRunId }) => workflowRunId).sort();
+      const sorted = (...ids: string[]): string[] => ids.sort();
+      expect.deepEqual(await found({ workflowUrl: [urls[0] as string, urls[3] as string] }), sorted(a, c));
+      expect.deepEqual(await found({ label: [`${tag}-1`, `${tag}-9`] }), sorted(a, b, other));
+      expect.deepEqual(await found({ host: 'example.org', label: `${tag}-9` }), [other]);
+      expect.deepEqual(await found({ path: [`/${tag}/a`, `/${tag}/c`] }), sorted(a, c, other));
+      const [run] = (await client.logs({ workflowRunId: a })).runs;
+      expect.deepEqual([run?.label, run?.labels], [`${tag}-0`, [`${tag}-0`, `${tag}-1`]]);
+      const named = await call(
+        context,
+        'GET',
+        `/v2/workflows/logs?groupBy=workflowRunId&workflowRuns=${a}@${run?.workflowRunCreatedAt},${b}@1`,
+      );
+      const { runs } = (await named.json()) as { runs: Array<{ workflowRunId: string }> };
+      expect.deepEqual(
+        runs.map(({ workflowRunId }) => workflowRunId),
+        [a],
+      );
+
+      expect.deepEqual(await client.cancel({ filter: { workflowUrl: [urls[0] as string, urls[1] as string] } }), {
+        cancelled: 2,
+      });
+      expect.deepEqual(await client.cancel({ filter: { workflowUrlStartingWith: urls[1] as string } }), {
+        cancelled: 1,
+      });
+      expect.deepEqual(await client.cancel({ filter: { host: 'example.org', path: `/${tag}/a` } }), { cancelled: 1 });
+      expect.deepEqual(await client.cancel([sub, c, 'non-existent']), { cancelled: 1 });
+      const cancelled = (await client.logs({ workflowRunId: c })).runs[0];
+      expect.deepEqual(
+        cancelled?.steps.map(({ type, steps }) => [type, ...steps.map(({ state }) => state)]),
+        [
+          ['sequential', 'STEP_SUCCESS'],
+          ['next', 'STEP_CANCELED'],
+        ],
+      );
+    },
+  );
 });
