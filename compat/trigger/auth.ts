@@ -49,7 +49,7 @@ export function secretKeyFor(
   return mode === 'production' || derived ? (vars.TRIGGER_SECRET_KEY ?? '') : `tr_${kind}_ref_${project}`;
 }
 
-/** @throws ApiError 401 when the token is missing or unknown, 403 when it is of a kind that the route does not take */
+/** @throws ApiError 401 when the token is missing, unknown, or of a kind that the route does not take */
 export async function authenticate(c: Context<RouteEnv>, kinds: readonly AccessKind[]): Promise<Access> {
   const host = c.get('host');
   const token = /^Bearer\s+(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1] ?? c.req.header(WORKLOAD_HEADER);
@@ -65,7 +65,7 @@ export async function authenticate(c: Context<RouteEnv>, kinds: readonly AccessK
   }
   if (!kinds.includes(access.kind))
     throw new ApiError(
-      'forbidden',
+      'unauthorized',
       `This route does not take a ${access.kind === 'personal' ? 'personal access token' : access.kind === 'public' ? 'public access token' : access.kind === 'worker' ? "deployment's id" : 'secret key'}`,
     );
   return access;

@@ -9,6 +9,7 @@ export type ApiErrorCode =
   | 'unauthorized'
   | 'forbidden'
   | 'not_found'
+  | 'conflict'
   | 'invalid'
   | 'stale_snapshot'
   | 'payload_too_large'
@@ -22,6 +23,7 @@ const STATUS: Record<ApiErrorCode, ContentfulStatusCode> = {
   unauthorized: 401,
   forbidden: 403,
   not_found: 404,
+  conflict: 409,
   invalid: 422,
   // Permanent for this snapshot: 409 would be retried by the clients (@trigger.dev/core: apiClient/core.ts shouldRetry).
   stale_snapshot: 400,
@@ -65,8 +67,8 @@ export function invalidBody(error: ZodError): ApiError {
 export function renderError(c: Context, error: unknown): Response {
   const known = error instanceof ApiError ? error : fromEngine(error);
   const status = STATUS[known.code];
-  // The clients retry every 5xx unless told otherwise.
-  if (status === 501) c.header('x-should-retry', 'false');
+  // The clients retry a 409 and every 5xx unless told otherwise.
+  if (status === 501 || status === 409) c.header('x-should-retry', 'false');
   if (known.resetAtMs !== undefined) {
     // The clients wait until then: milliseconds since the epoch (@trigger.dev/core: apiClient/core.ts).
     c.header('x-ratelimit-limit', String(known.limit ?? 0));

@@ -71,7 +71,13 @@ function textsOf(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : [];
 }
 
-/** `read`, `read:runs`, `read:runs:<id>` all allow reading that run; `admin` allows all (trigger.dev: apps/webapp authorization.server.ts). */
+/** A scope to write is one to trigger too (@trigger.dev/core: v3/jwt.ts). */
+const ALSO: Readonly<Record<string, readonly string[]>> = { write: ['trigger', 'batchTrigger'] };
+
+/**
+ * `read`, `read:runs`, `read:runs:<id>` all allow reading that run; `admin` allows all (trigger.dev: apps/webapp authorization.server.ts). Of several
+ * resources one is enough. An id of '' stands for all of a kind: a scope for one of them is not enough.
+ */
 export function allows(
   scopes: readonly string[],
   action: string,
@@ -80,7 +86,7 @@ export function allows(
   return scopes.some((scope) => {
     if (scope === 'admin') return true;
     const [granted, type, ...id] = scope.split(':');
-    if (granted !== action) return false;
+    if (granted !== action && !(ALSO[granted ?? ''] ?? []).includes(action)) return false;
     if (type === undefined || type === 'all') return true;
     return resources.some(
       ([wantedType, wantedId]) => wantedType === type && (id.length === 0 || id.join(':') === wantedId),

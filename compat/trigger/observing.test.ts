@@ -270,7 +270,7 @@ describe('bulk actions', () => {
     await s.ok('AbortBulkActionResponseBody', 'POST', `/api/v1/bulk-actions/${id}/abort`);
     for (let i = 0; i < 5; i++) s.t.advance(10);
     expect(await read(id)).toMatchObject({ status: 'ABORTED', counts: { total: 450, success: 200 } });
-    expect((await s.send('POST', `/api/v1/bulk-actions/${id}/abort`)).status).toBe(400);
+    expect((await s.send('POST', `/api/v1/bulk-actions/${id}/abort`)).status).toBe(409);
   });
 
   it.each([

@@ -421,8 +421,8 @@ describe('a deployment', () => {
     const forged = `${id.slice(0, -1)}${id.endsWith('0') ? '1' : '0'}`;
     for (const other of [forged, id.replace('proj_test', 'proj_else'), 'deployment_x', ''])
       expect((await warmStart(other)).status, other).toBe(401);
-    expect((await sendAs(id, 'GET', '/api/v1/runs')).status).toBe(403);
-    expect((await sendAs(id, 'POST', '/api/v1/tasks/work/trigger', {})).status).toBe(403);
+    expect((await sendAs(id, 'GET', '/api/v1/runs')).status).toBe(401);
+    expect((await sendAs(id, 'POST', '/api/v1/tasks/work/trigger', {})).status).toBe(401);
   });
 
   it('that is not current any more goes on with the runs that it has begun, and takes no new ones', async () => {

@@ -131,7 +131,7 @@ suite({ vendor: 'trigger', name: 'runs over the API', sdk: SDK }, (s) => {
         listed.data.slice(0, 2).map((action) => action.id),
         [replay.id, cancel.id],
       );
-      expect.equal(statusOf(await runs.bulk.abort(cancel.id).catch((error: unknown) => error)), 400);
+      expect.equal(statusOf(await runs.bulk.abort(cancel.id).catch((error: unknown) => error)), 409);
     },
   );
 

@@ -10,8 +10,12 @@ import { itemContext } from './batch-items.ts';
 export async function legacyBatch(c: RouteContext): Promise<Response> {
   const call = await open(c, ['secret', 'public']);
   const { access, cell } = call;
-  requireScope(access, 'batchTrigger', [['tasks', '']]);
   const body = await readBody(c, LegacyBatchBodySchema, MAX_BATCH_ITEM_BYTES * 4);
+  requireScope(
+    access,
+    'batchTrigger',
+    body.items.map(({ task }) => ['tasks', task] as const),
+  );
   const project = await requireProject(c, call);
   const parent = parentIdOf(body);
   const nowMs = await engineNow(c, cell);

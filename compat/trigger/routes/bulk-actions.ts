@@ -102,7 +102,7 @@ export async function abortBulkAction(c: RouteContext): Promise<Response> {
   const parts = await partsOf(call.cell, await requireProject(c, call), id);
   if (parts.length === 0) throw new ApiError('not_found', 'Bulk action not found');
   if (!parts.some((part) => part.status === 'running'))
-    throw new ApiError('bad_request', 'The bulk action has ended already');
+    throw new ApiError('conflict', 'Bulk action is already completed');
   await call.cell.apply(parts.map((part) => ({ type: 'stop-sweep' as const, id: part.id })));
   return c.json({ id });
 }

@@ -40,6 +40,7 @@ export async function listRuns(c: RouteContext): Promise<Response> {
   const filter = readFilter(query, nowMs);
   requireScope(call.access, 'read', [
     ...filter.tags.map((tag) => ['tags', tag] as const),
+    ...filter.tasks.map((task) => ['tasks', task] as const),
     ...(filter.batch ? [['batch', filter.batch] as const] : []),
     ['runs', ''],
   ]);

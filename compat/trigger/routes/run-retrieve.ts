@@ -4,10 +4,9 @@ import { endedAttemptOf } from '../attempt-number.ts';
 import { requireScope } from '../auth.ts';
 import { retrieveResponse } from '../api-status.ts';
 import { ApiError } from '../errors.ts';
-import { publicRunId } from '../ids.ts';
 import { readMetadata } from '../metadata-store.ts';
-import { tagsOf } from '../names.ts';
 import { engineNow, open, runParam, type RouteContext } from '../request.ts';
+import { resourcesOf } from '../run-access.ts';
 import { readRunMeta } from '../run-meta.ts';
 import { presign, storedPaths } from './packets.ts';
 import { mainCallOf } from '../waitpoints.ts';
@@ -27,12 +26,7 @@ export async function retrieveRun(c: RouteContext): Promise<Response> {
     readMetadata(cell, run),
   ]);
   if (!detail) throw new ApiError('not_found', 'Run not found');
-  const meta = readRunMeta(detail.meta);
-  requireScope(access, 'read', [
-    ['runs', publicRunId(run)],
-    ...tagsOf(detail).map((tag) => ['tags', tag] as const),
-    ...(meta.batch ? [['batch', meta.batch.id] as const] : []),
-  ]);
+  requireScope(access, 'read', resourcesOf(detail));
   const [related, attemptCount] = await Promise.all([relatedRuns(cell, detail), attemptCountOf(cell, detail)]);
   const body = retrieveResponse({ record: detail, metadata, attemptCount, related, nowMs });
   if (access.kind === 'public') {

@@ -3,9 +3,10 @@ import { apiStatusOf } from '../api-status.ts';
 import { requireScope } from '../auth.ts';
 import { ApiError } from '../errors.ts';
 import { publicRunId } from '../ids.ts';
-import { slugOf, tagsOf } from '../names.ts';
+import { slugOf } from '../names.ts';
 import type { TelemetryRecord } from '../otlp.ts';
 import { engineNow, open, param, runParam, type RouteContext } from '../request.ts';
+import { resourcesOf } from '../run-access.ts';
 import { readRunMeta } from '../run-meta.ts';
 import { rootOf, telemetryOf, treeOf, type SpanNode } from '../telemetry.ts';
 
@@ -85,7 +86,7 @@ async function read(c: RouteContext): Promise<Trace> {
     engineNow(c, cell),
   ]);
   if (!record) throw new ApiError('not_found', 'Run not found');
-  requireScope(access, 'read', [['runs', publicRunId(run)], ...tagsOf(record).map((tag) => ['tags', tag] as const)]);
+  requireScope(access, 'read', resourcesOf(record));
   const { traceContext } = readRunMeta(record.meta);
   const root = rootOf(record, traceContext?.traceparent, slugOf(record.task), nowMs);
   return { record, root, spans: spans.filter(({ id }) => id !== root.id), nowMs };
