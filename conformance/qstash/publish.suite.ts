@@ -138,6 +138,15 @@ suite({ vendor: 'qstash', name: 'publish', sdk: '@upstash/qstash 2.12.0' }, (s) 
     await context.clock.advance(10_000);
     expect.deepEqual(app.bodies(), ['"later"']);
     await expect.rejects(client.messages.get(messageId), { status: 404 });
+    // One that is delivered at once can still be read by whoever has just published it.
+    const quick = await client.publish({ url: app.url, body: 'now' });
+    await context.until(() => app.received.length === 2);
+    await context.clock.idle();
+    expect.equal((await client.messages.get(quick.messageId)).body, 'now');
+    expect.deepEqual(await client.messages.cancel(quick.messageId), { cancelled: 0 });
+    await context.clock.advance(5_000);
+    await expect.rejects(client.messages.cancel(quick.messageId), { status: 404 });
+    await expect.rejects(client.messages.get(quick.messageId), { status: 404 });
   });
 
   s.case(['Q-20'], 'notBefore beats delay', async (context) => {
