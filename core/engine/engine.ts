@@ -40,6 +40,7 @@ export class Engine {
     // What is due is known before anything is taken, so that nothing younger overtakes it.
     this.#transact(() => {
       armRetention(this.kernel);
+      this.kernel.recheckPlaced();
       while (wake(this.kernel));
     });
   }

@@ -5,7 +5,7 @@ import { Openings } from '../flow/openings.ts';
 import { ReadyQueue } from '../flow/ready-queue.ts';
 import { applyEntry, openRun } from '../history/fold.ts';
 import type { Pending, RunHead, RunState } from '../history/state.ts';
-import type { RunStatus } from '../model/call.ts';
+import type { CallSpec, RunStatus } from '../model/call.ts';
 import type { EventRecord } from '../model/event.ts';
 import type { HistoryBody, HistoryEntry } from '../model/history.ts';
 import { IdFactory, isId } from '../model/ids.ts';
@@ -55,11 +55,16 @@ export interface KernelOptions {
   present?: (pool: string) => boolean;
 }
 
+/** A pending row as on disk, with the state that it was made from. */
+interface Saved {
+  row: PendingRow;
+  pending: Pending;
+}
+
 /** A run in memory: its state, what of it is on disk, and what this transaction adds. */
 export interface RunHandle {
   state: RunState;
-  /** Pending rows as on disk, with the state they were made from. */
-  rows: Map<string, { row: PendingRow; pending: Pending }>;
+  rows: Map<string, Saved>;
   entries: HistoryEntry[];
   isNew: boolean;
   /** Waits by event: the index value, by key. */
@@ -135,6 +140,8 @@ export class Kernel {
   end!: (handle: RunHandle, ending: Ending) => void;
   /** The process is about to end: reports are taken, no call is started. What is ready is found again after the restart. */
   draining = false;
+  /** Places that runs have again since the start, and the backlogs in which their calls may stand all the same. */
+  #placed: Array<{ run: string; bucket: string }> = [];
   #leaseCount = 0;
   #cache = new Map<string, RunHandle>();
   #large = new Map<string, RunHandle>();
@@ -188,14 +195,24 @@ export class Kernel {
       const handle = this.find(row.owner);
       if (!handle) continue;
       const ofRun = handle.state.head.limits.filter((limit) => limit.hold === 'run').slice(0, row.held % OWN_HELD);
-      const own = this.limitsOfCall(handle, row.key);
+      const own = inOrder(handle.state.pending.get(row.key)?.call?.limits ?? []);
       const ofCall = own.filter((limit) => limit.hold === 'run').slice(0, Math.floor(row.held / OWN_HELD));
-      const inHand = row.lease === null ? [] : own.filter((limit) => limit.hold === 'call');
-      for (const limit of [...ofRun, ...ofCall, ...inHand]) {
+      const inHand = row.lease === null ? [] : this.limitsOfCall(handle, row.key);
+      for (const limit of [...ofRun, ...ofCall, ...inHand.filter(({ hold }) => hold === 'call')]) {
         const holder = holderOf(limit, handle.state.head, row.key);
         const member = limit.hold === 'run' ? row.owner : holder;
-        if (!this.limits.holds(counterOf(limit), holder, member)) this.limits.take(limit, holder, member);
+        if (this.limits.holds(counterOf(limit), holder, member)) continue;
+        this.limits.take(limit, holder, member);
+        if (limit.hold === 'run') this.#placed.push({ run: row.owner, bucket: limitBucket(counterOf(limit)) });
       }
+    }
+  }
+
+  /** In the first transaction: calls that executors had in hand stay where they waited before; those whose run has its place again wait there no more. */
+  recheckPlaced(): void {
+    for (const { run, bucket } of this.#placed.splice(0)) {
+      const handle = this.find(run);
+      for (const [key, { row }] of handle?.rows ?? []) if (handle && row.bucket === bucket) this.recheck(handle, key);
     }
   }
 
@@ -217,7 +234,7 @@ export class Kernel {
     }
     const state = this.runs.load(run);
     if (!state) return null;
-    const rows = new Map<string, { row: PendingRow; pending: Pending }>();
+    const rows = new Map<string, Saved>();
     for (const row of this.runs.pendingRows(run)) {
       let pending = state.pending.get(row.key);
       if (!pending) continue;
@@ -310,8 +327,7 @@ export class Kernel {
 
   /** What a call is subject to: first what its run holds as a whole, always in the same order, so that two runs never wait for each other. */
   limitsOfCall(handle: RunHandle, key: string): readonly LimitSpec[] {
-    const own = handle.state.pending.get(key)?.call?.limits;
-    return own ? inOrder(own) : handle.state.head.limits;
+    return limitsUnder(handle.state.head, handle.state.pending.get(key)?.call ?? null);
   }
 
   /**
@@ -501,6 +517,30 @@ export class Kernel {
       }
     }
     changed.clear();
+    this.#keepPlace(handle);
+  }
+
+  /**
+   * Some row of a run says that it holds its place, or a restart would give it to somebody else: those that were written before it had one
+   * do not, and the call that took it has gone. One that is still in hand takes the place again by itself.
+   */
+  #keepPlace(handle: RunHandle): void {
+    const { head, status } = handle.state;
+    if (status !== 'running' || !head.limits.some((limit) => limit.hold === 'run')) return;
+    let first: Saved | null = null;
+    for (const saved of handle.rows.values()) {
+      if ((saved.row.held ?? 0) % OWN_HELD > 0 || this.leases.of(head.id, saved.row.key)) return;
+      first ??= saved;
+    }
+    const held = first && this.#heldBy(handle, first.pending);
+    if (first && held) this.#rewrite(handle, first, { ...first.row, held });
+  }
+
+  /** Another row for a call or wait that stays as it is: the run counts as untouched, so memory is taken back here. */
+  #rewrite(handle: RunHandle, saved: Saved, row: PendingRow): void {
+    this.runs.updatePending(saved.row, row);
+    handle.rows.set(row.key, { row, pending: saved.pending });
+    this.onUndo(() => handle.rows.set(row.key, saved));
   }
 
   /** A call that was resolved while it was leased, by somebody else's report: its lease is over, and what it held is free. */
@@ -509,7 +549,7 @@ export class Kernel {
     const { head } = handle.state;
     const push = this.leases.of(head.id, pending.key);
     if (push) this.dropPush(push);
-    for (const limit of pending.call?.limits ?? head.limits)
+    for (const limit of limitsUnder(head, pending.call))
       if (limit.hold === 'call') this.releaseLimit(limit, holderOf(limit, head, pending.key));
   }
 
@@ -555,8 +595,7 @@ export class Kernel {
       due: orderOf(saved.row, saved.pending),
       held: this.#heldBy(handle, saved.pending),
     };
-    this.runs.updatePending(saved.row, row);
-    handle.rows.set(key, { row, pending: saved.pending });
+    this.#rewrite(handle, saved, row);
     if (saved.row.bucket !== '') this.#left(handle, saved.pending, saved.row.bucket);
     this.backlogs.added(bucket, { run: row.owner, key, due: row.due });
   }
@@ -565,7 +604,7 @@ export class Kernel {
   #left(handle: RunHandle, pending: Pending, bucket: string): void {
     this.backlogs.removed(bucket);
     if (limitOfBucket(bucket) !== null) return;
-    for (const limit of pending.call?.limits ?? handle.state.head.limits) this.backlogs.opened(counterOf(limit));
+    for (const limit of limitsUnder(handle.state.head, pending.call)) this.backlogs.opened(counterOf(limit));
   }
 
   newLease(): string {
@@ -652,8 +691,7 @@ export class Kernel {
     if (limit !== null && this.limits.holds(limit, handle.state.head.holder ?? run)) {
       // Its place is taken already: it does not wait behind those that have none.
       const after = { ...row, bucket: '', due: saved.pending.dueAt, held: this.#heldBy(handle, saved.pending) };
-      this.runs.updatePending(row, after);
-      handle.rows.set(key, { row: after, pending: saved.pending });
+      this.#rewrite(handle, saved, after);
       this.backlogs.removed(row.bucket);
       this.pushReady({ run, key });
     } else if (row.bucket === '') this.pushReady({ run, key });
@@ -776,6 +814,11 @@ function sizeOf(state: RunState): number {
 /** Position in a backlog. In a bucket the row's due time is the position already. */
 function orderOf(row: PendingRow, pending: Pending | undefined): number {
   return row.bucket === '' ? row.due - (pending?.priorityMs ?? 0) : row.due;
+}
+
+/** What a call names for itself takes the place of what other calls of its run are subject to, not of what the run holds as a whole. */
+export function limitsUnder({ limits }: RunHead, call: CallSpec | null): readonly LimitSpec[] {
+  return call?.limits ? inOrder([...limits.filter(({ hold }) => hold === 'run'), ...call.limits]) : limits;
 }
 
 /**

@@ -46,6 +46,7 @@ export interface CallSpec {
   again?: Again;
   maxAttempts?: number;
   retry?: RetryPolicy;
+  /** In the place of the limits that the run's other calls hold one by one; what the run holds as a whole counts for all. */
   limits?: LimitSpec[];
   /** Larger runs earlier within its lane, by so many ms; default 0. */
   priorityMs?: number;

@@ -1,0 +1,92 @@
+import { describe, expect, it } from 'vitest';
+import type { LeasedCall } from '../model/call.ts';
+import { TestEngine } from '../testing/harness.ts';
+import { NodeSql } from '../testing/node-sql.ts';
+
+const queue = [{ key: 'queue', max: 1, hold: 'run' as const }];
+const complete = { op: 'complete' as const, output: null };
+
+function open(): TestEngine {
+  const t = new TestEngine({ sql: new NodeSql() });
+  t.register({ id: 'work' });
+  return t;
+}
+
+/** A run in the queue that is started from where another stood, with what that had pending there. */
+function goOnFrom(t: TestEngine, run: string): string {
+  const { seq } = t.engine.query({ type: 'run-detail', run }) ?? { seq: 0 };
+  return t.apply({ type: 'rerun', run, from: { seq }, overrides: { limits: queue } }).run;
+}
+
+function sleeping(t: TestEngine): string {
+  const run = t.start('work');
+  t.report(
+    t.one(),
+    { op: 'step', key: 'a', data: null, again: 'each' },
+    { op: 'sleep', key: 'nap', untilMs: t.nowMs + 60_000 },
+  );
+  t.take();
+  return run;
+}
+
+describe('the place of a run that goes on from another', () => {
+  it('is kept over a restart by waits that were there before it had the place', () => {
+    const t = open();
+    const run = goOnFrom(t, sleeping(t));
+    t.report(t.one());
+    const next = t.start('work', { limits: queue });
+    t.restart();
+    expect(t.take().map((call) => call.run)).not.toContain(next);
+    t.advance(60_000);
+    const main = t.take().find((call) => call.run === run) as LeasedCall;
+    t.report(main, complete);
+    expect(t.one().run).toBe(next);
+  });
+
+  it('is asked for by calls that have limits of their own too', () => {
+    const t = open();
+    const first = t.start('work', { limits: queue });
+    const holder = t.one();
+    const source = t.start('work');
+    t.report(t.one(), {
+      op: 'plan',
+      calls: [{ key: 'part', limits: [{ key: 'parts', max: 5, hold: 'call' }] }],
+    });
+    t.take();
+    const run = goOnFrom(t, source);
+    expect(t.take()).toEqual([]);
+    expect(holder.run).toBe(first);
+    t.report(holder, complete);
+    expect(t.one()).toMatchObject({ run, key: 'part' });
+  });
+
+  it('is not waited for behind others once it is there again after a restart', () => {
+    const t = open();
+    t.start('work', { limits: queue });
+    const holder = t.one();
+    const run = goOnFrom(t, sleeping(t));
+    t.report(holder, complete);
+    const main = t.one();
+    expect(main.run).toBe(run);
+    t.progress(main, { op: 'sleep', key: 'longer', untilMs: t.nowMs + 3_600_000 });
+    t.start('work', { limits: queue, priorityMs: 60_000 });
+    t.restart();
+    expect(t.take().filter((call) => call.task.id === 'work' && call.run === run)).toHaveLength(1);
+  });
+});
+
+describe('what a place costs', () => {
+  it('is no row more for an ordinary run in a queue: start 3, sleep 3, end 3', () => {
+    const t = open();
+    const rows = (limits: object): number => {
+      const before = t.sql.rowsWritten();
+      t.start('work', limits);
+      t.report(t.one(), { op: 'sleep', key: 'nap', untilMs: t.nowMs + 1_000 });
+      t.advance(1_000);
+      t.report(t.one(), complete);
+      return t.sql.rowsWritten() - before;
+    };
+    const without = rows({});
+    expect(rows({ limits: queue }) - without).toBeLessThanOrEqual(3);
+  });
+});
