@@ -23,8 +23,12 @@ export interface EndingData {
   cleanup: string | null;
 }
 
+/** What a world has most of: what is rare everywhere would meet itself nowhere. */
+export const THEMES = ['even', 'lanes', 'workers', 'rates'] as const;
+export type Theme = (typeof THEMES)[number];
+
 /** A world's tasks. A task's children come before it, so that no two wait for each other. */
-export function makeTasks(rng: Rng): SimTask[] {
+export function makeTasks(rng: Rng, theme: Theme): SimTask[] {
   const tasks: SimTask[] = [];
   const count = rng.int(5, 9);
   for (let i = 0; i < count; i++) {
@@ -32,14 +36,14 @@ export function makeTasks(rng: Rng): SimTask[] {
     const children = tasks
       .filter(({ spec }) => spec.limits.every(({ hold }) => hold === 'call'))
       .map(({ spec }) => spec.id);
-    tasks.push(makeTask(rng, `task${i}`, children));
+    tasks.push(makeTask(rng, theme, `task${i}`, children));
   }
   return tasks;
 }
 
-function makeTask(rng: Rng, id: string, children: string[]): SimTask {
-  const pull = rng.chance(0.3);
-  const { limits, fifo } = makeLimits(rng, id, pull);
+function makeTask(rng: Rng, theme: Theme, id: string, children: string[]): SimTask {
+  const pull = rng.chance(theme === 'workers' ? 0.7 : 0.3);
+  const { limits, fifo } = makeLimits(rng, theme, id, pull);
   const program = makeProgram(rng, children);
   const ending: EndingData = {
     deadLetter: rng.chance(0.5),
@@ -80,8 +84,15 @@ function makeTask(rng: Rng, id: string, children: string[]): SimTask {
   return { spec, program, fifo };
 }
 
-function makeLimits(rng: Rng, id: string, pull: boolean): { limits: LimitTemplate[]; fifo: string | null } {
-  switch (rng.weighted({ none: 40, shared: 15, own: 10, fifo: 20, runs: 10, keyed: 10, both: 10 })) {
+function makeLimits(
+  rng: Rng,
+  theme: Theme,
+  id: string,
+  pull: boolean,
+): { limits: LimitTemplate[]; fifo: string | null } {
+  switch (
+    rng.weighted({ none: 40, shared: 15, own: 10, fifo: theme === 'lanes' ? 160 : 20, runs: 10, keyed: 10, both: 10 })
+  ) {
     case 'none':
       return { limits: [], fifo: null };
     case 'shared':
@@ -161,7 +172,7 @@ function makeBranch(rng: Rng, key: () => string, work: () => Work, children: str
         key: piece.key,
         work: { ...piece, maxAttempts: rng.chance(0.3) ? rng.int(1, 3) : null },
         then: rng.chance(0.2) ? key() : null,
-        limit: rng.chance(0.15) ? { key: 'branches', max: 2, hold: 'call' } : null,
+        limit: rng.chance(0.25) ? { key: 'branches', max: 2, hold: 'call' } : null,
       };
     }
     case 'sleep':

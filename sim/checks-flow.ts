@@ -1,3 +1,4 @@
+import type { Engine } from '../core/engine/engine.ts';
 import type { LeasedCall } from '../core/model/call.ts';
 import { counterOf, type Rate } from '../core/model/limit.ts';
 import type { LimitSpec } from '../core/model/task.ts';
@@ -7,35 +8,53 @@ import type { World } from './world.ts';
 /** Limits held by runs: who has a place, by limit. */
 export type Places = Map<string, Set<string>>;
 
+interface Bound {
+  max: number;
+  paused: boolean;
+}
+
+/** What was in force when a call was handed out: a group of requests that is taken one by one may change it before it is looked at. */
+export interface Terms {
+  paused: boolean;
+  bounds: ReadonlyMap<string, Bound>;
+}
+
+export function termsOf(kernel: Engine['kernel'], call: LeasedCall): Terms | null {
+  const handle = kernel.find(call.run);
+  if (!handle) return null;
+  const { rules } = kernel.limits;
+  return {
+    paused: rules.anyPause && rules.pausesOver(call.task.id, handle.state.pool).some(({ inForce }) => inForce),
+    bounds: new Map(
+      kernel.limitsOfCall(handle, call.key).map((limit) => [counterOf(limit), kernel.limits.bound(limit)]),
+    ),
+  };
+}
+
 /** A call that was just leased must have had room in each of its limits. Counted from what the world was handed, not from the engine's book. */
-export function checkLimitsTaken(world: World, held: Held): void {
+export function checkLimitsTaken(world: World, held: Held, terms: Terms | null): void {
   const { tracker } = world;
   const tracked = tracker.get(held.run) as Tracked;
-  const { head, pool } = tracked.state;
-  const { rules } = world.engine.kernel.limits;
-  world.checks.that(
-    'limit',
-    !rules.anyPause || rules.pausesOver(head.task, pool).every(({ inForce }) => !inForce),
-    () => `run ${held.run} of ${head.task} is called while it is paused`,
-  );
+  const { head } = tracked.state;
+  world.checks.that('limit', !terms?.paused, () => `run ${held.run} of ${head.task} is called while it is paused`);
   for (const spec of held.limits)
     if (spec.rate && !(spec.rate.takes === 'first-call' && tracked.everLeased)) checkRate(world, spec, spec.rate);
   tracked.everLeased = true;
   for (const spec of held.limits) {
     if (spec.hold === 'run') {
-      takePlace(world, held.run, spec);
+      takePlace(world, held.run, spec, terms?.bounds.get(counterOf(spec)));
       continue;
     }
     let count = 0;
     for (const other of tracker.runs.values())
       for (const lease of other.held.values())
         if (lease.standing === 'live' && lease.limits.some((other) => counterOf(other) === counterOf(spec))) count++;
-    checkRoom(world, spec, count, 'calls');
+    checkRoom(world, spec, count, 'calls', terms?.bounds.get(counterOf(spec)));
   }
 }
 
 /** A run takes its place in a limit when its first call is leased, or while that waits for another limit. */
-function takePlace(world: World, run: string, spec: LimitSpec): void {
+function takePlace(world: World, run: string, spec: LimitSpec, bound?: Bound): void {
   const { places, tracker } = world;
   const counter = counterOf(spec);
   let set = places.get(counter);
@@ -43,11 +62,16 @@ function takePlace(world: World, run: string, spec: LimitSpec): void {
   if (set.has(run)) return;
   for (const other of set) if (tracker.get(other)?.state.status !== 'running') set.delete(other);
   set.add(run);
-  checkRoom(world, spec, set.size, 'runs');
+  checkRoom(world, spec, set.size, 'runs', bound);
 }
 
-function checkRoom(world: World, spec: LimitSpec, count: number, what: string): void {
-  const { max, paused } = world.engine.kernel.limits.bound(spec);
+function checkRoom(
+  world: World,
+  spec: LimitSpec,
+  count: number,
+  what: string,
+  { max, paused }: Bound = world.engine.kernel.limits.bound(spec),
+): void {
   world.checks.that(
     'limit',
     count <= max && !paused,
@@ -99,6 +123,16 @@ export function recallPlaces(world: World): void {
   }
 }
 
+/** A run that was started from another's prefix may only wait at first: it stands in line from the first call that it asks for. */
+function standsAt(world: World, run: string, { everLeased, state: { head } }: Tracked): number {
+  if (everLeased || !head.from) return head.dueAt;
+  const { due } = world.db.all<{ due: number | null }>(
+    `SELECT min(due) AS due FROM pending WHERE owner = ? AND kind = 'call'`,
+    run,
+  )[0] ?? { due: null };
+  return due ?? Infinity;
+}
+
 /** In a lane of one run at a time nobody goes before an older one that has not ended. */
 export function checkOrder(world: World, call: LeasedCall): void {
   const lane = world.tasks.get(call.task.id)?.fifo;
@@ -116,7 +150,7 @@ export function checkOrder(world: World, call: LeasedCall): void {
     )
       continue;
     const { head } = other.state;
-    const older = head.dueAt < dueAt;
+    const older = standsAt(world, run, other) < dueAt;
     if (!(older && (other.everLeased || head.dueAt <= head.createdAt || head.dueAt <= watermark))) continue;
     // After the clock was set back and on again, what was due before may be a timer still.
     const asleep = (): boolean =>

@@ -1,7 +1,7 @@
 import { counterOf } from '../core/model/limit.ts';
 import type { LimitSpec } from '../core/model/task.ts';
 import { NEVER_MS } from '../core/model/limits.ts';
-import type { Tracked } from './tracker.ts';
+import { limitsOver, type Tracked } from './tracker.ts';
 import type { World } from './world.ts';
 
 interface Row extends Record<string, string | number | null> {
@@ -72,8 +72,7 @@ function checkBacklogs(world: World): void {
   const first = new Map<string, Row>();
   for (const row of waiting) if (!first.has(row.bucket)) first.set(row.bucket, row);
   const limitsOf = (row: Row): readonly LimitSpec[] => {
-    const { head, pending } = (tracker.get(row.owner) as Tracked).state;
-    return pending.get(row.key)?.call?.limits ?? head.limits;
+    return limitsOver((tracker.get(row.owner) as Tracked).state, row.key);
   };
   // Room that calls in a pool's bucket are waiting to take is promised to them.
   const promised = new Map<string, number>();
@@ -130,8 +129,7 @@ function checkHolders(world: World): void {
     for (const held of tracked.held.values()) if (held.standing === 'live') add(held.limits);
     // A lease that its worker never heard of holds them too.
     for (const [key, pending] of tracked.state.pending)
-      if (pending.lease !== null && tracked.held.get(key)?.standing !== 'live')
-        add(pending.call?.limits ?? tracked.state.head.limits);
+      if (pending.lease !== null && tracked.held.get(key)?.standing !== 'live') add(limitsOver(tracked.state, key));
     for (const limit of tracked.state.head.limits) {
       const counter = counterOf(limit);
       const set = runs.get(counter);

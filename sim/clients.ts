@@ -96,7 +96,8 @@ export class Clients {
   }
 
   #act(): void {
-    const { rng } = this.#world;
+    const { rng, theme } = this.#world;
+    const { crashes, clockJumps } = this.#world.options;
     switch (
       rng.weighted({
         start: 40,
@@ -110,13 +111,13 @@ export class Clients {
         register: 3,
         schedule: 5,
         dead: 4,
-        again: 3,
+        again: theme === 'lanes' ? 14 : 4,
         sweep: 1,
         batch: 4,
         record: 2,
         read: 3,
-        jump: this.#world.options.clockJumps ? 1.5 : 0,
-        kill: this.#world.options.crashes ? 1 : 0,
+        jump: clockJumps ? 1.5 : 0,
+        kill: crashes ? (theme === 'lanes' ? 4 : 1) : 0,
       })
     ) {
       case 'start':
@@ -403,7 +404,10 @@ export class Clients {
   /** A run is started anew, from its start, from a position of its history, or from a step. */
   #rerun(): void {
     const { rng, tracker } = this.#world;
-    const runs = [...tracker.runs.values()].slice(-50);
+    const newest = [...tracker.runs.values()].slice(-50);
+    // In a lane, what goes on from another's middle has waits and calls before it has a place.
+    const inLanes = newest.filter(({ state }) => state.seq > 0 && this.#world.tasks.get(state.head.task)?.fifo);
+    const runs = inLanes.length > 0 && rng.chance(0.5) ? inLanes : newest;
     if (runs.length === 0 || this.started >= this.#maxRuns) return this.#read();
     this.started++;
     const { state } = rng.pick(runs);

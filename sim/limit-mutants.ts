@@ -24,6 +24,18 @@ const LIMIT_MUTANTS: readonly Mutant[] = [
     },
   },
   {
+    name: 'a run that only waits loses its place in a restart',
+    patch: { file: 'engine/kernel.ts', find: '    this.#keepPlace(handle);', replace: '' },
+  },
+  {
+    name: 'a call with limits of its own needs no place of its run',
+    patch: {
+      file: 'engine/kernel.ts',
+      find: "inOrder([...limits.filter(({ hold }) => hold === 'run'), ...call.limits])",
+      replace: 'inOrder(call.limits)',
+    },
+  },
+  {
     name: 'a restart gives rates a second burst',
     patch: {
       file: 'flow/rate-book.ts',

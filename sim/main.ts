@@ -108,6 +108,7 @@ async function printFailure(report: SeedReport): Promise<void> {
   console.log(`\n${report.failure.message}`);
   console.log(`at transition ${report.transitions} of seed ${report.options.seed}. Its last actions:\n`);
   console.log(report.failure.actions.map((action) => action.slice(0, 240)).join('\n'));
+  for (const line of report.failure.runs) console.log(line.slice(0, 400));
   const smallest = report.transitions > 0 ? await shrink(report) : report;
   console.log(`\nreplay: npm run sim -- ${replayOf(smallest)}`);
 }
@@ -125,7 +126,7 @@ async function shrink(report: SeedReport): Promise<SeedReport> {
     const other = await runSeed({ ...best.options, ...changes });
     if (other.failure?.invariant === best.failure?.invariant) best = other;
   };
-  for (const fault of FAULTS) await attempt({ without: [...(best.options.without ?? []), fault] });
+  for (const fault of FAULTS) await attempt({ without: [...new Set([...(best.options.without ?? []), fault])] });
   for (const share of [0.25, 0.5]) await attempt({ transitions: Math.ceil(best.options.transitions * share) });
   if (best.transitions < best.options.transitions) await attempt({ transitions: best.transitions });
   return best;

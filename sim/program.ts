@@ -120,8 +120,18 @@ function executeMain(program: Program, call: LeasedCall, caller: Caller): Execut
         break;
       case 'group': {
         if (isDone(stage, memo)) break;
-        const fresh = stage.branches.filter(({ key }) => !memo.has(key) && !pending.has(key));
-        return { progress, final: fresh.length > 0 ? askFor(stage.again, fresh, call, caller) : [] };
+        const isFresh = (key: string): boolean => !memo.has(key) && !pending.has(key);
+        const fresh = stage.branches.filter(({ key }) => isFresh(key));
+        // A follower comes with the step before it, unless it was taken out of a run that goes on from there.
+        const reopened = stage.branches.flatMap((branch) =>
+          branch.kind === 'call' &&
+          branch.then !== null &&
+          memo.get(branch.key)?.error === false &&
+          isFresh(branch.then)
+            ? [branch.then]
+            : [],
+        );
+        return { progress, final: askFor(stage.again, fresh, reopened, call, caller) };
       }
     }
   }
@@ -151,8 +161,14 @@ function keysOf(stage: Stage, memo: ReadonlyMap<string, StepEntry>): string[] {
   }
 }
 
-function askFor(again: 'each' | 'last', branches: Branch[], call: LeasedCall, caller: Caller): Op[] {
-  const calls: CallSpec[] = [];
+function askFor(
+  again: 'each' | 'last',
+  branches: Branch[],
+  reopened: string[],
+  call: LeasedCall,
+  caller: Caller,
+): Op[] {
+  const calls: CallSpec[] = reopened.map((key) => ({ key, again }));
   const ops: Op[] = [];
   for (const branch of branches)
     switch (branch.kind) {

@@ -1,12 +1,12 @@
 import { type Rate, UNBOUNDED } from '../core/model/limit.ts';
 import type { LimitTemplate } from '../core/model/task.ts';
-import type { SimTask } from './catalogue.ts';
+import type { SimTask, Theme } from './catalogue.ts';
 import type { Rng } from './rng.ts';
 
 /** Gives some of the tasks without limits a rate: alone, beside a limit that others share, or in one line with a bound on calls under way. */
-export function withRates(rng: Rng, tasks: SimTask[]): SimTask[] {
+export function withRates(rng: Rng, theme: Theme, tasks: SimTask[]): SimTask[] {
   return tasks.map((task) => {
-    if (task.spec.limits.length > 0 || rng.chance(0.5)) return task;
+    if (task.spec.limits.length > 0 || rng.chance(theme === 'rates' ? 0.1 : 0.5)) return task;
     return { ...task, spec: { ...task.spec, limits: ratedLimits(rng, task.spec.id) } };
   });
 }

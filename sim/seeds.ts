@@ -12,7 +12,7 @@ export interface SeedReport {
   runs: number;
   crashes: number;
   counts: Partial<Record<Invariant, number>>;
-  failure: { invariant: Invariant; message: string; actions: string[] } | null;
+  failure: { invariant: Invariant; message: string; actions: string[]; runs: string[] } | null;
 }
 
 export async function runSeed(options: SeedOptions): Promise<SeedReport> {
@@ -27,6 +27,7 @@ export async function runSeed(options: SeedOptions): Promise<SeedReport> {
       invariant: failure.violation.invariant,
       message: failure.violation.message,
       actions: failure.actions,
+      runs: failure.runs,
     },
   };
 }
@@ -59,6 +60,7 @@ function runThread(next: () => SeedOptions | null, done: (report: SeedReport) =>
           invariant: 'throws' as const,
           message: `throws: nothing for ${HANG_MS / 1000} s`,
           actions: [],
+          runs: [],
         };
         done({ options, transitions: 0, runs: 0, crashes: 0, counts: {}, failure });
         begin();

@@ -16,6 +16,9 @@ const DRAIN_TRANSITIONS = 600_000;
 /** Runs whose executor lied may go on for ever: they are cancelled then. */
 const PATIENCE_MS = 8 * DAY_MS;
 
+/** Runs of which a failure shows the history. */
+const MAX_DESCRIBED = 4;
+
 /** Kinds of faults that can be left out of a world. */
 export const FAULTS = ['crashes', 'jumps', 'lies', 'losses'] as const;
 
@@ -25,7 +28,7 @@ export interface SeedResult {
   runs: number;
   crashes: number;
   checks: Checks;
-  failure: { violation: Violation; actions: string[] } | null;
+  failure: { violation: Violation; actions: string[]; runs: string[] } | null;
 }
 
 export interface SeedOptions {
@@ -77,11 +80,26 @@ export async function simulate(options: SeedOptions): Promise<SeedResult> {
     if (world.transitions >= options.transitions && options.transitions > 0) drain(world, requests);
   } catch (error) {
     const violation = error instanceof Violation ? error : new Violation('throws', String((error as Error).stack));
-    failure = { violation, actions: world.actions };
+    failure = { violation, actions: world.actions, runs: describeRuns(world, violation.message) };
   }
   world.db.close();
   const { transitions, crashes, checks, tracker } = world;
   return { seed, transitions, crashes, checks, runs: tracker.runs.size + tracker.deleted, failure };
+}
+
+/** What is on disk of the runs that a message names: their histories, and what they have pending. */
+function describeRuns({ db }: World, message: string): string[] {
+  const ids = [...new Set(message.match(/\b01[0-9A-Z]{24}\b/g))].slice(0, MAX_DESCRIBED);
+  return ids.flatMap((id) => [
+    `run ${id}: ${JSON.stringify(db.all(`SELECT task, status, head FROM runs WHERE id = ?`, id)[0])}`,
+    ...db
+      .all<{ seq: number; at: number; body: string }>(
+        `SELECT seq, at, body FROM history WHERE run = ? ORDER BY seq`,
+        id,
+      )
+      .map(({ seq, at, body }) => `  ${String(seq).padStart(4)}  ${new Date(at).toISOString()}  ${body}`),
+    ...db.all(`SELECT * FROM pending WHERE owner = ?`, id).map((row) => `  pending ${JSON.stringify(row)}`),
+  ]);
 }
 
 /** No more faults: limits are opened, schedules stopped, waits answered. Then whatever can end must end as its program says. */

@@ -46,6 +46,12 @@ export interface Tracked {
   awaiting: string[];
 }
 
+/** What a call is subject to: what its run holds as a whole, and what it names for itself or else what every call of the run is. */
+export function limitsOver({ head, pending }: RunState, key: string): readonly LimitSpec[] {
+  const own = pending.get(key)?.call?.limits;
+  return own ? [...head.limits.filter(({ hold }) => hold === 'run'), ...own] : head.limits;
+}
+
 /**
  * Follows every run through its rows on disk. The fold is the unpatched one of `core/history`, applied to what was read back, so that an
  * engine with another idea of a run's state is found out.
@@ -332,7 +338,7 @@ export class Tracker {
         () =>
           `${name()}: of the group ${tracked.awaiting.join()} only ${tracked.awaiting.filter((key) => state.stepKeys.has(key)).join()} is resolved`,
       );
-    const limits = pending?.call?.limits ?? state.head.limits;
+    const limits = limitsOver(state, call.key);
     const held: Held = {
       lease: call.lease,
       run: call.run,

@@ -5,9 +5,17 @@ import { PUSH_LEASE_MS, RECOVERY_ALARM_MS } from '../core/model/limits.ts';
 import type { Effects } from '../core/ports.ts';
 import { NodeSql } from '../core/testing/node-sql.ts';
 import { Agenda } from './agenda.ts';
-import { type EndingData, makeTasks, POOLS, type SimTask } from './catalogue.ts';
+import { type EndingData, makeTasks, POOLS, type SimTask, type Theme, THEMES } from './catalogue.ts';
 import { checkEnded, checkEvents, checkStanding, type Claims } from './checks-admission.ts';
-import { checkLimitsTaken, checkOrder, checkPlaces, type Places, recallPlaces } from './checks-flow.ts';
+import {
+  checkLimitsTaken,
+  checkOrder,
+  checkPlaces,
+  type Places,
+  recallPlaces,
+  type Terms,
+  termsOf,
+} from './checks-flow.ts';
 import { checkEverything, checkRows } from './checks-rows.ts';
 import type { CoreVariant } from './core-variant.ts';
 import { FaultSql } from './fault-sql.ts';
@@ -43,6 +51,7 @@ export type Done<T> = { is: 'done'; value: T } | { is: 'refused'; error: Error }
 export class World implements Effects {
   readonly options: WorldOptions;
   readonly rng: Rng;
+  readonly theme: Theme;
   readonly agenda = new Agenda();
   readonly checks = new Checks();
   readonly db = new NodeSql();
@@ -62,7 +71,9 @@ export class World implements Effects {
   alarmAt: number | null = null;
   /** Pools in which a worker that asks again would find work, as far as the engine said. */
   readonly signalled = new Set<string>();
-  #dispatched: LeasedCall[] = [];
+  #dispatched: Array<{ call: LeasedCall; terms: Terms | null }> = [];
+  /** The engine that dispatches is not known yet. */
+  #opening = false;
   #changed = new Set<string>();
   transitions = 0;
   /** Executions of user code so far. */
@@ -81,11 +92,11 @@ export class World implements Effects {
   constructor(options: WorldOptions) {
     this.options = options;
     this.rng = new Rng(options.seed);
+    this.theme = this.rng.pick(THEMES);
     this.tasks = new Map(
-      withPolicies(this.rng.fork(), withRates(this.rng.fork(), makeTasks(this.rng.fork()))).map((task) => [
-        task.spec.id,
-        task,
-      ]),
+      withPolicies(this.rng.fork(), withRates(this.rng.fork(), this.theme, makeTasks(this.rng.fork(), this.theme))).map(
+        (task) => [task.spec.id, task],
+      ),
     );
     this.tracker = new Tracker(this.db, this.checks, options.retentionMs);
   }
@@ -109,7 +120,8 @@ export class World implements Effects {
   }
 
   dispatch(calls: LeasedCall[]): void {
-    this.#dispatched.push(...calls);
+    for (const call of calls)
+      this.#dispatched.push({ call, terms: this.#opening ? null : termsOf(this.engine.kernel, call) });
   }
   ready(pools: string[]): void {
     for (const pool of pools) {
@@ -228,12 +240,13 @@ export class World implements Effects {
     for (const run of touched) if (tracker.get(run)?.state.status === 'running') checkPlaces(this, run);
     const handedOut = this.#handedOut;
     this.#handedOut = [];
-    for (const { call, until, taken } of handedOut) taken(this.#accept(call, true, until));
+    for (const { call, until, taken } of handedOut)
+      taken(this.#accept(call, termsOf(this.engine.kernel, call), true, until));
     const dispatched = this.#dispatched;
     this.#dispatched = [];
-    for (const call of dispatched) {
+    for (const { call, terms } of dispatched) {
       const leaseMs = this.tasks.get(call.task.id)?.spec.leaseMs ?? PUSH_LEASE_MS;
-      this.#accept(call, false, call.leasedAt + leaseMs);
+      this.#accept(call, terms ?? termsOf(this.engine.kernel, call), false, call.leasedAt + leaseMs);
     }
     for (const run of touched) {
       const tracked = tracker.get(run);
@@ -251,14 +264,14 @@ export class World implements Effects {
     this.#handedOut.push({ call, until, taken });
   }
 
-  #accept(call: LeasedCall, pull: boolean, until: number): Held {
+  #accept(call: LeasedCall, terms: Terms | null, pull: boolean, until: number): Held {
     this.note(
       `  ${pull ? 'leased' : 'dispatched'} ${call.task.id} ${call.run} "${call.key}" attempt ${call.attempt} as ${call.lease}`,
     );
     checkOrder(this, call);
     checkEvents(this, call);
     const held = this.tracker.leased(call, this.engine, pull, until);
-    checkLimitsTaken(this, held);
+    checkLimitsTaken(this, held, terms);
     if (!pull) this.onDispatch(call, held);
     return held;
   }
@@ -293,6 +306,7 @@ export class World implements Effects {
       for (const run of this.#sql?.takeTouched() ?? []) touched.add(run);
       this.#sql = new FaultSql(this.db);
       if (crash) this.#sql.crashAtStatement(this.rng.int(1, 40));
+      this.#opening = true;
       try {
         this.engine = new this.options.core.Engine({
           sql: this.#sql,
@@ -315,6 +329,7 @@ export class World implements Effects {
           retentionMs: this.options.retentionMs,
         });
         this.#sql.disarm();
+        this.#opening = false;
         break;
       } catch (error) {
         if (error instanceof Violation) throw error;
