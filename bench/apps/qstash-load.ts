@@ -13,8 +13,8 @@ const BATCH = 1_000;
 
 /** Over plain HTTP with few instructions: what the server can do, where the SDK and signature checks would hide it. */
 export interface QstashLoad {
-  /** One publish at a time, answered. */
-  answered(count: number): Promise<Sample>;
+  /** One publish at a time, answered; its delivery goes on at the same time, or is due in an hour. */
+  answered(count: number, due: 'now' | 'later'): Promise<Sample>;
   /** Publish called to body received: one at a time (width 1), or `width` unfinished ones. */
   delivered(count: number, width: number, options?: Record<string, string>): Promise<Sample>;
   /** `count` messages in requests of a thousand, answered. */
@@ -73,18 +73,18 @@ export async function openQstashLoad(url: string): Promise<QstashLoad> {
   }
 
   return {
-    async answered(count) {
+    async answered(count, due) {
       const times: number[] = [];
-      const all: Array<Promise<number>> = [];
+      let lost = 0;
       for (let i = 0; i < count; i++) {
         const { path, arrived } = next();
-        all.push(arrived);
         const at = performance.now();
-        await post(`/v2/publish/${app}${path}`, BODY);
+        await post(`/v2/publish/${app}${path}`, BODY, due === 'later' ? { 'upstash-delay': '3600s' } : {});
         times.push(performance.now() - at);
-        await arrived;
+        if (due === 'later') arrivals.delete(path);
+        else if (Number.isNaN(await Promise.race([arrived, delay(LIMIT_MS, Number.NaN, { ref: false })]))) lost++;
       }
-      return { of: 'publish answered', times, duplicates: 0, lost: 0 };
+      return { of: 'publish answered', times, duplicates: 0, lost };
     },
 
     async delivered(count, width, options = {}) {

@@ -6,6 +6,8 @@ import { usageOf, type Sample } from '../measure.ts';
 import { startRawObject, startRepoint } from '../targets.ts';
 import { atLeast, atMost, minus, over, type Figure } from '../verdicts.ts';
 
+const TURNS = 3;
+
 export const qstashLoad: Phase = {
   name: 'qstash-load',
   usage:
@@ -15,7 +17,7 @@ export const qstashLoad: Phase = {
     const ours = await startRepoint();
     const app = await openQstashLoad(ours.url);
     try {
-      const seconds = bench.options.isQuick ? 0.5 : 2;
+      const seconds = bench.options.isQuick ? 0.5 : 1;
       const one = (body: () => Promise<Sample>): Side[] => [{ target: ours, body }];
       const inserts = (width: number): Side => ({
         target: raw,
@@ -23,7 +25,17 @@ export const qstashLoad: Phase = {
       });
       const delivery = one(() => app.delivered(bench.amount(300), 1));
       await app.delivered(bench.amount(300), 20);
-      await bench.measure('qstash-load answered', [inserts(1), ...one(() => app.answered(bench.amount(300)))]);
+      // Both answers beside the floor, in short turns: their ratios are near to their targets.
+      const answered = (due: 'now' | 'later'): Side[] => one(() => app.answered(bench.amount(150), due));
+      await bench.measure(
+        'qstash-load answered',
+        [
+          inserts(1),
+          ...answered('now'),
+          ...answered('later').map((side) => ({ ...side, phase: 'qstash-load answered, nothing due' })),
+        ],
+        Math.max(TURNS, bench.options.repeat),
+      );
       await bench.measure('qstash-load 50 at once', [
         inserts(50),
         ...one(() => app.delivered(bench.amount(2_000), 50)),
@@ -70,6 +82,11 @@ export const qstashLoad: Phase = {
     const memory = figures.more('qstash-load delayed', 'memory KiB each');
     return [
       ...atMost("qstash: publish answered, p50 of a raw insert's", over(answered, raw('answered', 'p50')), 2),
+      ...atMost(
+        "qstash: publish answered, nothing due, p50 of a raw insert's",
+        over(ours('answered, nothing due', 'p50'), raw('answered', 'p50')),
+        2,
+      ),
       ...atMost('qstash: publish to delivery above the answer, p50', afterAnswer, 5, ' ms'),
       ...atMost('qstash: publish to delivery with 50 in flight, p99', ours('50 at once', 'p99'), 100, ' ms'),
       ...atLeast("qstash: published and delivered a second, of raw inserts'", delivered, 0.5),
