@@ -11,7 +11,7 @@ import { Figures, type Verdict } from './verdicts.ts';
 const NAMES = PHASES.map(({ name }) => name);
 const NAME_WIDTH = Math.max(...NAMES.map((name) => name.length)) + 2;
 /** Far above what a phase takes; one that hangs is ended and reported, and the others run. */
-const PHASE_LIMIT_MS = 240_000;
+const PHASE_LIMIT_MS = 400_000;
 
 const USAGE = `Usage: npm run bench -- [options]
 

@@ -13,8 +13,11 @@ const BATCH = 1_000;
 
 /** Over plain HTTP with few instructions: what the server can do, where the SDK and signature checks would hide it. */
 export interface QstashLoad {
-  /** One publish at a time, answered; its delivery goes on at the same time, or is due in an hour. */
-  answered(count: number, due: 'now' | 'later'): Promise<Sample>;
+  /**
+   * One publish at a time, answered; its delivery goes on at the same time, or is due in an hour. Without a pause the next is published at the
+   * moment of the delivery, so that it waits for the commit of the delivery's outcome too.
+   */
+  answered(count: number, due: 'now' | 'later', pauseMs?: number): Promise<Sample>;
   /** Publish called to body received: one at a time (width 1), or `width` unfinished ones. */
   delivered(count: number, width: number, options?: Record<string, string>): Promise<Sample>;
   /** `count` messages in requests of a thousand, answered. */
@@ -73,7 +76,7 @@ export async function openQstashLoad(url: string): Promise<QstashLoad> {
   }
 
   return {
-    async answered(count, due) {
+    async answered(count, due, pauseMs = 0) {
       const times: number[] = [];
       let lost = 0;
       for (let i = 0; i < count; i++) {
@@ -83,6 +86,7 @@ export async function openQstashLoad(url: string): Promise<QstashLoad> {
         times.push(performance.now() - at);
         if (due === 'later') arrivals.delete(path);
         else if (Number.isNaN(await Promise.race([arrived, delay(LIMIT_MS, Number.NaN, { ref: false })]))) lost++;
+        if (pauseMs > 0) await delay(pauseMs);
       }
       return { of: 'publish answered', times, duplicates: 0, lost };
     },

@@ -7,6 +7,8 @@ import { startRawObject, startRepoint } from '../targets.ts';
 import { atLeast, atMost, minus, over, type Figure } from '../verdicts.ts';
 
 const TURNS = 3;
+/** After a delivery: its outcome is committed by then. */
+const PAUSE_MS = 10;
 
 export const qstashLoad: Phase = {
   name: 'qstash-load',
@@ -25,14 +27,16 @@ export const qstashLoad: Phase = {
       });
       const delivery = one(() => app.delivered(bench.amount(300), 1));
       await app.delivered(bench.amount(300), 20);
-      // Both answers beside the floor, in short turns: their ratios are near to their targets.
-      const answered = (due: 'now' | 'later'): Side[] => one(() => app.answered(bench.amount(150), due));
+      // All answers beside the floor, in short turns: their ratios are near to their targets.
+      const answered = (phase: string, due: 'now' | 'later', pauseMs: number): Side[] =>
+        one(() => app.answered(bench.amount(150), due, pauseMs)).map((side) => ({ ...side, phase }));
       await bench.measure(
         'qstash-load answered',
         [
           inserts(1),
-          ...answered('now'),
-          ...answered('later').map((side) => ({ ...side, phase: 'qstash-load answered, nothing due' })),
+          ...answered('qstash-load answered', 'now', PAUSE_MS),
+          ...answered('qstash-load answered, nothing due', 'later', 0),
+          ...answered('qstash-load answered, in step', 'now', 0),
         ],
         Math.max(TURNS, bench.options.repeat),
       );
@@ -81,11 +85,8 @@ export const qstashLoad: Phase = {
     const besideDelayed = over(ours('delivery beside delayed', 'p50'), ours('delivery', 'p50'));
     const memory = figures.more('qstash-load delayed', 'memory KiB each');
     return [
-      ...atMost("qstash: publish answered, p50 of a raw insert's", over(answered, raw('answered', 'p50')), 2),
-      ...atMost(
-        "qstash: publish answered, nothing due, p50 of a raw insert's",
-        over(ours('answered, nothing due', 'p50'), raw('answered', 'p50')),
-        2,
+      ...['answered', 'answered, nothing due', 'answered, in step'].flatMap((phase) =>
+        atMost(`qstash: publish ${phase}, p50 of a raw insert's`, over(ours(phase, 'p50'), raw('answered', 'p50')), 2),
       ),
       ...atMost('qstash: publish to delivery above the answer, p50', afterAnswer, 5, ' ms'),
       ...atMost('qstash: publish to delivery with 50 in flight, p99', ours('50 at once', 'p99'), 100, ' ms'),
