@@ -1,4 +1,5 @@
 import { Hono } from 'hono';
+import { matchedRoutes } from 'hono/route';
 import { cellName, DEFAULT_ENVIRONMENT } from '../core/model/placement.ts';
 import type { RouteEnv, RouteHost } from '../core/ports.ts';
 import { BLOB_SECRET, blobRoutes } from './api/blobs.ts';
@@ -94,7 +95,8 @@ export function createApp(env: Bindings): App {
     c.json({ error: `nothing is served at ${c.req.method} ${c.req.path}${hintFor(c.req.path)}` }, 404),
   );
   app.onError((error, c) => {
-    console.error('unhandled:', c.req.method, c.req.path, error);
+    // The route, not the path: an event's path is its key, a callback's address is its secret.
+    console.error('unhandled:', c.req.method, matchedRoutes(c).at(-1)?.path, error);
     return c.json({ error: 'internal error, see the server log', status: 500 }, 500);
   });
   return app;

@@ -27,6 +27,20 @@ export function signingKeys(context: EnvironmentContext): string[] {
   );
 }
 
+/** By which tokens for apps' visitors are signed: a known key only where everything is open, in dev mode without keys. */
+export function tokenKeys(context: EnvironmentContext, devKey: string): string[] {
+  const keys = signingKeys(context);
+  return keys.length === 0 && context.mode === 'dev' ? [devKey] : keys;
+}
+
+/** The key for new tokens. Throws 401 where there is none. */
+export function tokenKey(context: EnvironmentContext, devKey: string): string {
+  const [key] = tokenKeys(context, devKey);
+  if (key === undefined)
+    throw new InngestError(401, 'unauthorized', 'This server has no INNGEST_SIGNING_KEY, by which tokens are signed.');
+  return key;
+}
+
 /** Which kind of server the SDK is told it talks to. */
 export function serverKind(context: EnvironmentContext): 'dev' | 'cloud' {
   return context.mode === 'dev' ? 'dev' : 'cloud';

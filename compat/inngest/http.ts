@@ -1,5 +1,6 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { readBounded } from '../../core/net/bounded-body.ts';
 import type { CellApi, RouteEnv } from '../../core/ports.ts';
 import { requireSigningKey, serverKind } from './auth.ts';
 import { InngestError, toErrorBody } from './errors.ts';
@@ -29,11 +30,16 @@ export const authorised: MiddlewareHandler<RouteEnv> = async (c, next) => {
 
 export function onError(error: unknown, c: RouteContext): Response {
   const body = toErrorBody(error);
-  if (body.status >= 500 && body.status !== 501) console.error('inngest', c.req.method, c.req.path, error);
+  if (body.status >= 500 && body.status !== 501) console.error('inngest', c.req.method, pathForLog(c), error);
   const status = body.status as ContentfulStatusCode;
   // The second API has an envelope of its own.
   if (/^\/(api\/)?v2\//.test(c.req.path)) return c.json({ errors: [{ code: body.code, message: body.error }] }, status);
   return c.json(body, status);
+}
+
+/** The path of an event names its key, which is no secret of the log's. */
+function pathForLog(c: RouteContext): string {
+  return c.req.path.replace(/^\/e\/[^/]+/, '/e/…');
 }
 
 export function cellOf(c: RouteContext): CellApi {
@@ -45,9 +51,14 @@ export function cellOf(c: RouteContext): CellApi {
 export async function readText(c: RouteContext, maxBytes: number): Promise<string> {
   const declared = Number(c.req.header('content-length') ?? '0');
   if (declared > maxBytes) throw tooLarge(maxBytes);
-  const text = await c.req.text();
-  if (text.length > maxBytes) throw tooLarge(maxBytes);
-  return text;
+  return new TextDecoder().decode(await readBytes(c, maxBytes));
+}
+
+/** The body, refused when it is longer: nothing is declared of one that comes in chunks, so it is counted as it comes. */
+export async function readBytes(c: RouteContext, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = await readBounded(c.req.raw.body, maxBytes);
+  if (bytes === null) throw tooLarge(maxBytes);
+  return bytes;
 }
 
 export async function readJson(c: RouteContext, maxBytes: number): Promise<unknown> {

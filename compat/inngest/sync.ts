@@ -1,3 +1,5 @@
+import { readBounded } from '../../core/net/bounded-body.ts';
+import { refusal } from '../../core/net/destination.ts';
 import type { CellApi, EnvironmentContext } from '../../core/ports.ts';
 import { serverKind, signingKeys } from './auth.ts';
 import { allApps } from './apps.ts';
@@ -9,7 +11,7 @@ import { RegisterSchema, explain } from './schema.ts';
 import { sign } from './signature.ts';
 import * as z from 'zod';
 
-const MAX_ANSWER_CHARS = 8 * 1_048_576;
+const MAX_ANSWER_BYTES = 8 * 1_048_576;
 const TIMEOUT_MS = 10_000;
 
 const AnswerSchema = RegisterSchema.omit({ appName: true }).extend({ app_id: z.string().min(1) });
@@ -54,7 +56,8 @@ async function askApp(context: EnvironmentContext, url: string): Promise<{ inBan
     'content-type': 'application/json',
     'x-inngest-sync-kind': 'in_band',
   });
-  const text = await response.text();
+  const bytes = await readBounded(response.body, MAX_ANSWER_BYTES);
+  const text = new TextDecoder().decode(bytes ?? undefined);
   if (response.status === 401)
     throw new InngestError(
       422,
@@ -63,8 +66,10 @@ async function askApp(context: EnvironmentContext, url: string): Promise<{ inBan
         signingKeys(context).length === 0 ? ' (this server has none)' : ''
       }.`,
     );
-  if (!response.ok || text.length > MAX_ANSWER_CHARS)
-    throw new InngestError(422, 'app_refused', `The app answered ${response.status}: ${text.slice(0, 500)}`);
+  if (!response.ok || bytes === null) {
+    const said = bytes === null ? `more than ${MAX_ANSWER_BYTES} bytes` : text.slice(0, 500);
+    throw new InngestError(422, 'app_refused', `The app answered ${response.status}: ${said}`);
+  }
   return { inBand: response.headers.get('x-inngest-sync-kind') === 'in_band', body: parseAnswer(url, text) };
 }
 
@@ -88,6 +93,8 @@ export async function requestApp(
   body: string | null,
   headers: Record<string, string> = {},
 ): Promise<Response> {
+  const refused = refusal(url, context.mode, context.vars['REPOINT_ALLOW_PRIVATE'] === '1');
+  if (refused !== null) throw new InngestError(422, 'app_unreachable', `The app is not called: ${refused}.`);
   const key = signingKeys(context)[0];
   try {
     return await fetch(url, {

@@ -160,8 +160,14 @@ export async function spend(access: Access, cell: CellApi, requestKey: string, n
     throw new ApiError('unauthorized', 'The one-time public access token has been used');
 }
 
-export function signingKey(context: EnvironmentContext): string {
-  return context.vars.TRIGGER_SECRET_KEY ?? DEV_SIGNING_KEY;
+/**
+ * By which tokens, deployments' ids and addresses are signed. The known one counts only where everything is open.
+ * @throws ApiError 401 in production mode without a key: nothing that is signed can be genuine there
+ */
+export function signingKey({ mode, vars }: EnvironmentContext): string {
+  if (vars.TRIGGER_SECRET_KEY) return vars.TRIGGER_SECRET_KEY;
+  if (mode === 'dev') return DEV_SIGNING_KEY;
+  throw new ApiError('unauthorized', 'This server has no TRIGGER_SECRET_KEY, by which tokens are signed: set it');
 }
 
 /** A public token signed by this server. */

@@ -22,9 +22,11 @@ describe('the watch over servers', () => {
   test('takes from the log what another process was answered', async () => {
     const server = await failing();
     watchServer(server.url);
-    await fetch(`${server.url}/a?b=c`);
-    const errors = takeServerErrors('unhandled: GET /a Error: x\nstarted\nunhandled: PUT /b TypeError: y\n    at z\n');
-    expect(errors.map(({ method, path }) => `${method} ${path}`)).toEqual(['GET /a?b=c', 'PUT /b']);
+    await fetch(`${server.url}/a/1?b=c`);
+    const errors = takeServerErrors(
+      'unhandled: GET /a/:id Error: x\nstarted\nunhandled: PUT /b TypeError: y\n    at z\n',
+    );
+    expect(errors.map(({ method, path }) => `${method} ${path}`)).toEqual(['GET /a/1?b=c', 'PUT /b']);
     await server.close();
   });
 });

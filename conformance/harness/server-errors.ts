@@ -56,7 +56,11 @@ export function takeServerLog(): string {
 export function takeServerErrors(serverLog: string): ServerError[] {
   const answers = seen.splice(0);
   for (const [, method, path, body] of serverLog.matchAll(UNHANDLED)) {
-    const isSeen = answers.some((answer) => answer.method === method && answer.path.split('?')[0] === path);
+    // The log names the route, as `/e/:key`.
+    const route = new RegExp(
+      `^${(path as string).replaceAll(/[.*+?^$()|[\]\\]/g, '\\$&').replaceAll(/:\w+(\{[^}]*\})?/g, '.+')}($|\\?)`,
+    );
+    const isSeen = answers.some((answer) => answer.method === method && route.test(answer.path));
     if (!isSeen) answers.push({ method: method as string, path: path as string, status: 500, body: body as string });
   }
   return answers;

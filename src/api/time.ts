@@ -1,5 +1,6 @@
 import { Hono } from 'hono';
 import * as z from 'zod';
+import { readBounded } from '../../core/net/bounded-body.ts';
 import type { Cell } from '../cell/cell.ts';
 
 const MAX_TIMEOUT_MS = 600_000;
@@ -7,6 +8,7 @@ const DEFAULT_TIMEOUT_MS = 30_000;
 /** 10,000 years is where dates end to make sense; a century is plenty for a test. */
 const MAX_ADVANCE_MS = 100 * 366 * 86_400_000;
 
+const MAX_BODY_BYTES = 4_096;
 const TimeoutSchema = z.number().int().min(0).max(MAX_TIMEOUT_MS).default(DEFAULT_TIMEOUT_MS);
 const ClockSchema = z.union([
   z.strictObject({ advanceMs: z.number().int().min(0).max(MAX_ADVANCE_MS), timeoutMs: TimeoutSchema }),
@@ -20,7 +22,7 @@ export function timeRoutes(cells: () => Promise<Array<DurableObjectStub<Cell>>>)
   const first = async (): Promise<DurableObjectStub<Cell>> => (await cells())[0] as DurableObjectStub<Cell>;
   app.get('/clock', async (c) => c.json({ nowMs: await (await first()).clockNow() }));
   app.post('/clock', async (c) => {
-    const body = ClockSchema.safeParse(await c.req.json().catch(() => null));
+    const body = ClockSchema.safeParse(safeJson(await bodyText(c.req.raw)));
     if (!body.success)
       return c.json({ error: 'send {"advanceMs": n} or {"setMs": n}, whole milliseconds, forwards only' }, 400);
     const nowMs = await (await first()).clockNow();
@@ -33,7 +35,7 @@ export function timeRoutes(cells: () => Promise<Array<DurableObjectStub<Cell>>>)
     return c.json({ nowMs: moved[0]?.nowMs ?? toMs, idle: moved.every(({ idle }) => idle) });
   });
   app.post('/idle', async (c) => {
-    const text = await c.req.text();
+    const text = await bodyText(c.req.raw);
     const body = IdleSchema.safeParse(text === '' ? {} : safeJson(text));
     if (!body.success) return c.json({ error: 'send {"timeoutMs": n}' }, 400);
     const all = await Promise.all((await cells()).map((cell) => cell.idle(body.data.timeoutMs)));
@@ -48,7 +50,14 @@ export function timeRoutes(cells: () => Promise<Array<DurableObjectStub<Cell>>>)
   return app;
 }
 
-function safeJson(text: string): unknown {
+/** Null when it is too long to be one of these. */
+async function bodyText(request: Request): Promise<string | null> {
+  const bytes = await readBounded(request.body, MAX_BODY_BYTES);
+  return bytes && new TextDecoder().decode(bytes);
+}
+
+function safeJson(text: string | null): unknown {
+  if (text === null) return null;
   try {
     return JSON.parse(text);
   } catch {

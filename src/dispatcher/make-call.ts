@@ -1,9 +1,9 @@
 import type { LeasedCall, Outcome } from '../../core/model/call.ts';
+import { refusal } from '../../core/net/destination.ts';
 import type { EnvironmentContext } from '../../core/ports.ts';
 import type { Bindings } from '../bindings.ts';
 import { environmentContext } from '../environments/keys.ts';
 import { EXECUTORS } from '../vendors.ts';
-import { refusal } from './destination.ts';
 import { type HostMap, parseHostMap, rewrite } from './rewrite.ts';
 import { send } from './send.ts';
 

@@ -1,7 +1,7 @@
 import { sign, verify } from 'hono/jwt';
 import * as z from 'zod';
 import type { EnvironmentContext } from '../../../core/ports.ts';
-import { signingKeys } from '../auth.ts';
+import { tokenKey, tokenKeys } from '../auth.ts';
 
 /** Of what is published to a channel; the vendor's other kinds are of its own making. */
 export const TopicSchema = z.looseObject({
@@ -25,7 +25,7 @@ const DEV_KEY = 'signkey-dev-realtime';
 const ClaimsSchema = z.looseObject({ env: z.string().max(200), topics: z.array(TopicSchema).max(MAX_TOPICS) });
 
 /** A token for whoever may listen to the topics, browsers too: it carries them. `ttlSeconds`: how long one may connect with it. */
-export function issueRealtimeToken(
+export async function issueRealtimeToken(
   context: EnvironmentContext,
   topics: readonly Topic[],
   ttlSeconds: number = TTL_S,
@@ -39,13 +39,12 @@ export function issueRealtimeToken(
     iat,
     exp: iat + ttlSeconds,
   };
-  return sign(claims, signingKeys(context)[0] ?? DEV_KEY, 'HS256');
+  return sign(claims, tokenKey(context, DEV_KEY), 'HS256');
 }
 
 /** The topics of a genuine token that has not run out, or null. */
 export async function readRealtimeToken(context: EnvironmentContext, token: string): Promise<Topic[] | null> {
-  const keys = signingKeys(context);
-  for (const key of keys.length > 0 ? keys : [DEV_KEY]) {
+  for (const key of tokenKeys(context, DEV_KEY)) {
     try {
       const claims: unknown = await verify(token, key, { alg: 'HS256', iss: ISSUER });
       const parsed = ClaimsSchema.safeParse(claims);

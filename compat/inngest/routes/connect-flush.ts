@@ -3,16 +3,14 @@ import { REQUEST_REF, SDK_RESPONSE } from '../connect/messages.ts';
 import { decode, encode, WireError } from '../connect/wire.ts';
 import { InngestError } from '../errors.ts';
 import { MAX_RESPONSE_BYTES } from '../limits.ts';
-import type { RouteContext } from '../http.ts';
+import { readBytes, type RouteContext } from '../http.ts';
 
 /** Room for what is around the answer of an app. */
 const MAX_BODY_BYTES = MAX_RESPONSE_BYTES + 65_536;
 
 /** POST /v0/connect/flush: a worker's reply that its connection could not carry. */
 export async function connectFlush(c: RouteContext): Promise<Response> {
-  const bytes = new Uint8Array(await c.req.arrayBuffer());
-  if (bytes.length > MAX_BODY_BYTES)
-    throw new InngestError(413, 'payload_too_large', `The body is larger than ${MAX_BODY_BYTES} bytes.`);
+  const bytes = await readBytes(c, MAX_BODY_BYTES);
   const requestId = requestIn(bytes);
   let binary = '';
   for (let at = 0; at < bytes.length; at += 8_192) binary += String.fromCharCode(...bytes.subarray(at, at + 8_192));

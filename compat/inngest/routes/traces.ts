@@ -1,5 +1,5 @@
 import { InngestError } from '../errors.ts';
-import { cellOf } from '../http.ts';
+import { cellOf, readBytes } from '../http.ts';
 import type { RouteContext } from '../http.ts';
 import { newEventId } from '../ids.ts';
 
@@ -17,8 +17,7 @@ export async function receiveTraces(c: RouteContext): Promise<Response> {
   if (!isJson && !type.startsWith('application/x-protobuf'))
     throw new InngestError(415, 'unsupported_media_type', 'Traces come as application/json or application/x-protobuf.');
   if (Number(c.req.header('content-length') ?? 0) > MAX_BODY_BYTES) throw tooLarge();
-  const body = new Uint8Array(await c.req.arrayBuffer());
-  if (body.byteLength > MAX_BODY_BYTES) throw tooLarge();
+  const body = await readBytes(c, MAX_BODY_BYTES);
   const text = isJson ? new TextDecoder().decode(body) : base64(body);
   if (isJson && !isExport(text))
     throw new InngestError(400, 'invalid_request', 'The body is no OTLP export: resourceSpans is missing.');
