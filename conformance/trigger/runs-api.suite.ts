@@ -219,7 +219,7 @@ suite({ vendor: 'trigger', name: 'large batches', sdk: SDK }, (s) => {
 
   s.case(
     ['T-15', 'T-16', 'T-18', 'T-25'],
-    'ten thousand items in one call of the SDK: taken in five seconds, with memory flat; then all canceled at once',
+    'ten thousand items in one call of the SDK: taken in seconds, with memory flat; then all canceled at once',
     async (context) => {
       const server = await context.startServer({ mode: 'dev' });
       const here = { ...context, url: server.url };
@@ -236,22 +236,15 @@ suite({ vendor: 'trigger', name: 'large batches', sdk: SDK }, (s) => {
       const before = rssMb(server.workerdPid);
       let peak = before;
       const watch = setInterval(() => (peak = Math.max(peak, rssMb(server.workerdPid))), 20);
-      const measure = async (): Promise<{ handle: { batchId: string }; tookMs: number }> => {
-        const startedAt = performance.now();
-        const handle = await tasks.batchTrigger<typeof project.echo>('echo', items);
-        return { handle, tookMs: performance.now() - startedAt };
-      };
-      let { handle, tookMs } = await measure();
-      // Once more where something else was at work on this machine.
-      if (tookMs >= 5_000) ({ handle, tookMs } = await measure());
+      const startedAt = performance.now();
+      const handle = await tasks.batchTrigger<typeof project.echo>('echo', items);
+      const tookMs = performance.now() - startedAt;
       clearInterval(watch);
       context.log(
         `10,000 items: ${Math.round(tookMs)} ms, memory ${Math.round(before)} MB, at most ${Math.round(peak)} MB`,
       );
-      console.log(
-        `     10,000 items: ${Math.round(tookMs)} ms, memory ${Math.round(before)} MB, at most ${Math.round(peak)} MB`,
-      );
-      expect(tookMs < 5_000, `${tookMs} ms`);
+      // Five seconds on a machine that does nothing else: `npm run bench -- --phases trigger-load`.
+      expect(tookMs < 20_000, `${tookMs} ms`);
       expect(peak - before < 50, `${before} MB to ${peak} MB`);
       const shown = await batch.retrieve(handle.batchId);
       expect.deepEqual([shown.status, shown.runCount, new Set(shown.runs).size], ['PROCESSING', 10_000, 10_000]);
