@@ -78,10 +78,10 @@ async function worked(bench: Bench): Promise<void> {
     await handedOut(worker, bench.amount(50));
     for (const [name, body, count] of [
       ['handed out', handedOut, 200],
-      ['due', due, 60],
+      ['due', due, 40],
       ['resumed by a token', byToken, 150],
       ['resumed by a child', byChild, 150],
-      ['resumed by the clock', byClock, 60],
+      ['resumed by the clock', byClock, 40],
     ] as const)
       await bench.measure(
         `trigger-load ${name}`,
@@ -95,7 +95,7 @@ async function worked(bench: Bench): Promise<void> {
     );
     await bench.measure(
       'trigger-load dequeue of 10,000 queued',
-      one(() => dequeues(many, bench.amount(200))),
+      one(() => dequeues(many, bench.amount(100))),
     );
   } finally {
     for (const wire of wires) wire.close();
