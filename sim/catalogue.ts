@@ -77,7 +77,6 @@ function makeTask(rng: Rng, theme: Theme, id: string, children: string[]): SimTa
       ? { kind: 'constant', delayMs: rng.pick([0, 200, 3000]) }
       : { kind: 'exponential', factor: 2, minMs: 100, maxMs: 20_000, randomize: true },
     limits,
-    ...(pull && rng.chance(0.2) ? { onLapse: 'cancel' as const } : {}),
     ...(!pull && rng.chance(0.9) ? { leaseMs: rng.pick([2_000, 10_000, 40_000]) } : {}),
     data: JSON.stringify(ending),
   };
@@ -119,6 +118,9 @@ function makeLimits(
 }
 
 function makeProgram(rng: Rng, children: string[]): Program {
+  // A message: one call, delivered or not.
+  if (rng.chance(0.15))
+    return { stages: [], failures: rng.chance(0.5) ? 0 : rng.int(1, 4), ending: rng.chance(0.9) ? 'complete' : 'fail' };
   let count = 0;
   const key = (): string => `k${count++}`;
   const work = (): Work => ({
@@ -159,7 +161,7 @@ function makeProgram(rng: Rng, children: string[]): Program {
         break;
       }
     }
-  return { stages, ending: rng.chance(0.9) ? 'complete' : 'fail' };
+  return { stages, failures: 0, ending: rng.chance(0.9) ? 'complete' : 'fail' };
 }
 
 function makeBranch(rng: Rng, key: () => string, work: () => Work, children: string[]): Branch {

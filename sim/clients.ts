@@ -394,8 +394,9 @@ export class Clients {
 
   #deadLetter(): void {
     const { rng, db } = this.#world;
-    const letters = db.all<{ id: string }>(`SELECT id FROM dead_letters`);
-    const id = letters.length > 0 ? rng.pick(letters).id : 'none';
+    const letters = db.all<{ id: string; run: string }>(`SELECT id, run FROM dead_letters`);
+    const { id, run } = letters.length > 0 ? rng.pick(letters) : { id: 'none', run: 'none' };
+    this.#world.settledLetters.add(run);
     this.#requests.insist(`dead letter ${id}`, [
       rng.chance(0.7) ? { type: 'retry-dead-letter', id } : { type: 'delete-dead-letter', id },
     ]);

@@ -46,7 +46,7 @@ export function performPush(world: World, requests: Requests, call: LeasedCall, 
 }
 
 function executionOf(world: World, call: LeasedCall, more: Partial<Caller> = {}): Execution {
-  const program = world.tasks.get(call.task.id)?.program ?? { stages: [], ending: 'complete' };
+  const program = world.tasks.get(call.task.id)?.program ?? { stages: [], failures: 0, ending: 'complete' };
   const n = numberOf(call);
   const before = world.numbers.get(call.run) ?? n;
   world.checks.that(

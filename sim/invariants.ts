@@ -13,6 +13,7 @@ export const INVARIANTS = {
   pending: 'only live runs have something pending',
   ends: 'every run that can end ends, as its program says',
   lists: 'every list finds what it should, over every index',
+  ledger: 'a run is one of pending, delivered, dead-lettered and cancelled, never two',
   admission: 'an event of a batch or debounce is in one run, and a key has one run at most',
   guard: 'a guard ends its run in its time, and no other',
   retention: 'what is too old goes, with all that belongs to it',

@@ -64,6 +64,14 @@ export const MUTANTS: readonly Mutant[] = [
     },
   },
   {
+    name: 'a failed run leaves no letter where it never had a step',
+    patch: {
+      file: 'engine/end.ts',
+      find: 'if (effects.deadLetter)',
+      replace: 'if (effects.deadLetter && state.steps.length > 0)',
+    },
+  },
+  {
     name: 'labels outlive their run',
     patch: {
       file: 'store/run-store.ts',

@@ -11,6 +11,8 @@ const DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
  */
 export interface Program {
   stages: Stage[];
+  /** Attempts of the last call that fail; with none left the run fails. */
+  failures: number;
   ending: 'complete' | 'fail';
 }
 
@@ -135,6 +137,8 @@ function executeMain(program: Program, call: LeasedCall, caller: Caller): Execut
       }
     }
   }
+  if (call.attempt < program.failures)
+    return { progress, final: [{ op: 'fail', error: '"refused"', retry: 'policy' }] };
   const output = outputOf(program, call.steps, caller.n);
   const final: Op =
     program.ending === 'complete' ? { op: 'complete', output } : { op: 'fail', error: output, retry: 'never' };
@@ -294,7 +298,7 @@ function hash(text: string): number {
 }
 
 /** The first piece of work whose attempts cannot suffice and that takes the run with it, or null: the run gets to its ending. */
-export function fatalWork(program: Program, maxAttempts: number): Work | null {
+export function fatalWork(program: Program, maxAttempts: number): { key: string } | null {
   for (const stage of program.stages) {
     const works =
       stage.kind === 'step'
@@ -305,5 +309,5 @@ export function fatalWork(program: Program, maxAttempts: number): Work | null {
     for (const work of works)
       if (work.exhausted === 'fail' && work.failures >= (work.maxAttempts ?? maxAttempts)) return work;
   }
-  return null;
+  return program.failures >= maxAttempts ? { key: 'its last call' } : null;
 }

@@ -16,6 +16,7 @@ import {
   type Terms,
   termsOf,
 } from './checks-flow.ts';
+import { checkLedger } from './checks-ledger.ts';
 import { checkEverything, checkRows } from './checks-rows.ts';
 import type { CoreVariant } from './core-variant.ts';
 import { FaultSql } from './fault-sql.ts';
@@ -61,6 +62,8 @@ export class World implements Effects {
   readonly claims: Claims = new Map();
   /** Events that had done what they do before the transition under way. */
   readonly knownEvents = new Set<string>();
+  /** Runs whose dead letter somebody asked to delete or to try again. */
+  readonly settledLetters = new Set<string>();
   /** When each rate let calls through, within its last period. */
   readonly takings = new Map<string, number[]>();
   /** Time that only goes forward; the engine's clock is `clockMs`. */
@@ -256,6 +259,7 @@ export class World implements Effects {
     checkRows(this);
     if (this.transitions % EVERYTHING_EVERY !== 0) return;
     checkEverything(this);
+    checkLedger(this);
     checkStanding(this);
   }
 

@@ -18,10 +18,6 @@ export function lapse(k: Kernel, handle: RunHandle, key: string, returned = fals
     return;
   }
   const outcome = returned ? null : k.translators[state.head.executor]?.lapsed?.(lapsedCall(k, handle, pending));
-  if (!outcome && !returned && pending.begun && k.taskOf(handle)?.onLapse === 'cancel') {
-    endRun(k, handle, { status: 'cancelled', data: null, reason: 'lapsed' });
-    return;
-  }
   if (outcome) {
     endLease(k, handle, { key, seenSeq: pending.leaseSeq, pullLease: pending.lease }, outcome);
     return;

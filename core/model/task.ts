@@ -113,8 +113,6 @@ export interface TaskSpec {
    * too), and a run that they have taken is theirs from then on.
    */
   versionPool?: string;
-  /** Pull: what happens when the lease of an attempt that has begun runs out and the translator has no rule of its own. Default: the same attempt again. */
-  onLapse?: 'again' | 'cancel';
   /** Push: a lease that is not answered in this time is given up and the same attempt made again. Default PUSH_LEASE_MS. */
   leaseMs?: number;
   /**
