@@ -1,3 +1,5 @@
+/** Code of the answer to what is sent to a run that is over. */
+export const RUN_ENDED = 'workflow-run-ended';
 /** Name under which tasks of this executor are registered. */
 export const EXECUTOR = 'qstash';
 export const GROUP = 'qstash';

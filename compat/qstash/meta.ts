@@ -44,10 +44,24 @@ export interface WorkflowMeta {
   invoker?: { workflowRunId: string; workflowUrl: string; createdAt: number };
 }
 
+export interface StepSettings {
+  retries?: number;
+  retryDelay?: string;
+  flowControl?: FlowControl;
+}
+
 /** Meta of a planned call in a workflow run. */
 export type CallMeta =
   /** Delivery of an accepted step message. */
-  | { kind: 'step'; headers?: HeaderList; contentType?: string; retries?: number }
+  | {
+      kind: 'step';
+      headers?: HeaderList;
+      contentType?: string;
+      /** The step that this delivery is to run has settings of its own, which win over the run's. */
+      settings?: StepSettings;
+      /** No step has come with it: it only brings the run again, under those settings. */
+      bare?: boolean;
+    }
   /** `context.call`: a request to a third party. */
   | {
       kind: 'call';

@@ -27,6 +27,8 @@ export interface WorkflowOptions {
   callType?: string;
   invoke?: boolean;
   triggeredBySdk?: boolean;
+  /** Which of the runs that have had this id; older SDKs do not say. Milliseconds. */
+  createdAt?: number;
 }
 
 /** What may be said of a message and of its callbacks alike. */
@@ -204,6 +206,9 @@ function read(headers: Iterable<readonly [string, string]>, prefix: string, dept
         break;
       case 'workflow-trigger-by-sdk':
         workflow.triggeredBySdk = flag(shown, value);
+        break;
+      case 'workflow-createdat':
+        workflow.createdAt = integer(shown, value);
         break;
       case 'workflow-unknown-sdk':
         options.unknownSdk = flag(shown, value);

@@ -3,7 +3,7 @@ import type { LeasedCall, StepEntry } from '../../core/model/call.ts';
 import type { HttpResult } from '../../core/ports.ts';
 import { TASK_WORKFLOW } from './constants.ts';
 import type { Delivery } from './delivery.ts';
-import type { CallMeta, RunMeta, WaitMeta } from './meta.ts';
+import type { CallMeta, RunMeta, StepSettings, WaitMeta } from './meta.ts';
 import { type RawStep, rawStep, workflowOutcome, workflowRequest } from './workflow-delivery.ts';
 
 const RUN = '01M83MG21X007B2M5KH51V1GT4';
@@ -139,6 +139,39 @@ describe('the delivery of a message of a run', () => {
       { isFailed: false, isCanceled: true, workflowRunId: 'wfr_2' },
       { isFailed: true, isCanceled: false, workflowRunId: 'wfr_2' },
     ]);
+  });
+});
+
+describe('settings of a single step', () => {
+  const settled = (settings: StepSettings, run: Partial<RunMeta> = {}): Record<string, string> => {
+    const callMeta = JSON.stringify({ kind: 'step', settings } satisfies CallMeta);
+    const { headers } = requestOf(call({ key: 'd:msg_1', callMeta }), { ...meta, ...run });
+    return Object.fromEntries(
+      headers.filter(([name]) => /step-config|max-retries|retry-delay|flow-control/.test(name)),
+    );
+  };
+
+  test('are reported with what they leave to the run, in the form that the SDK compares', () => {
+    expect(settled({ retries: 0 }, { retryDelay: '1000' })).toEqual({
+      'upstash-workflow-step-config': 'true',
+      'upstash-max-retries': '0',
+      'upstash-retry-delay': '1000',
+    });
+    const flowControl = { key: 'k', parallelism: 3, rate: 10, periodMs: 7_200_000 };
+    expect(settled({ flowControl }, { flowControl: { key: 'run', parallelism: 5 } })).toEqual({
+      'upstash-workflow-step-config': 'true',
+      'upstash-max-retries': '3',
+      'upstash-flow-control-key': 'k',
+      'upstash-flow-control-value': 'parallelism=3,rate=10,period=7200',
+    });
+    expect(settled({}, { flowControl: { key: 'run', parallelism: 5 } })).toMatchObject({
+      'upstash-flow-control-value': 'parallelism=5,period=1',
+    });
+  });
+
+  test('are said of no delivery that has none', () => {
+    const { headers } = requestOf(call(), { ...meta, flowControl: { key: 'run', parallelism: 5 } });
+    expect(headers.map(([name]) => name).filter((name) => /step-config|flow-control/.test(name))).toEqual([]);
   });
 });
 

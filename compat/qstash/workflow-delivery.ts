@@ -6,7 +6,8 @@ import type { Delivery } from './delivery.ts';
 import { base64, bytesOf } from './encoding.ts';
 import { type HeaderList, headerValue, mergeHeaders } from './headers.ts';
 import { deliveredMessage, deliveryKey, messageIdOf } from './ids.ts';
-import type { CallMeta, ExchangeMeta, RunMeta, WaitMeta, WorkflowMeta } from './meta.ts';
+import { DEFAULT_FLOW_PERIOD_MS } from './limits.ts';
+import type { CallMeta, ExchangeMeta, RunMeta, StepSettings, WaitMeta, WorkflowMeta } from './meta.ts';
 import { failOp, isSuccess, responseRecord, willRetry } from './outcome.ts';
 
 export const SDK_VERSION = 'upstash-workflow-sdk-version';
@@ -67,8 +68,9 @@ export function workflowRequest(call: LeasedCall, meta: RunMeta): Delivery | nul
         url: meta.url,
         method: meta.method,
         contentType: callMeta.contentType ?? meta.contentType,
-        headers: [...headers, ...runHeaders(call, workflow, first)],
-        body: bytesOf(stepsBody(call, workflow)),
+        headers: [...headers, ...runHeaders(call, workflow, first), ...settingsHeaders(callMeta.settings, meta)],
+        // The SDK looks a delivery's message up among the fetched steps; a bare one is not there.
+        body: bytesOf(stepsBody(call, workflow, callMeta.bare === true)),
         timeoutMs: meta.timeoutMs,
         maxResponseBytes: meta.failureCallback ? MAX_RESPONSE_BYTES : MAX_LOGGED_RESPONSE_BYTES,
       };
@@ -86,15 +88,36 @@ function runHeaders(call: LeasedCall, workflow: WorkflowMeta, init: boolean): He
   return headers;
 }
 
+/** What a step's own settings have become together with the run's, as the SDK compares it: without spaces, the period in seconds. */
+function settingsHeaders(settings: StepSettings | undefined, run: RunMeta): HeaderList {
+  if (!settings) return [];
+  const flow = settings.flowControl ?? run.flowControl;
+  const retryDelay = settings.retryDelay ?? run.retryDelay;
+  const headers: HeaderList = [
+    ['upstash-workflow-step-config', 'true'],
+    ['upstash-max-retries', String(settings.retries ?? run.retries)],
+  ];
+  if (retryDelay !== undefined) headers.push(['upstash-retry-delay', retryDelay]);
+  if (flow) {
+    const parts = [
+      ...(flow.parallelism === undefined ? [] : [`parallelism=${flow.parallelism}`]),
+      ...(flow.rate === undefined ? [] : [`rate=${flow.rate}`]),
+      `period=${Math.round((flow.periodMs ?? DEFAULT_FLOW_PERIOD_MS) / 1000)}`,
+    ];
+    headers.push(['upstash-flow-control-key', flow.key], ['upstash-flow-control-value', parts.join(',')]);
+  }
+  return headers;
+}
+
 /**
  * The run's steps up to and including this message, as JSON. Stored memos are JSON of a RawStep already, so they are joined, not
  * parsed. Empty when it grows large and the SDK can fetch it (`GET /v2/workflows/runs/{id}`).
  */
-function stepsBody(call: LeasedCall, workflow: WorkflowMeta): string {
+function stepsBody(call: LeasedCall, workflow: WorkflowMeta, whole: boolean): string {
   const parts = [initialStep(call.run, call.input)];
   for (const step of call.steps) if (step.seq <= call.callSeq) parts.push(rawStepText(step));
   const body = `[${parts.join(',')}]`;
-  return body.length > LAZY_FETCH_BYTES && workflow.features?.includes('LazyFetch') ? '' : body;
+  return !whole && body.length > LAZY_FETCH_BYTES && workflow.features?.includes('LazyFetch') ? '' : body;
 }
 
 export function initialStep(run: string, input: LeasedCall['input']): string {

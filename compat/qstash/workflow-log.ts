@@ -185,7 +185,7 @@ function nextSteps(run: RunDetail, common: Record<string, unknown>, history: His
     const open = openWork(history);
     return [
       ...(open.first ? [''] : []),
-      ...[...open.calls].filter(([, call]) => !isResult(call)).map(([key]) => key),
+      ...[...open.calls].filter(([, call]) => !isHidden(call)).map(([key]) => key),
     ].map((key) => {
       const errors = errorsOf(history, key);
       const failed = errors.length === 0 ? {} : { errors };
@@ -194,7 +194,7 @@ function nextSteps(run: RunDetail, common: Record<string, unknown>, history: His
   }
   if (run.status !== 'running') return [];
   return run.pending
-    .filter((pending) => pending.kind === 'call' && !isResult(pending))
+    .filter((pending) => pending.kind === 'call' && !isHidden(pending))
     .map((pending) => ({
       messageId: deliveredMessage(pending.key, run.id),
       ...common,
@@ -203,8 +203,11 @@ function nextSteps(run: RunDetail, common: Record<string, unknown>, history: His
     }));
 }
 
-function isResult({ meta }: { meta?: string | null }): boolean {
-  return typeof meta === 'string' && (JSON.parse(meta) as CallMeta).kind === 'result';
+/** What the log does not show: a call's result on its way to the workflow, and a delivery that brings no step. */
+function isHidden({ meta }: { meta?: string | null }): boolean {
+  if (typeof meta !== 'string') return false;
+  const call = JSON.parse(meta) as CallMeta;
+  return call.kind === 'result' || (call.kind === 'step' && call.bare === true);
 }
 
 /** The call whose failure ended the run. */

@@ -1,8 +1,8 @@
 import type { CallSpec, Op, StartSpec } from '../../core/model/call.ts';
 import type { Command, ResultOf } from '../../core/model/command.ts';
-import { DEFAULT_RETRIES, TASK_WORKFLOW } from './constants.ts';
+import { DEFAULT_RETRIES, RUN_ENDED, TASK_WORKFLOW } from './constants.ts';
 import { parseDestination } from './destination.ts';
-import { base64, payloadOf } from './encoding.ts';
+import { base64, payloadOf, sha256Hex } from './encoding.ts';
 import { badHeader, WireError } from './errors.ts';
 import { mergeHeaders } from './headers.ts';
 import { deliveryKey, isWorkflowRunId, messageIdOf, newMessageId } from './ids.ts';
@@ -23,7 +23,16 @@ export async function planWorkflowItem(route: Route, item: PublishItem): Promise
     if (workflow.invoke) return planInvoke(route, item, url);
     return workflow.triggeredBySdk ? planConfigured(item) : planTrigger(route, item, url);
   }
-  return workflow.callType === 'toCallback' ? planCall(route, item, url) : planStep(route, item);
+  await requireSameRun(route, workflow);
+  if (workflow.callType === 'toCallback') return planCall(route, item, url);
+  return workflow.callType === 'stepConfig' ? planBare(item) : planStep(route, item);
+}
+
+/** What a delivery of an earlier run with the same id still sends is not for the one that has the id now. */
+async function requireSameRun(route: Route, { runId, createdAt }: WorkflowOptions): Promise<void> {
+  if (createdAt === undefined) return;
+  const run = await route.ask({ type: 'run', run: runId });
+  if (run && run.createdAt !== createdAt) throw runEnded(runId);
 }
 
 export function requireWorkflowRunId(runId: string): void {
@@ -110,6 +119,17 @@ function planConfigured(item: PublishItem): ItemPlan {
   return planReport(workflow.runId, [{ op: 'plan', calls: [call] }], messageId);
 }
 
+/**
+ * `stepConfig`: the SDK is about to run a step whose settings the delivery in hand does not have, and asks for one that does. It is no
+ * step, and the same request once more is the same one (`upstash/workflow-js`: src/qstash/step-config.ts).
+ */
+async function planBare(item: PublishItem): Promise<ItemPlan> {
+  const { runId } = item.options.workflow as WorkflowOptions;
+  const messageId = `msg_${(await sha256Hex(payloadOf(item.body))).slice(0, 26)}`;
+  const call = deliveryCall(messageId, item.options, undefined, true);
+  return planReport(runId, [{ op: 'plan', calls: [call] }], messageId, item.options);
+}
+
 async function planStep(route: Route, item: PublishItem): Promise<ItemPlan> {
   const { options } = item;
   const workflow = options.workflow as WorkflowOptions;
@@ -121,8 +141,20 @@ async function planStep(route: Route, item: PublishItem): Promise<ItemPlan> {
 }
 
 /** The delivery of a message of a run. What the step says itself wins over the run's stored configuration. */
-export function deliveryCall(messageId: string, options: PublishOptions, dueAt: number | undefined): CallSpec {
-  const meta: CallMeta = { kind: 'step', headers: mergeHeaders(options.forward), contentType: options.contentType };
+export function deliveryCall(
+  messageId: string,
+  options: PublishOptions,
+  dueAt: number | undefined,
+  bare = false,
+): CallSpec {
+  const { retries, retryDelay, flowControl } = options;
+  const meta: CallMeta = {
+    kind: 'step',
+    headers: mergeHeaders(options.forward),
+    contentType: options.contentType,
+    ...(options.features?.includes('WF_StepConfig') ? { settings: { retries, retryDelay, flowControl } } : {}),
+    ...(bare ? { bare } : {}),
+  };
   return {
     key: deliveryKey(messageId),
     dueAt,
@@ -214,6 +246,11 @@ export function planReport(
 }
 
 export function requireRunning(result: ResultOf<'report'>, run: string): void {
-  if (result.result === 'ended') throw new WireError(400, `workflow run ${run} has already ended`);
+  if (result.result === 'ended') throw runEnded(run);
   if (result.result === 'unknown') throw new WireError(400, `workflow run ${run} not found`);
+}
+
+/** SDKs stop silently on this status; a batch answers it as it is (routes/batch.ts). */
+function runEnded(run: string): WireError {
+  return new WireError(400, `workflow run ${run} has already ended`, RUN_ENDED);
 }

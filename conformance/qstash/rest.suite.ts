@@ -322,4 +322,71 @@ suite({ vendor: 'qstash', name: 'plain HTTP', sdk: 'plain HTTP' }, (s) => {
       expect.equal((await call(context, 'POST', `/v2/workflows/dlq/resume/${first}`)).status, 404);
     },
   );
+
+  s.case(
+    ['Q-61', 'Q-62', 'Q-48'],
+    "a step's own settings come with its delivery; a request for them is no step, and asked twice is one",
+    async (context) => {
+      type Raw = Array<{ messageId: string; body: string }>;
+      const seen: Array<{ steps: string[]; settings: Array<string | null> }> = [];
+      const key = context.unique('gate');
+      const settings = {
+        'upstash-feature-set': 'LazyFetch,InitialBody,WF_DetectTrigger,WF_TriggerOnConfig,WF_StepConfig',
+        'upstash-flow-control-key': key,
+        'upstash-flow-control-value': 'parallelism=2, rate=10, period=1m',
+        'upstash-retries': '0',
+      };
+      const runId = `wfr_${context.unique('settings')}`;
+      const app = await context.serveHttp(async (request) => {
+        const raw = (await request.json()) as Raw;
+        const steps = raw.slice(1).map(({ body }) => Buffer.from(body, 'base64').toString());
+        const names = ['step-config', 'max-retries', 'flow-control-key', 'flow-control-value'];
+        seen.push({
+          steps,
+          settings: names.map((name, i) =>
+            request.headers.get(i === 0 ? `upstash-workflow-${name}` : `upstash-${name}`),
+          ),
+        });
+        const send = async (headers: Record<string, string>, body: string): Promise<void> => {
+          const own = { 'upstash-workflow-runid': runId, 'upstash-workflow-init': 'false', ...headers };
+          const answer = await call(context, 'POST', '/v2/batch', {
+            body: JSON.stringify([{ destination: request.url, headers: own, body }]),
+          });
+          expect.equal(answer.status, 200);
+        };
+        const asked = { ...settings, 'upstash-workflow-calltype': 'stepConfig' };
+        if (seen.length === 1) for (let n = 0; n < 2; n++) await send(asked, '{"stepName":"gated"}');
+        else if (seen.length === 2) await send({}, '{"stepId":1,"stepName":"gated","stepType":"Run","out":"1"}');
+        else await call(context, 'DELETE', `/v2/workflows/runs/${runId}?cancel=false`, { body: '"done"' });
+        return new Response('', { headers: { 'upstash-workflow-sdk-version': '1' } });
+      });
+      const start = {
+        'upstash-workflow-runid': runId,
+        'upstash-workflow-init': 'true',
+        'upstash-feature-set': 'WF_DetectTrigger,WF_TriggerOnConfig',
+        'upstash-retries': '2',
+        'upstash-flow-control-key': context.unique('run'),
+        'upstash-flow-control-value': 'parallelism=5',
+      };
+      await json(
+        call(context, 'POST', '/v2/batch', {
+          body: JSON.stringify([{ destination: app.url, headers: start, body: 'in' }]),
+        }),
+      );
+      const run = await context.until(async () => {
+        const answer = await json<{ runs: Array<{ workflowState: string; steps: Array<{ steps: object[] }> }> }>(
+          call(context, 'GET', `/v2/workflows/logs?groupBy=workflowRunId&workflowRunId=${runId}`),
+        );
+        return answer.runs[0]?.workflowState === 'RUN_SUCCESS' ? answer.runs[0] : null;
+      });
+      await context.clock.idle();
+      const step = '{"stepId":1,"stepName":"gated","stepType":"Run","out":"1"}';
+      expect.deepEqual(seen, [
+        { steps: [], settings: [null, null, null, null] },
+        { steps: [], settings: ['true', '0', key, 'parallelism=2,rate=10,period=60'] },
+        { steps: [step], settings: [null, null, null, null] },
+      ]);
+      expect.equal(run.steps.length, 2);
+    },
+  );
 });

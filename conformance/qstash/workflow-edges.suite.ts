@@ -1,8 +1,8 @@
 import { Client as QStash } from '@upstash/qstash';
 import { serve, type WorkflowContext } from '@upstash/workflow';
 import { expect, suite } from '../harness/index.ts';
-import { destination } from './support.ts';
-import { serveWorkflow, serveWorkflowHandler, workflowOptions } from './workflow-support.ts';
+import { call, destination } from './support.ts';
+import { serveWorkflow, serveWorkflowHandler, stepsTaken, workflowOptions } from './workflow-support.ts';
 
 const counted = (): { note(name: string): void; of(name: string): number } => {
   const counts = new Map<string, number>();
@@ -186,6 +186,43 @@ suite({ vendor: 'qstash', name: 'workflow edges', sdk: '@upstash/workflow 1.3.3'
       await context.clock.idle();
       expect.equal(ran.of('two'), 1);
       expect.equal((await workflow.run(runId)).workflowState, 'RUN_SUCCESS');
+    },
+  );
+
+  s.case(
+    ['Q-72', 'Q-73'],
+    'a step that an ended run still sends does not reach the next run with its id',
+    async (context) => {
+      const workflow = await serveWorkflow(context, async (w) => {
+        await w.sleep('nap', '1h');
+        return 'done';
+      });
+      const workflowRunId = context.unique('again');
+      const runId = await workflow.trigger(undefined, { workflowRunId });
+      await context.clock.idle();
+      const createdAt = (await workflow.run(runId)).workflowRunCreatedAt;
+      await workflow.client.cancel(runId);
+      await context.clock.advance(1_000);
+      expect.equal(await workflow.trigger(undefined, { workflowRunId }), runId);
+      await context.clock.idle();
+      const taken = await stepsTaken(context, runId);
+      const send = async (of: number): Promise<number> => {
+        const headers = {
+          'upstash-workflow-runid': runId,
+          'upstash-workflow-init': 'false',
+          'upstash-workflow-createdat': String(of),
+        };
+        const body = JSON.stringify({ stepId: 7, stepName: 'late', stepType: 'Run', out: '1', concurrent: 1 });
+        const response = await call(context, 'POST', '/v2/batch', {
+          body: JSON.stringify([{ destination: workflow.url, headers, body }]),
+        });
+        return response.status;
+      };
+      expect.equal(await send(createdAt), 400);
+      expect.deepEqual(await stepsTaken(context, runId), taken);
+      expect.equal(await send((await workflow.run(runId)).workflowRunCreatedAt), 200);
+      expect.deepEqual(await stepsTaken(context, runId), [...taken, 'late']);
+      await workflow.client.cancel(runId);
     },
   );
 });

@@ -1,6 +1,6 @@
 import type { Command, CommandResult } from '../../../core/model/command.ts';
 import { readJson, tooLarge } from '../body.ts';
-import { MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_MESSAGE_BYTES } from '../constants.ts';
+import { MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_MESSAGE_BYTES, RUN_ENDED } from '../constants.ts';
 import { bytesOf } from '../encoding.ts';
 import { json, WireError } from '../errors.ts';
 import { isHeaderName, isHeaderValue } from '../headers.ts';
@@ -47,7 +47,7 @@ export async function sendBatch(route: Route): Promise<Array<{ body: unknown } |
 
 /** On 400 an SDK takes its run for ended and stops without a word; 412 fails the run with this message. */
 function asStepError(error: WireError): WireError {
-  return error.status === 400 ? new WireError(412, error.message, error.code) : error;
+  return error.status === 400 && error.code !== RUN_ENDED ? new WireError(412, error.message, error.code) : error;
 }
 
 /** Checked by hand: bodies may be megabytes, and a schema would walk the whole. */
