@@ -78,6 +78,7 @@ async function main(): Promise<number> {
       ledger.killed();
       const downAt = Date.now();
       await server.restart();
+      ledger.returned();
       printRound(round, afterMs, Date.now() - downAt, loads, ledger);
     }
     checks.push(restarts);

@@ -9,8 +9,11 @@ interface Item {
 
 /** Work younger than this at the kill may run again: on a busy machine its report may still have been on its way. */
 const REPORTED_AFTER_MS = 2_000;
-/** What was sent before the kill may reach a busy app after it. */
-const IN_TRANSIT_MS = 250;
+/**
+ * What was sent before the kill may be handled by a busy app after it: up to this part of the time until the server was back, for a server that
+ * only starts sends nothing.
+ */
+const IN_TRANSIT = 0.5;
 
 /** What was acknowledged to us, and what was done: the two lists that must agree in the end. */
 export class Ledger {
@@ -26,7 +29,7 @@ export class Ledger {
   round = 0;
   #finishedAt = new Map<string, number>();
   #open: Record<LoadName, number> = { inngest: 0, qstash: 0, trigger: 0 };
-  #killedAt: number[] = [];
+  #kills: Array<{ atMs: number; backMs: number }> = [];
 
   acknowledge(load: LoadName, key: string, serverId: string): void {
     this.acknowledged.set(key, { load, round: this.round, serverId });
@@ -45,15 +48,23 @@ export class Ledger {
     const load = key.slice(0, key.indexOf('-')) as LoadName;
     this.repeats[load]++;
     // Finished well before a kill and done once more after it: no lost report explains that.
-    const explained = this.#killedAt.some((at) => before < at + IN_TRANSIT_MS && before > at - REPORTED_AFTER_MS);
-    const nextKill = this.#killedAt.find((at) => at > before);
-    if (nextKill !== undefined) this.oldestRepeatMs = Math.max(this.oldestRepeatMs, nextKill - before);
-    const lastKill = this.#killedAt.at(-1);
+    const explained = this.#kills.some(
+      ({ atMs, backMs }) => before < atMs + (backMs - atMs) * IN_TRANSIT && before > atMs - REPORTED_AFTER_MS,
+    );
+    const nextKill = this.#kills.find(({ atMs }) => atMs > before);
+    if (nextKill) this.oldestRepeatMs = Math.max(this.oldestRepeatMs, nextKill.atMs - before);
+    const lastKill = this.#kills.at(-1)?.atMs;
     if (!explained) this.violate(`${key} was finished at ${before} and again at ${nowMs}; last kill at ${lastKill}`);
   }
 
   killed(nowMs = Date.now()): void {
-    this.#killedAt.push(nowMs);
+    this.#kills.push({ atMs: nowMs, backMs: Number.POSITIVE_INFINITY });
+  }
+
+  /** The server answers again. */
+  returned(nowMs = Date.now()): void {
+    const last = this.#kills.at(-1);
+    if (last) last.backMs = nowMs;
   }
 
   violate(text: string): void {
