@@ -239,6 +239,8 @@ export interface HttpCall {
   timeoutMs: number;
   /** The rest of a longer response is not read. */
   maxResponseBytes: number;
+  /** Follows so many redirects: each time the same request, its query too, goes to the next address. None: a redirect is an answer like any other. */
+  redirects?: number;
 }
 
 export type HttpResult =
@@ -253,6 +255,8 @@ export type HttpResult =
   | {
       ok: false;
       code: 'timeout' | 'connection' | 'refused-destination' | 'bad-url';
+      /** The connection broke after the answer had begun. */
+      answered?: true;
       message: string;
       durationMs: number;
     };

@@ -100,8 +100,9 @@ export interface RunOrigin {
   createdAt: number;
   /** Id of the run: that of an event nobody sent. */
   run: string;
-  /** Cron patterns of the task. */
+  /** Cron patterns of the task, and whether any of them fires some time after its hour. */
   crons: readonly string[];
+  jitter?: true | undefined;
 }
 
 /** The events a run was started with, oldest first, as canonical text. Never empty. */
@@ -116,7 +117,8 @@ export function eventsOf(origin: RunOrigin): JsonText[] {
 function timerEvent(origin: RunOrigin, scheduledAt: number): JsonText {
   const at = new Date(scheduledAt).toISOString();
   const cron = origin.crons.length > 1 ? origin.crons.find((text) => occursAt(text, scheduledAt)) : undefined;
-  const fireAt = new Date(Math.max(scheduledAt, origin.createdAt)).toISOString();
+  // How late the server was is no part of when it was to fire.
+  const fireAt = origin.jitter ? new Date(Math.max(scheduledAt, origin.createdAt)).toISOString() : at;
   return canonicalJson({
     data: { cron: cron ?? origin.crons[0] ?? '', fireAt, scheduledAt: at },
     id: at.replace('.000Z', 'Z'),

@@ -11,8 +11,13 @@ import { translateOpcodes } from './opcodes.ts';
 import { requestOf } from './request.ts';
 import { parseRetryAfter } from './retry-after.ts';
 
-/** Of an answer that is not an SDK's, quoted in the run's error. */
+/** Of an answer that is not an SDK's, quoted in the run's error, and kept in its stack. */
 const QUOTED_CHARS = 500;
+const STACK_CHARS = 8_192;
+/** The vendor's words, which people's tests look for (inngest/inngest: pkg/execution/state FatalServerErrorName, httpdriver). */
+const FATAL_ANSWER = 'Server returned a fatal error';
+const RESET = 'Your server reset the connection while we were reading the reply';
+const NO_OPCODES = 'error reading generator opcode response';
 
 export const inngestExecutor: PushExecutor = {
   request: async (call, context) =>
@@ -54,7 +59,9 @@ interface Answer {
 function outcomeOf(call: LeasedCall, result: HttpResult, nowMs: number): Outcome {
   if (!result.ok) {
     const noRetry = result.code === 'refused-destination' || result.code === 'bad-url';
-    return failure(errorText(`Unable to reach the app: ${result.message}`), { noRetry, retryAt: null });
+    const message = `Unable to reach the app: ${result.message}`;
+    const error = result.answered ? canonicalJson({ message, name: 'Error', stack: RESET }) : errorText(message);
+    return failure(error, { noRetry, retryAt: null });
   }
   if (result.truncated) return limitFailure(outputTooLarge());
   const outer: Answer = {
@@ -76,10 +83,15 @@ function outcomeOf(call: LeasedCall, result: HttpResult, nowMs: number): Outcome
     if (!isSdk) return failure(notSdk(answer), { noRetry: false, retryAt: null });
     const value = parse(answer.body);
     if (value === undefined)
-      return failure(errorText(`The app answered ${answer.status} with a body that is not JSON`), reply);
+      return failure(
+        errorText(
+          `${answer.status === 206 ? `${NO_OPCODES}: t` : 'T'}he app answered ${answer.status} with a body that is not JSON`,
+        ),
+        reply,
+      );
     if (answer.status === 200) return { ops: [{ op: 'complete', output: textOrNull(value) }] };
     const opcodes = readOpcodes(value);
-    if (opcodes === null) return failure(errorText('The app answered 206 with something else than operations'), reply);
+    if (opcodes === null) return failure(errorText(`${NO_OPCODES}: the app answered 206 with something else`), reply);
     return translateOpcodes(call, opcodes, reply);
   }
   return failure(functionError(answer, isSdk), reply);
@@ -126,10 +138,13 @@ function functionError(answer: Answer, isSdk: boolean): string {
   return isSdk ? errorText(`The app answered ${answer.status}: ${quote(answer.body)}`) : notSdk(answer);
 }
 
-function notSdk(answer: Answer): string {
-  return errorText(
-    `The answer (${answer.status}) is not an Inngest SDK's: does the app's serve URL point at its handler? It began: ${quote(answer.body)}`,
-  );
+function notSdk({ status, headers, body }: Answer): string {
+  const hint = `is not an Inngest SDK's: does the app's serve URL point at its handler? It began: ${quote(body)}`;
+  if (status === 206) return errorText(`${NO_OPCODES}: the answer (206) ${hint}`);
+  if (status < 300) return errorText(`The answer (${status}) ${hint}`);
+  // Between the app and this server stands something else, whose answer is worth to be read whole.
+  const stack = `${headers.get('content-type') ?? 'no content type'}\n${body.slice(0, STACK_CHARS)}`;
+  return canonicalJson({ message: `HTTP ${status}: the answer ${hint}`, name: FATAL_ANSWER, stack });
 }
 
 function quote(text: string): string {

@@ -11,6 +11,8 @@ export interface FunctionData {
   /** Where calls go; `stepId` is set anew for each. */
   url: string;
   crons: string[];
+  /** Some of them have a jitter. */
+  jitter?: true;
 }
 
 let lastText: JsonText | undefined;

@@ -37,6 +37,17 @@ export function seededId(seed: IdSeed, index: number): string {
   return ulid(seed.timeMs, bytes);
 }
 
+/** An id that the same text at the same time always has, for what the vendor names and this server keeps no row of. */
+export function derivedUlid(timeMs: number, text: string): string {
+  const bytes = new Uint8Array(ENTROPY_BYTES);
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < ENTROPY_BYTES; i++) {
+    for (const char of text) hash = Math.imul(hash ^ (char.codePointAt(0) as number), 0x01000193);
+    bytes[i] = (hash >>> 13) & 0xff;
+  }
+  return ulid(timeMs, bytes);
+}
+
 function ulid(timeMs: number, entropy: Uint8Array): string {
   let head = '';
   let rest = timeMs;

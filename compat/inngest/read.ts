@@ -2,6 +2,7 @@ import type { EventRecord } from '../../core/model/event.ts';
 import type { RunRecord } from '../../core/model/query.ts';
 import type { CellApi } from '../../core/ports.ts';
 import { eventsOf, textOf } from './events.ts';
+import { derivedUlid } from './ids.ts';
 import { readFunctionData } from './function-data.ts';
 import type { FunctionData } from './function-data.ts';
 import { slugOf } from './names.ts';
@@ -9,18 +10,39 @@ import { uuidOf } from './hex.ts';
 
 const STATUS = { running: 'Running', completed: 'Completed', failed: 'Failed', cancelled: 'Cancelled' } as const;
 /** All data is in one environment: its id never changes. */
-const ENVIRONMENT_ID = '00000000-0000-4000-8000-000000000000';
+export const ENVIRONMENT_ID = '00000000-0000-4000-8000-000000000000';
 
 /** The events that a run was started with, as its functions see them. */
 export async function originEvents(cell: CellApi, run: RunRecord): Promise<string[]> {
   const events = await Promise.all(run.eventIds.map((id) => cell.query({ type: 'event', id })));
   const fn = await functionOf(cell, run.task);
-  return eventsOf({ ...run, run: run.id, events: events.filter((event) => event !== null), crons: fn?.crons ?? [] });
+  return eventsOf({
+    ...run,
+    run: run.id,
+    events: events.filter((event) => event !== null),
+    crons: fn?.crons ?? [],
+    jitter: fn?.jitter,
+  });
 }
 
 export async function functionOf(cell: CellApi, task: string): Promise<FunctionData | null> {
   const record = await cell.query({ type: 'task', id: task });
   return record === null ? null : readFunctionData(record.data);
+}
+
+/** Entries among which the closing of a run's batch is: each event that joined it is one. */
+const BATCH_ENTRIES = 200;
+
+/** Id of the batch that a run was made of, null where it was made of one event that waited for no others. No row is kept of a batch: its id follows from its run's. */
+export async function batchIdOf(cell: CellApi, run: RunRecord): Promise<string | null> {
+  if (run.eventIds.length === 0) return null;
+  if (run.eventIds.length === 1) {
+    const task = await cell.query({ type: 'task', id: run.task });
+    if (!task?.admit?.some(({ kind }) => kind === 'batch')) return null;
+    const entries = await cell.query({ type: 'history', run: run.id, afterSeq: 0, limit: BATCH_ENTRIES });
+    if (!run.open && !entries.some(({ body }) => body.kind === 'amend' && body.closed === true)) return null;
+  }
+  return derivedUlid(run.createdAt, `batch ${run.id}`);
 }
 
 /** A run as the v1 API shows it. JSON text: the output is stored text. */
@@ -33,7 +55,7 @@ export async function runText(cell: CellApi, run: RunRecord): Promise<string> {
     function_version: run.taskVersion,
     environment_id: ENVIRONMENT_ID,
     event_id: run.eventIds[0] ?? null,
-    batch_id: null,
+    batch_id: await batchIdOf(cell, run),
     original_run_id: run.from?.run ?? null,
     cron: run.scheduledAt === null ? null : (fn?.crons[0] ?? null),
     status: run.reason === 'skipped' ? 'Skipped' : STATUS[run.status],

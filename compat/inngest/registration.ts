@@ -109,6 +109,7 @@ async function toTask(config: FunctionConfig, app: string, appId: string, retry:
     appId,
     url,
     crons: triggers.flatMap((trigger) => (trigger.kind === 'cron' ? [trigger.cron] : [])),
+    ...(triggers.some((trigger) => trigger.kind === 'cron' && trigger.jitterMs) ? { jitter: true } : {}),
   };
   return {
     id: taskIdOf(config.id),

@@ -18,6 +18,8 @@ import { readMeta } from './step-meta.ts';
 import { traceHeaders } from './trace-context.ts';
 
 /** An app may take this long for one call (inngest/inngest: pkg/consts MaxFunctionTimeout of a request). */
+/** Some platforms answer with a redirect again and again until a slow call is done (inngest/inngest: pkg/execution/exechttp MaxRedirects). */
+const MAX_REDIRECTS = 60;
 const CALL_TIMEOUT_MS = 2 * 3_600_000;
 /** A larger state is fetched by the SDK itself (inngest/inngest: 4 MiB less 1 KiB). */
 const MAX_INLINE_STATE = 4 * 1_048_576 - 1_024;
@@ -58,6 +60,7 @@ export function bodyOf(call: LeasedCall, fn: FunctionData): string {
     createdAt: call.runCreatedAt,
     run: call.run,
     crons: fn.crons,
+    jitter: fn.jitter,
   });
   const size = events.reduce((sum, event) => sum + event.length, steps.length);
   const useApi = size > MAX_INLINE_STATE;
@@ -102,6 +105,7 @@ export async function requestOf(call: LeasedCall, context: EnvironmentContext): 
     body,
     timeoutMs: CALL_TIMEOUT_MS,
     maxResponseBytes: MAX_RESPONSE_BYTES,
+    redirects: MAX_REDIRECTS,
   };
 }
 

@@ -5,7 +5,7 @@ import { textOf } from './events.ts';
 import { runMetadata } from './metadata.ts';
 import { INPUT_NOTE } from './step-notes.ts';
 import { traceOf } from './trace.ts';
-import type { Span } from './trace.ts';
+import type { Span, TraceStyle } from './trace.ts';
 
 /** A run's history is read in pages of this many entries. */
 const HISTORY_PAGE = 1_000;
@@ -26,13 +26,13 @@ export async function historyOf(cell: CellApi, run: string): Promise<HistoryEntr
   }
 }
 
-export async function traceOfRun(cell: CellApi, run: RunRecord): Promise<Span> {
+export async function traceOfRun(cell: CellApi, run: RunRecord, style?: TraceStyle): Promise<Span> {
   const [history, detail, metadata] = await Promise.all([
     historyOf(cell, run.id),
     cell.query({ type: 'run-detail', run: run.id }),
     runMetadata(cell, run.id),
   ]);
-  return traceOf(run, history, detail?.pending ?? [], metadata);
+  return traceOf(run, history, detail?.pending ?? [], metadata, style);
 }
 
 /** Names a span's result for later: the run, the position of its entry, and the step. */

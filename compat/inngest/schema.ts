@@ -92,12 +92,21 @@ export function withKnownNames(raw: unknown): unknown {
   return { ...raw, appName: raw.appname };
 }
 
-/** As `withKnownNames`: the Go SDK sends `Singleton`. */
+/** As `withKnownNames`: the Go SDK sends `Singleton`. A function without an id is known by its name (inngest/inngest: pkg/inngest Function.GetSlug). */
 function withLowerInitials(config: unknown): unknown {
   if (typeof config !== 'object' || config === null) return config;
-  return Object.fromEntries(
+  const known: Record<string, unknown> = Object.fromEntries(
     Object.entries(config).map(([name, value]) => [name.slice(0, 1).toLowerCase() + name.slice(1), value]),
   );
+  const { id, name } = known;
+  return (id === undefined || id === '') && typeof name === 'string' ? { ...known, id: slugged(name) } : known;
+}
+
+function slugged(name: string): string {
+  return name
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9_]+/g, '-')
+    .replaceAll(/^-+|-+$/g, '');
 }
 
 export type RegisterRequest = z.infer<typeof RegisterSchema>;

@@ -5,6 +5,7 @@ import { METADATA_NOTE } from './step-notes.ts';
 import { readMeta } from './step-meta.ts';
 import type { StepMeta } from './step-meta.ts';
 import { textOf } from './events.ts';
+import { derivedUlid } from './ids.ts';
 import { spanId } from './trace-context.ts';
 
 export type SpanStatus = 'COMPLETED' | 'FAILED' | 'RUNNING' | 'QUEUED' | 'WAITING' | 'CANCELLED';
@@ -39,13 +40,26 @@ export interface SpanMetadata {
   updatedAt: number;
 }
 
-/** One line of a run's trace: the run itself, a step, or an attempt of a step that was tried more than once. */
+/**
+ * The vendor shows a run in two ways, and people's clients ask for either (inngest/inngest: pkg/run, pkg/coreapi/graph/loaders): the older
+ * names the function's own end after its outcome, the newer calls it its finalization.
+ */
+export type TraceStyle = 'older' | 'newer';
+
+export const FINALIZATION = 'Finalization';
+/** Names of the function's own attempts in the older way, and of those that have led to nothing yet. */
+const FUNCTION_OK = 'function success';
+const FUNCTION_ERROR = 'function error';
+const EXECUTE = 'execute';
+
+/** One line of a run's trace: the run itself, a step, the function's own end, or an attempt of what was tried more than once. */
 export interface Span {
   spanID: string;
   parentSpanID: string | null;
   runID: string;
   name: string;
   status: SpanStatus;
+  /** Number of its last attempt, from 0; of what failed for good in the older way, how many there were. */
   attempts: number;
   queuedAt: number;
   startedAt: number | null;
@@ -68,6 +82,7 @@ const OPS: Readonly<Record<string, StepOp>> = {
   WaitForSignal: 'WAIT_FOR_SIGNAL',
 };
 
+/** Attempts that led to nothing. */
 interface Attempt {
   queuedAt: number;
   startedAt: number;
@@ -81,31 +96,35 @@ interface Step {
   queuedAt: number;
   startedAt: number;
   wait: Extract<HistoryEntry['body'], { kind: 'wait' }> | null;
+  /** Failed calls of the function itself, before the one that found this step. */
+  before: Attempt[];
   failures: Attempt[];
   /** The time from which its next attempt is made. */
   dueAt: number;
   end: { entry: HistoryEntry; body: Extract<HistoryEntry['body'], { kind: 'step' }> } | null;
 }
 
-/** The trace of a run: its steps in the order in which they began, from its history. `pending`: what is under way. */
+/**
+ * The trace of a run: its steps in the order in which they began, and the function's own end, from its history. `pending`: what is under way;
+ * `more`: metadata by step, and of the run under ''.
+ */
 export function traceOf(
   run: RunRecord,
   history: readonly HistoryEntry[],
   pending: readonly PendingRecord[],
   more: ReadonlyMap<string, SpanMetadata[]> = new Map(),
+  style: TraceStyle = 'newer',
 ): Span {
-  const steps = stepsOf(run, history);
+  const { steps, own } = stepsOf(run, history);
   const metadata = metadataOf(history);
-  const end = history.find((entry) => entry.body.kind === 'end');
+  const end = history.find((entry) => entry.body.kind === 'end') ?? null;
   const root: Span = {
     spanID: spanId(run.id, 0),
     parentSpanID: null,
     runID: run.id,
     name: 'Run',
     status: rootStatus(run),
-    attempts:
-      1 +
-      history.filter(({ body }) => body.kind === 'retry' && body.key === MAIN && !readMeta(body.meta ?? null).k).length,
+    attempts: history.filter(({ body }) => isOwnRetry(body)).length,
     queuedAt: run.createdAt,
     startedAt: run.startedAt,
     endedAt: run.endedAt,
@@ -118,17 +137,30 @@ export function traceOf(
     children: [],
   };
   for (const step of steps) {
-    const span = spanOf(run, step, pending, root.spanID);
+    const span = spanOf(run, step, pending, root.spanID, style);
     span.metadata = [...(metadata.get(step.key) ?? []), ...(more.get(step.key) ?? [])];
     root.children.push(span);
   }
+  const last = ownSpan(run, own, end, pending, root.spanID, style);
+  if (last) root.children.push(last);
   return root;
 }
 
-function stepsOf(run: RunRecord, history: readonly HistoryEntry[]): Step[] {
+function isOwnRetry(body: HistoryEntry['body']): boolean {
+  return body.kind === 'retry' && body.key === MAIN && !readMeta(body.meta ?? null).k;
+}
+
+/** The function's own calls since the last step: those that failed, and when the present one is due or was made. */
+interface Own {
+  failures: Attempt[];
+  dueAt: number;
+}
+
+function stepsOf(run: RunRecord, history: readonly HistoryEntry[]): { steps: Step[]; own: Own } {
   const steps = new Map<string, Step>();
   // An inline step began when the entry before it was made: that is when its call went out.
   let before = run.startedAt ?? run.createdAt;
+  let own: Attempt[] = [];
   const at = (key: string, meta: StepMeta, queuedAt: number): Step => {
     const known = steps.get(key);
     if (known) {
@@ -141,10 +173,12 @@ function stepsOf(run: RunRecord, history: readonly HistoryEntry[]): Step[] {
       queuedAt,
       startedAt: queuedAt,
       wait: null,
+      before: own,
       failures: [],
       dueAt: queuedAt,
       end: null,
     };
+    own = [];
     steps.set(key, step);
     return step;
   };
@@ -155,7 +189,11 @@ function stepsOf(run: RunRecord, history: readonly HistoryEntry[]): Step[] {
     if (body.kind === 'retry') {
       const meta = readMeta(body.meta ?? null);
       const key = meta.k ?? body.key;
-      if (key === MAIN) continue;
+      if (key === MAIN) {
+        own.push({ queuedAt: before, startedAt: before, endedAt: atMs, seq: entry.seq });
+        before = body.dueAt;
+        continue;
+      }
       const step = at(key, meta, before);
       step.failures.push({ queuedAt: step.dueAt, startedAt: step.dueAt, endedAt: atMs, seq: entry.seq });
       step.dueAt = body.dueAt;
@@ -167,60 +205,113 @@ function stepsOf(run: RunRecord, history: readonly HistoryEntry[]): Step[] {
     }
     if (body.kind === 'step' || body.kind === 'retry' || body.kind === 'again') before = atMs;
   }
-  return [...steps.values()];
+  return { steps: [...steps.values()], own: { failures: own, dueAt: before } };
 }
 
-function spanOf(run: RunRecord, step: Step, pending: readonly PendingRecord[], parent: string): Span {
+function spanOf(
+  run: RunRecord,
+  step: Step,
+  pending: readonly PendingRecord[],
+  parent: string,
+  style: TraceStyle,
+): Span {
   const { meta, end } = step;
   const ended = end?.entry.atMs ?? null;
   const op: StepOp = OPS[meta.o ?? ''] ?? 'RUN';
-  const spanID = spanId(run.id, end?.entry.seq ?? step.queuedAt, step.key);
-  const base = { runID: run.id, stepID: step.key, stepOp: op, isRoot: false, metadata: [] };
   const status = statusOf(run, step, pending);
   const span: Span = {
-    ...base,
-    spanID,
+    runID: run.id,
+    stepID: step.key,
+    stepOp: op,
+    isRoot: false,
+    metadata: [],
+    spanID: spanId(run.id, end?.entry.seq ?? step.queuedAt, step.key),
     parentSpanID: parent,
     name: meta.n ?? step.key,
     status,
-    attempts: step.failures.length + 1,
+    attempts: attemptsOf(style, status, step.failures.length, op !== 'RUN'),
     queuedAt: step.queuedAt,
     startedAt: status === 'QUEUED' ? null : step.startedAt,
     endedAt: ended ?? (run.endedAt !== null ? run.endedAt : null),
-    stepInfo: infoOf(step, op),
-    outputSeq: end?.entry.seq ?? null,
+    stepInfo: infoOf(run.id, step, op),
+    // A sleep has no result to be asked for.
+    outputSeq: op === 'SLEEP' ? null : (end?.entry.seq ?? null),
     children: [],
   };
-  if (step.failures.length === 0) return span;
-  span.children = step.failures.map((attempt, i) => ({
+  withAttempts(span, [...step.before, ...step.failures], step.dueAt, style);
+  return span;
+}
+
+/** The function's own end; or its attempts, where they have led to nothing yet. */
+function ownSpan(
+  run: RunRecord,
+  own: Own,
+  end: HistoryEntry | null,
+  pending: readonly PendingRecord[],
+  parent: string,
+  style: TraceStyle,
+): Span | null {
+  const { failures } = own;
+  const failed = run.status === 'failed';
+  if (run.status === 'cancelled' || (run.status === 'running' && failures.length === 0)) return null;
+  const leased = pending.some((one) => one.key === MAIN && one.leased);
+  const older =
+    run.status === 'running' || (failed && failures.length > 0) ? EXECUTE : failed ? FUNCTION_ERROR : FUNCTION_OK;
+  const status = run.status === 'running' ? 'RUNNING' : failed ? 'FAILED' : 'COMPLETED';
+  const span: Span = {
+    spanID: spanId(run.id, end?.seq ?? 0, FINALIZATION),
+    parentSpanID: parent,
+    runID: run.id,
+    name: style === 'older' ? older : FINALIZATION,
+    status,
+    attempts: run.status === 'running' ? failures.length - 1 : attemptsOf(style, status, failures.length, false),
+    queuedAt: failures[0]?.queuedAt ?? own.dueAt,
+    startedAt: failures[0]?.startedAt ?? own.dueAt,
+    endedAt: run.endedAt,
+    stepID: null,
+    stepOp: null,
+    stepInfo: null,
+    outputSeq: end?.seq ?? null,
+    isRoot: false,
+    metadata: [],
+    children: [],
+  };
+  withAttempts(span, failures, own.dueAt, style);
+  const last = span.children.at(-1);
+  if (run.status === 'running' && last && !leased) Object.assign(last, { status: 'QUEUED', startedAt: null });
+  return span;
+}
+
+function attemptsOf(style: TraceStyle, status: SpanStatus, failures: number, once: boolean): number {
+  return failures + (style === 'older' && status === 'FAILED' && !once ? 1 : 0);
+}
+
+/** Shows what was tried more than once by its attempts. In the older way their parent is the run. */
+function withAttempts(span: Span, failures: readonly Attempt[], dueAt: number, style: TraceStyle): void {
+  if (failures.length === 0) return;
+  const parentSpanID = style === 'older' ? span.parentSpanID : span.spanID;
+  const base = { ...span, parentSpanID, metadata: [], children: [] };
+  span.children = failures.map((attempt, i) => ({
     ...base,
-    spanID: spanId(run.id, attempt.seq, `${step.key}/${i}`),
-    parentSpanID: spanID,
+    spanID: spanId(span.runID, attempt.seq, `${span.stepID ?? span.name}/${i}`),
     name: `Attempt ${i}`,
     status: 'FAILED',
-    attempts: i + 1,
+    attempts: i,
     queuedAt: attempt.queuedAt,
     startedAt: attempt.startedAt,
     endedAt: attempt.endedAt,
     stepInfo: null,
     outputSeq: attempt.seq,
-    children: [],
   }));
   span.children.push({
     ...base,
-    spanID: `${spanID}-last`,
-    parentSpanID: spanID,
-    name: `Attempt ${step.failures.length}`,
-    status: span.status,
-    attempts: step.failures.length + 1,
-    queuedAt: step.dueAt,
-    startedAt: span.status === 'QUEUED' ? null : step.dueAt,
-    endedAt: span.endedAt,
+    spanID: `${span.spanID}-last`,
+    name: `Attempt ${failures.length}`,
+    attempts: failures.length,
+    queuedAt: dueAt,
+    startedAt: span.status === 'QUEUED' ? null : dueAt,
     stepInfo: null,
-    outputSeq: span.outputSeq,
-    children: [],
   });
-  return span;
 }
 
 function statusOf(run: RunRecord, step: Step, pending: readonly PendingRecord[]): SpanStatus {
@@ -245,7 +336,7 @@ function rootStatus(run: RunRecord): SpanStatus {
   }
 }
 
-function infoOf(step: Step, op: StepOp): StepInfo {
+function infoOf(run: string, step: Step, op: StepOp): StepInfo {
   const { wait, meta, end } = step;
   const timedOut = end === null ? null : end.body.source === 'timeout';
   const timeout = wait?.untilMs ?? 0;
@@ -267,8 +358,8 @@ function infoOf(step: Step, op: StepOp): StepInfo {
         triggeringEventID: meta.e ?? '',
         functionID: meta.f ?? '',
         timeout,
-        returnEventID: null,
-        runID: wait?.wait.kind === 'run' && wait.wait.run !== '' ? wait.wait.run : null,
+        returnEventID: timedOut === false ? derivedUlid(end?.entry.atMs ?? 0, `${run} ${step.key}`) : null,
+        runID: timedOut !== true && wait?.wait.kind === 'run' && wait.wait.run !== '' ? wait.wait.run : null,
         timedOut,
       };
     case 'WAIT_FOR_SIGNAL':

@@ -52,7 +52,7 @@ function ended(run: EndedRun): EndEffects {
 function tellEnd(run: EndedRun, fn: FunctionData, outcome: string | null): EventInput[] {
   // Nobody listens: then nothing is built, for this happens at each end.
   if (outcome === null && !run.listens(FUNCTION_FINISHED)) return [];
-  const origin = eventsOf({ ...run, crons: fn.crons });
+  const origin = eventsOf({ ...run, crons: fn.crons, jitter: fn.jitter });
   if (origin[0] !== undefined && GUARDED.has(nameIn(origin[0]))) return [];
   const data = canonicalObject([
     ['_inngest', `{"status":"${STATUS[run.status]}"}`],

@@ -160,7 +160,7 @@ suite({ vendor: 'inngest', name: 'bad input', sdk: 'plain HTTP' }, (s) => {
       ['a list', '[]', 400],
       ['no app name', registration([fn()], { appName: '' }), 400],
       ['functions as text', registration('x'), 400],
-      ['no id', registration([fn({ id: '' })]), 400],
+      ['neither id nor name', registration([fn({ id: '', name: '' })]), 400],
       ['the same id twice', registration([fn(), fn()]), 400],
       ['no step', registration([fn({ steps: {} })]), 400],
       ['a broken URL', registration([fn(url('nowhere'))]), 400],

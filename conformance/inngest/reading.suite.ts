@@ -111,11 +111,12 @@ for (const flavour of FLAVOURS) {
       expect.deepEqual(
         trace.childrenSpans.map((span) => [span.name, span.stepOp, span.status, span.attempts]),
         [
-          ['first', 'RUN', 'COMPLETED', 1],
-          ['flaky', 'RUN', 'COMPLETED', 2],
-          ['nap', 'SLEEP', 'COMPLETED', 1],
-          ['call', 'INVOKE', 'COMPLETED', 1],
-          ['wait', 'WAIT_FOR_EVENT', 'COMPLETED', 1],
+          ['first', 'RUN', 'COMPLETED', 0],
+          ['flaky', 'RUN', 'COMPLETED', 1],
+          ['nap', 'SLEEP', 'COMPLETED', 0],
+          ['call', 'INVOKE', 'COMPLETED', 0],
+          ['wait', 'WAIT_FOR_EVENT', 'COMPLETED', 0],
+          ['Finalization', null, 'COMPLETED', 0],
         ],
       );
       const [first, flaky, nap, invoked, wait] = trace.childrenSpans as [GqlSpan, GqlSpan, GqlSpan, GqlSpan, GqlSpan];
@@ -151,7 +152,7 @@ for (const flavour of FLAVOURS) {
 
     s.case(
       ['I-75'],
-      'INN-12: GraphQL lists runs by the time they were queued, events and functions, by page and by filter',
+      'INN-12: GraphQL lists runs by the time they were queued, began or ended, events and functions, by page and by filter',
       async (context) => {
         const name = context.unique('listed');
         const app = await startApp(context, flavour, [
@@ -177,7 +178,7 @@ for (const flavour of FLAVOURS) {
           edges { cursor node { id status output } } pageInfo { hasNextPage endCursor } totalCount } }`;
         type Runs = {
           runs: {
-            edges: Array<{ cursor: string; node: { status: string; output: string } }>;
+            edges: Array<{ cursor: string; node: { id: string; status: string; output: string } }>;
             pageInfo: { hasNextPage: boolean; endCursor: string };
             totalCount: number;
           };
@@ -193,16 +194,22 @@ for (const flavour of FLAVOURS) {
           ['COMPLETED', 'COMPLETED', 'COMPLETED', 'FAILED', 'COMPLETED'],
         );
         expect.equal(two.runs.pageInfo.hasNextPage, false);
-        // Whatever time is named, it is that of the queueing.
-        const byEnd = await gql<Runs>(context, query, {
-          first: 10,
-          filter,
-          orderBy: [{ field: 'ENDED_AT', direction: 'ASC' }],
-        });
-        expect.deepEqual(
-          byEnd.runs.edges.map(({ cursor }) => cursor),
-          [...one.runs.edges, ...two.runs.edges].map(({ cursor }) => cursor),
-        );
+        for (const field of ['STARTED_AT', 'ENDED_AT']) {
+          const by = async (direction: string): Promise<string[]> => {
+            const ids: string[] = [];
+            const page = { first: 3, filter: { ...filter, timeField: field }, orderBy: [{ field, direction }] };
+            for (let after: string | null = null; ;) {
+              const { runs }: Runs = await gql<Runs>(context, query, { ...page, after });
+              expect.equal(runs.totalCount, 5);
+              ids.push(...runs.edges.map(({ node }) => node.id));
+              if (!runs.pageInfo.hasNextPage) return ids;
+              after = runs.pageInfo.endCursor;
+            }
+          };
+          const queued = [...one.runs.edges, ...two.runs.edges].map(({ node }) => node.id);
+          expect.deepEqual(await by('ASC'), queued, field);
+          expect.deepEqual(await by('DESC'), queued.toReversed(), field);
+        }
         const failed = await gql<Runs>(context, query, {
           first: 10,
           filter: { ...filter, status: ['FAILED'] },
@@ -218,6 +225,11 @@ for (const flavour of FLAVOURS) {
           byData.runs.edges.map(({ node }) => node.output),
           ['2', '4'],
         );
+        expect.equal(byData.runs.totalCount, 2);
+        const byResult = async (text: string): Promise<number> =>
+          (await gql<Runs>(context, query, { first: 10, filter: { ...filter, query: text }, orderBy })).runs.totalCount;
+        expect.equal(await byResult('error.message == "bad"'), 1);
+        expect.equal(await byResult(`event.name == "${name}"\noutput > 1`), 2);
         const { eventsV2 } = await gql<{
           eventsV2: { totalCount: number; edges: Array<{ node: { id: string; raw: string; runs: unknown[] } }> };
         }>(
@@ -403,7 +415,7 @@ for (const flavour of FLAVOURS) {
         );
         expect.deepEqual(
           rootSpan.children.map((span) => span.name),
-          ['first', 'flaky', 'nap', 'call', 'wait'],
+          ['first', 'flaky', 'nap', 'call', 'wait', 'Finalization'],
         );
         expect.deepEqual(rootSpan.children[0]?.output, { n: 1 });
         for (const path of ['/v2/envs', '/v2/keys/events', '/v2/keys/signing', '/v2/health']) await read(path);

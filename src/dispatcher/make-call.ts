@@ -4,6 +4,7 @@ import type { EnvironmentContext } from '../../core/ports.ts';
 import type { Bindings } from '../bindings.ts';
 import { environmentContext } from '../environments/keys.ts';
 import { EXECUTORS } from '../vendors.ts';
+import { follow } from './follow.ts';
 import { type HostMap, parseHostMap, rewrite } from './rewrite.ts';
 import { send } from './send.ts';
 
@@ -26,10 +27,10 @@ export async function makeCall(env: Bindings, environment: string, call: LeasedC
   if (!executor) throw new Error(`no executor "${call.task.executor}"`);
   const request = await executor.request(call, context);
   if ('skip' in request) return request.skip;
-  const refused = refusal(request.url, context.mode, context.vars.REPOINT_ALLOW_PRIVATE === '1');
-  const result =
-    refused === null
-      ? await send({ ...request, url: rewrite(request.url, hostMapOf(context)) })
-      : ({ ok: false, code: 'refused-destination', message: refused, durationMs: 0 } as const);
+  const result = await follow(request, (hop) => {
+    const refused = refusal(hop.url, context.mode, context.vars.REPOINT_ALLOW_PRIVATE === '1');
+    if (refused === null) return send({ ...hop, url: rewrite(hop.url, hostMapOf(context)) });
+    return Promise.resolve({ ok: false, code: 'refused-destination', message: refused, durationMs: 0 });
+  });
   return executor.outcome(call, result, context);
 }

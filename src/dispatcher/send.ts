@@ -7,6 +7,7 @@ export async function send(call: HttpCall): Promise<HttpResult> {
   // workerd's fetch refuses a GET or HEAD request with a body.
   const bodyless = call.method === 'GET' || call.method === 'HEAD';
   const abort = new AbortController();
+  let answered = false;
   const timer = setTimeout(() => abort.abort(), call.timeoutMs);
   try {
     const response = await fetch(call.url, {
@@ -16,6 +17,7 @@ export async function send(call: HttpCall): Promise<HttpResult> {
       redirect: 'manual',
       signal: abort.signal,
     });
+    answered = true;
     const { body, truncated } = await read(response, call.maxResponseBytes);
     return { ok: true, status: response.status, headers: [...response.headers], body, truncated, durationMs: took() };
   } catch (error) {
@@ -30,6 +32,7 @@ export async function send(call: HttpCall): Promise<HttpResult> {
     return {
       ok: false,
       code: 'connection',
+      ...(answered ? { answered } : {}),
       message: `${new URL(call.url).host} could not be reached or closed the connection: ${message}`,
       durationMs: took(),
     };

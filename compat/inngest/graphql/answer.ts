@@ -12,15 +12,14 @@ import type { RunRecord } from '../../../core/model/query.ts';
 import { invokeFunction, rerunRun } from '../actions.ts';
 import { allApps, findApp, pickFunction } from '../apps.ts';
 import { InngestError } from '../errors.ts';
-import { nameIn } from '../events.ts';
 import { groupOf } from '../names.ts';
 import { removeApp } from '../remove.ts';
-import { originEvents } from '../read.ts';
-import { outputOf } from '../run-view.ts';
+import { batchIdOf, originEvents } from '../read.ts';
+import { outputOf, traceOfRun } from '../run-view.ts';
 import { listEvents, listRuns } from './lists.ts';
 import { SCHEMA } from './schema.ts';
 import type { Reader } from './views.ts';
-import { appView, eventV2View, eventView, functionView, runV2View, runView, time } from './views.ts';
+import { appView, eventV2View, eventView, functionView, runV2View, runView, spanView, time } from './views.ts';
 
 /** A query's text in tokens, and its nesting: the vendor's own queries have a few hundred and about ten. */
 const MAX_TOKENS = 3_000;
@@ -61,7 +60,8 @@ export async function answerGraphql(reader: Reader, request: GraphqlRequest, hos
     document,
     rootValue: rootOf(reader, host),
     variableValues: request.variables ?? {},
-    operationName: request.operationName ?? null,
+    // Go's client says an empty name where it has none.
+    operationName: request.operationName || null,
   });
 }
 
@@ -95,7 +95,10 @@ function rootOf(reader: Reader, host: GraphqlHost): object {
     return run;
   };
   return {
-    apps: async () => (await allApps(cell)).map((app) => appView(reader, app)),
+    apps: async ({ filter }: { filter?: { method?: string | null } | null }) =>
+      (await allApps(cell))
+        .filter(({ method }) => !filter?.method || method === filter.method)
+        .map((app) => appView(reader, app)),
     app: async ({ id }: { id: string }) => {
       const app = await findApp(cell, id);
       return app && appView(reader, app);
@@ -119,6 +122,10 @@ function rootOf(reader: Reader, host: GraphqlHost): object {
       if (!output) throw new InngestError(404, 'unknown-output', 'no output of this id');
       return { input: output.input, data: output.data, error: errorView(output.error) };
     },
+    runTrace: async ({ runID }: { runID: string }) => {
+      const run = await needed(runID);
+      return spanView(reader, run, await traceOfRun(cell, run));
+    },
     runTrigger: async ({ runID }: { runID: string }) => triggerView(reader, await needed(runID)),
     event: async ({ query }: { query: { eventId: string } }) => {
       const event = await cell.query({ type: 'event', id: query.eventId });
@@ -131,7 +138,8 @@ function rootOf(reader: Reader, host: GraphqlHost): object {
     },
     eventV2: async ({ id }: { id: string }) => {
       const event = await cell.query({ type: 'event', id });
-      return event && eventV2View(reader, event);
+      if (!event) throw new InngestError(404, 'unknown-event', `no event "${id}"`);
+      return eventV2View(reader, event);
     },
     eventsV2: (args: never) => listEvents(reader, args),
     stream: async ({ query }: { query: { limit: number } }) => {
@@ -199,13 +207,15 @@ function errorView(text: string | null): object | null {
 
 async function triggerView(reader: Reader, run: RunRecord): Promise<object> {
   const payloads = await originEvents(reader.cell, run);
+  const batchID = await batchIdOf(reader.cell, run);
+  const { ts, name } = JSON.parse(payloads[0] ?? '{}') as { ts?: number; name?: string };
   return {
-    eventName: run.scheduledAt === null ? nameIn(payloads[0] ?? '{}') : null,
+    eventName: run.scheduledAt === null ? (name ?? '') : null,
     IDs: run.eventIds,
     payloads,
-    timestamp: time(run.scheduledAt ?? run.createdAt),
-    isBatch: run.eventIds.length > 1,
-    batchID: null,
+    timestamp: time(run.scheduledAt ?? (batchID === null ? ts : undefined) ?? run.createdAt),
+    isBatch: batchID !== null,
+    batchID,
     cron: run.scheduledAt === null ? null : ((await reader.functionOf(run))?.fn.crons[0] ?? null),
   };
 }

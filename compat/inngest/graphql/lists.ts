@@ -2,33 +2,44 @@ import { compileExpression, isTrue } from '../../../core/events/expression/index
 import type { Expression, JsonValue } from '../../../core/events/expression/index.ts';
 import type { RunStatus } from '../../../core/model/call.ts';
 import type { EventRecord } from '../../../core/model/event.ts';
-import type { EventsFilter, Page, RunRecord, RunFilter } from '../../../core/model/query.ts';
-import { INTERNAL_PREFIX, taskIdOf } from '../names.ts';
+import type { EventsFilter, Page, RunFacts, RunFilter, RunRecord, RunSummary } from '../../../core/model/query.ts';
+import { DEFERRED_SCHEDULE, INTERNAL_PREFIX, taskIdOf } from '../names.ts';
 import { originEvents } from '../read.ts';
-import { textOf } from '../events.ts';
-import { eventV2View, runV2View } from './views.ts';
+import { nameIn, textOf } from '../events.ts';
+import { eventV2View, runV2View, statusOf } from './views.ts';
 import type { Reader } from './views.ts';
 
 const MAX_FIRST = 400;
 /** Items that a list with a condition on their content looks at for one page. */
 const MAX_SCANNED = 2_000;
 const SCAN_PAGE = 100;
+/** Runs that are put in order for one page of a list by another time than that of queueing. */
+const MAX_SORTED = 10_000;
+const SORT_PAGE = 1_000;
+const LAST_MS = 9_007_199_254_740_991;
+
+type TimeField = 'QUEUED_AT' | 'STARTED_AT' | 'ENDED_AT';
 
 interface RunsArgs {
   first: number;
   after?: string | null;
-  orderBy?: Array<{ field: string; direction: 'ASC' | 'DESC' }> | null;
+  orderBy?: Array<{ field: TimeField; direction: 'ASC' | 'DESC' }> | null;
   filter?: {
     from?: string | null;
     until?: string | null;
+    timeField?: TimeField | null;
     status?: string[] | null;
     functionIDs?: string[] | null;
     appIDs?: string[] | null;
+    isDeferred?: boolean | null;
     query?: string | null;
   } | null;
 }
 
-/** Runs are listed by the time they were made, which is the order of their ids: `orderBy` chooses its direction. */
+/**
+ * Runs by the time they were queued are a walk of the primary key. By the time they began or ended, up to MAX_SORTED of the filter are put
+ * in order for each page.
+ */
 export async function listRuns(reader: Reader, args: RunsArgs): Promise<object> {
   const given = args.filter ?? {};
   const functions = await reader.functions();
@@ -41,25 +52,29 @@ export async function listRuns(reader: Reader, args: RunsArgs): Promise<object> 
   const filter: RunFilter = {
     ...(byFunction ? { tasks: wanted.map(({ task }) => task.id) } : { taskPrefix: taskIdOf('') }),
     ...(given.status?.length ? { status: statuses(given.status) } : {}),
-    ...timesOf(given),
   };
-  const queued = given.status?.length === 1 && given.status[0] === 'QUEUED';
-  const condition = expressionOf(given.query);
-  const matches = async (run: RunRecord): Promise<boolean> => {
-    if (queued && run.startedAt !== null) return false;
-    if (condition === null) return true;
-    const [event] = await originEvents(reader.cell, run);
-    const output = run.output === null ? null : (JSON.parse(textOf(run.output)) as JsonValue);
-    const holds = isTrue(condition, { event: JSON.parse(event ?? '{}') as JsonValue, nowMs: Date.now() });
-    return holds || (output !== null && given.query?.includes('output') === true && outputHolds(given.query, output));
-  };
-  const order = args.orderBy?.[0]?.direction === 'ASC' ? ('asc' as const) : ('desc' as const);
-  const scan = (cursor: string | undefined, limit: number): Promise<Page<RunRecord>> =>
-    listed(reader.cell.query({ type: 'runs', ...filter, order, limit, ...(cursor === undefined ? {} : { cursor }) }));
-  const plain = condition === null && !queued;
-  const found = await collect(args, scan, plain ? null : matches);
-  const totalCount = async (): Promise<number> => (await reader.cell.query({ type: 'run-count', ...filter })).count;
-  return connection(found, (run) => runV2View(reader, run), totalCount);
+  const times = timesOf(given);
+  const timeField = given.timeField ?? 'QUEUED_AT';
+  const { field, direction } = args.orderBy?.[0] ?? { field: 'QUEUED_AT', direction: 'DESC' };
+  const order = direction === 'ASC' ? ('asc' as const) : ('desc' as const);
+  const matches = runMatcher(reader, given);
+  let scan: (cursor: string | undefined, limit: number) => Promise<Page<RunRecord>>;
+  let cursorOf = (run: RunRecord): string => run.id;
+  let plainCount: () => Promise<number>;
+  if (field === 'QUEUED_AT' && timeField === 'QUEUED_AT') {
+    const all = { ...filter, ...times };
+    scan = (cursor, limit) =>
+      listed(reader.cell.query({ type: 'runs', ...all, order, limit, ...(cursor === undefined ? {} : { cursor }) }));
+    plainCount = async () => (await reader.cell.query({ type: 'run-count', ...all })).count;
+  } else {
+    const sorted = await sortedRuns(reader, filter, { ...times, timeField, field, order });
+    cursorOf = (run) => sortCursor(timeIn(run, field), run.id);
+    scan = (cursor, limit) => sortedPage(reader, sorted, cursor, limit);
+    plainCount = () => Promise.resolve(sorted.length);
+  }
+  const found = await collect(args, scan, matches);
+  const totalCount = async (): Promise<number> => (matches === null ? plainCount() : countMatching(scan, matches));
+  return connection(found, (run) => runV2View(reader, run), totalCount, cursorOf);
 }
 
 /** The vendor makes a run when its events are together. */
@@ -68,10 +83,124 @@ async function listed(page: Promise<Page<RunRecord>>): Promise<Page<RunRecord>> 
   return { ...rest, items: items.filter((run) => !run.open) };
 }
 
-/** The vendor's runs query may also speak of `output`; it takes the place of the event. */
-function outputHolds(query: string, output: JsonValue): boolean {
-  const compiled = compileExpression(query.replaceAll(/\boutput\b/g, 'event'));
-  return compiled.ok && isTrue(compiled.expression, { event: output, nowMs: Date.now() });
+interface Sorted {
+  id: string;
+  /** Time and id: what the list is in order of. */
+  key: string;
+}
+
+function timeIn(run: RunFacts, field: TimeField): number | null {
+  return field === 'QUEUED_AT' ? run.createdAt : field === 'STARTED_AT' ? run.startedAt : run.endedAt;
+}
+
+/** What has not begun or ended comes after all that has. */
+function sortCursor(ms: number | null, id: string): string {
+  return `${String(ms ?? LAST_MS).padStart(16, '0')}_${id}`;
+}
+
+async function sortedRuns(
+  reader: Reader,
+  filter: RunFilter,
+  by: { fromMs?: number; toMs?: number; timeField: TimeField; field: TimeField; order: 'asc' | 'desc' },
+): Promise<Sorted[]> {
+  const sorted: Sorted[] = [];
+  // A run is queued before it begins and ends: only the later bound holds for all three times.
+  const bounds = by.timeField === 'QUEUED_AT' ? { fromMs: by.fromMs, toMs: by.toMs } : { toMs: by.toMs };
+  const given = Object.fromEntries(Object.entries(bounds).filter(([, ms]) => ms !== undefined));
+  let cursor: string | undefined;
+  do {
+    const page: Page<RunSummary> = await reader.cell.query({
+      type: 'run-list',
+      ...filter,
+      ...given,
+      limit: SORT_PAGE,
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    for (const run of page.items) {
+      const at = timeIn(run, by.timeField);
+      const within = at !== null && at >= (by.fromMs ?? 0) && at <= (by.toMs ?? LAST_MS);
+      if (within && !run.open) sorted.push({ id: run.id, key: sortCursor(timeIn(run, by.field), run.id) });
+    }
+    cursor = page.cursor;
+  } while (cursor !== undefined && sorted.length < MAX_SORTED);
+  const up = by.order === 'asc' ? 1 : -1;
+  return sorted.sort((a, b) => (a.key < b.key ? -up : up));
+}
+
+async function sortedPage(
+  reader: Reader,
+  sorted: readonly Sorted[],
+  cursor: string | undefined,
+  limit: number,
+): Promise<Page<RunRecord>> {
+  const descending = sorted.length > 1 && (sorted[0] as Sorted).key > (sorted[1] as Sorted).key;
+  const start = cursor === undefined ? 0 : sorted.findIndex(({ key }) => (descending ? key < cursor : key > cursor));
+  if (start === -1) return { items: [] };
+  const part = sorted.slice(start, start + limit);
+  const runs = await Promise.all(part.map(({ id }) => reader.cell.query({ type: 'run', run: id })));
+  const last = part.at(-1);
+  return {
+    items: runs.filter((run) => run !== null),
+    ...(last && start + limit < sorted.length ? { cursor: last.key } : {}),
+  };
+}
+
+/** What the filter says of a run beyond its columns; null: nothing. */
+function runMatcher(
+  reader: Reader,
+  given: NonNullable<RunsArgs['filter']>,
+): ((run: RunRecord) => Promise<boolean>) | null {
+  const wanted = new Set(given.status ?? []);
+  // The engine has one status for each of these two.
+  const told = [
+    ['QUEUED', 'RUNNING'],
+    ['SKIPPED', 'CANCELLED'],
+  ].some(([a, b]) => wanted.has(a as string) !== wanted.has(b as string));
+  const conditions = runConditions(given.query);
+  const deferred = given.isDeferred ?? null;
+  if (!told && conditions.length === 0 && deferred === null) return null;
+  return async (run) => {
+    if (told && !wanted.has(statusOf(run))) return false;
+    if (conditions.length === 0 && deferred === null) return true;
+    const events = await originEvents(reader.cell, run);
+    if (deferred !== null && (nameIn(events[0] ?? '{}') === DEFERRED_SCHEDULE) !== deferred) return false;
+    if (conditions.length === 0) return true;
+    const result = { output: jsonOf(run.output), error: jsonOf(run.error) };
+    // Of a batch, one event that fits is enough.
+    return (events.length === 0 ? ['{}'] : events).some((text) => {
+      const event = JSON.parse(text) as JsonValue;
+      return conditions.every((condition) => isTrue(condition, { event, async: result, nowMs: Date.now() }));
+    });
+  };
+}
+
+function jsonOf(payload: RunRecord['output']): JsonValue {
+  return payload === null ? null : (JSON.parse(textOf(payload)) as JsonValue);
+}
+
+/**
+ * A condition a line, all of which must hold (inngest/inngest: pkg/run/cel.go). They may speak of `event`, and of the run's `output` and
+ * `error`, which take the place of the arriving event here.
+ */
+function runConditions(query: string | null | undefined): Expression[] {
+  return lines(query).map((line) => {
+    const own = line
+      .split(STRING_LITERAL)
+      .map((part, i) => (i % 2 === 1 ? part : part.replaceAll(RESULT_NAME, 'async.$1')))
+      .join('');
+    return expressionOf(own, line);
+  });
+}
+
+/** Every second part of a split is a text in quotes. */
+const STRING_LITERAL = /("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')/;
+const RESULT_NAME = /(?<![\w.])(output|error)\b/g;
+
+function lines(query: string | null | undefined): string[] {
+  return (query ?? '')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '');
 }
 
 interface EventsArgs {
@@ -92,16 +221,37 @@ export async function listEvents(reader: Reader, args: EventsArgs): Promise<obje
     ...(given.eventNames?.length ? { names: given.eventNames } : {}),
     ...timesOf(given),
   };
-  const condition = expressionOf(given.query);
+  const conditions = lines(given.query).map((line) => expressionOf(line, line));
   const internal = given.includeInternalEvents === true;
   const matches = (event: EventRecord): boolean =>
     (internal || !event.name.startsWith(INTERNAL_PREFIX)) &&
-    (condition === null || isTrue(condition, { event: JSON.parse(event.body) as JsonValue, nowMs: Date.now() }));
+    conditions.every((one) => isTrue(one, { event: JSON.parse(event.body) as JsonValue, nowMs: Date.now() }));
   const scan = (cursor: string | undefined, limit: number): Promise<Page<EventRecord>> =>
     reader.cell.query({ type: 'events', ...filter, limit, ...(cursor === undefined ? {} : { cursor }) });
+  const idOf = (event: EventRecord): string => event.id;
   const found = await collect(args, scan, matches);
-  const totalCount = async (): Promise<number> => (await reader.cell.query({ type: 'event-count', ...filter })).count;
-  return connection(found, (event) => eventV2View(reader, event), totalCount);
+  const totalCount = async (): Promise<number> =>
+    internal && conditions.length === 0
+      ? (await reader.cell.query({ type: 'event-count', ...filter })).count
+      : countMatching(scan, matches);
+  return connection(found, (event) => eventV2View(reader, event), totalCount, idOf);
+}
+
+/** How many of a list's first MAX_SCANNED fit. */
+async function countMatching<T>(
+  scan: (cursor: string | undefined, limit: number) => Promise<Page<T>>,
+  matches: (item: T) => boolean | Promise<boolean>,
+): Promise<number> {
+  let cursor: string | undefined;
+  let count = 0;
+  for (let scanned = 0; scanned < MAX_SCANNED;) {
+    const page = await scan(cursor, SCAN_PAGE);
+    scanned += Math.max(1, page.items.length);
+    for (const fits of await Promise.all(page.items.map(matches))) if (fits) count++;
+    if (page.cursor === undefined) break;
+    cursor = page.cursor;
+  }
+  return count;
 }
 
 interface Collected<T> {
@@ -110,7 +260,7 @@ interface Collected<T> {
   after: string | null;
 }
 
-async function collect<T extends { id: string }>(
+async function collect<T>(
   args: { first: number; after?: string | null },
   scan: (cursor: string | undefined, limit: number) => Promise<Page<T>>,
   matches: ((item: T) => boolean | Promise<boolean>) | null,
@@ -133,18 +283,20 @@ async function collect<T extends { id: string }>(
   return { items, more: true, after: args.after ?? null };
 }
 
-function connection<T extends { id: string }>(
+function connection<T>(
   { items, more, after }: Collected<T>,
   view: (item: T) => object,
   totalCount: () => Promise<number>,
+  cursorOf: (item: T) => string,
 ): object {
+  const [first, last] = [items[0], items.at(-1)];
   return {
-    edges: items.map((item) => ({ cursor: item.id, node: view(item) })),
+    edges: items.map((item) => ({ cursor: cursorOf(item), node: view(item) })),
     pageInfo: {
       hasNextPage: more,
       hasPreviousPage: after !== null,
-      startCursor: items[0]?.id ?? null,
-      endCursor: items.at(-1)?.id ?? null,
+      startCursor: first === undefined ? null : cursorOf(first),
+      endCursor: last === undefined ? null : cursorOf(last),
     },
     totalCount,
   };
@@ -172,9 +324,8 @@ function statuses(given: string[]): RunStatus[] {
   return [...new Set(known)];
 }
 
-function expressionOf(query: string | null | undefined): Expression | null {
-  if (!query) return null;
-  const compiled = compileExpression(query);
-  if (!compiled.ok) throw new Error(`the query "${query}" cannot be read: ${compiled.error.message}`);
+function expressionOf(text: string, shown: string): Expression {
+  const compiled = compileExpression(text);
+  if (!compiled.ok) throw new Error(`the query "${shown}" cannot be read: ${compiled.error.message}`);
   return compiled.expression;
 }

@@ -26,9 +26,10 @@ export const SCHEMA = /* GraphQL */ `
     ): RunsV2Connection!
     runTraceSpanOutputByID(outputID: String!): RunTraceSpanOutput!
     runTrigger(runID: String!): RunTraceTrigger!
+    runTrace(runID: String!): RunTraceSpan!
     event(query: EventQuery!): Event
     events(query: EventsQuery!): [Event!]
-    eventV2(id: ULID!): EventV2
+    eventV2(id: ULID!): EventV2!
     eventsV2(first: Int! = 50, after: String, filter: EventsFilter!): EventsConnection!
     stream(query: StreamQuery!): [StreamItem!]!
   }
@@ -43,25 +44,28 @@ export const SCHEMA = /* GraphQL */ `
   }
 
   input AppsFilterV1 {
-    connectionType: String
-    method: String
+    method: AppMethod
   }
   input FunctionQuery {
+    workspaceId: ID! = "local"
     functionSlug: String!
   }
   input FunctionRunQuery {
+    workspaceId: ID! = "local"
     functionRunId: String!
   }
   input EventQuery {
+    workspaceId: ID! = "local"
     eventId: ID!
   }
   input EventsQuery {
+    workspaceId: ID! = "local"
     lastEventId: ID
   }
   input StreamQuery {
-    after: Time
-    before: Time
-    limit: Int! = 100
+    after: ID
+    before: ID
+    limit: Int! = 20
     includeInternalEvents: Boolean
   }
   input CreateAppInput {
@@ -85,6 +89,7 @@ export const SCHEMA = /* GraphQL */ `
     status: [FunctionRunStatus!]
     functionIDs: [UUID!]
     appIDs: [UUID!]
+    isDeferred: Boolean
     query: String
   }
   input RunsV2OrderBy {
@@ -225,11 +230,12 @@ export const SCHEMA = /* GraphQL */ `
     output: Bytes
     trace(preview: Boolean): RunTraceSpan
     hasAI: Boolean!
+    isDeferred: Boolean!
   }
   type RunsV2Connection {
     edges: [FunctionRunV2Edge!]!
     pageInfo: PageInfo!
-    totalCount: Int!
+    totalCount(preview: Boolean): Int!
   }
   type FunctionRunV2Edge {
     node: FunctionRunV2!
@@ -277,6 +283,7 @@ export const SCHEMA = /* GraphQL */ `
     duration: Int
     outputID: String
     queuedAt: Time!
+    scheduledAt: Time
     startedAt: Time
     endedAt: Time
     childrenSpans: [RunTraceSpan!]!
@@ -287,6 +294,10 @@ export const SCHEMA = /* GraphQL */ `
     isRoot: Boolean!
     parentSpanID: String
     isUserland: Boolean!
+    groupID: String
+    debugPaused: Boolean!
+    skipReason: String
+    skipExistingRunID: String
     metadata: [SpanMetadata!]!
   }
   type SpanMetadata {
@@ -336,8 +347,15 @@ export const SCHEMA = /* GraphQL */ `
     occurredAt: Time!
     receivedAt: Time!
     raw: String!
+    envID: UUID!
+    source: EventSource
     runs: [FunctionRunV2!]!
     version: String
+  }
+  type EventSource {
+    id: ID!
+    name: String
+    sourceKind: String!
   }
   type EventsConnection {
     edges: [EventsEdge!]!

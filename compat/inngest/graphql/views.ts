@@ -5,9 +5,10 @@ import type { AppRecord, KnownFunction } from '../apps.ts';
 import { appOf, functionsOf } from '../apps.ts';
 import { nameIn, textOf } from '../events.ts';
 import { uuidOf } from '../hex.ts';
-import { slugOf } from '../names.ts';
-import { originEvents } from '../read.ts';
+import { DEFERRED_SCHEDULE, slugOf } from '../names.ts';
+import { batchIdOf, ENVIRONMENT_ID, originEvents } from '../read.ts';
 import { outputId, traceOfRun } from '../run-view.ts';
+import { FINALIZATION } from '../trace.ts';
 import type { Span } from '../trace.ts';
 import { traceId } from '../trace-context.ts';
 
@@ -144,8 +145,8 @@ export function runView(reader: Reader, run: RunRecord): object {
     function: () => known(reader, run),
     event: async () => (await events())[0] ?? null,
     events,
-    batchID: null,
-    batchCreatedAt: null,
+    batchID: () => batchIdOf(reader.cell, run),
+    batchCreatedAt: async () => ((await batchIdOf(reader.cell, run)) === null ? null : time(run.createdAt)),
     status: statusOf(run),
     startedAt: time(run.startedAt),
     finishedAt: time(run.endedAt),
@@ -162,7 +163,6 @@ async function cronOf(reader: Reader, run: RunRecord): Promise<string | null> {
 /** `FunctionRunV2`. */
 export function runV2View(reader: Reader, run: RunRecord): object {
   reader.spend(1);
-  const isBatch = run.eventIds.length > 1;
   return {
     id: run.id,
     appID: async () => (await idsOf(reader, run)).app,
@@ -181,11 +181,13 @@ export function runV2View(reader: Reader, run: RunRecord): object {
     sourceID: run.from?.run ?? null,
     triggerIDs: run.eventIds,
     eventName: async () => nameIn((await originEvents(reader.cell, run))[0] ?? '{}'),
-    isBatch,
-    batchCreatedAt: isBatch ? time(run.createdAt) : null,
+    isBatch: async () => (await batchIdOf(reader.cell, run)) !== null,
+    batchCreatedAt: async () => ((await batchIdOf(reader.cell, run)) === null ? null : time(run.createdAt)),
     cronSchedule: async () => cronOf(reader, run),
     output: outputText(run),
-    trace: async () => spanView(reader, run, await traceOfRun(reader.cell, run)),
+    trace: async ({ preview }: { preview?: boolean | null }) =>
+      spanView(reader, run, await traceOfRun(reader.cell, run, preview ? 'newer' : 'older')),
+    isDeferred: async () => nameIn((await originEvents(reader.cell, run))[0] ?? '{}') === DEFERRED_SCHEDULE,
     hasAI: async () => {
       const { children } = await traceOfRun(reader.cell, run);
       return children.some((span) => span.stepOp === 'AI_GATEWAY');
@@ -193,7 +195,7 @@ export function runV2View(reader: Reader, run: RunRecord): object {
   };
 }
 
-function spanView(reader: Reader, run: RunRecord, span: Span): object {
+export function spanView(reader: Reader, run: RunRecord, span: Span): object {
   const info = span.stepInfo;
   return {
     appID: async () => (await idsOf(reader, run)).app,
@@ -208,16 +210,21 @@ function spanView(reader: Reader, run: RunRecord, span: Span): object {
     duration: span.startedAt === null || span.endedAt === null ? null : span.endedAt - span.startedAt,
     outputID: outputId(span),
     queuedAt: time(span.queuedAt),
+    scheduledAt: time(span.queuedAt),
     startedAt: time(span.startedAt),
     endedAt: time(span.endedAt),
     childrenSpans: () => span.children.map((child) => spanView(reader, run, child)),
     stepOp: span.stepOp,
     stepID: span.stepID,
     stepInfo: info && { ...info, __typename: info.kind, ...timesOf(info) },
-    stepType: span.isRoot ? 'FINALIZATION' : (span.stepOp ?? 'RUN'),
+    stepType: span.name === FINALIZATION ? 'FINALIZATION' : (span.stepOp ?? ''),
     isRoot: span.isRoot,
     parentSpanID: span.parentSpanID,
     isUserland: false,
+    groupID: null,
+    debugPaused: false,
+    skipReason: span.isRoot && run.reason === 'skipped' ? 'SingletonSkipped' : null,
+    skipExistingRunID: null,
     metadata: span.metadata.map((one) => ({ ...one, updatedAt: time(one.updatedAt) })),
   };
 }
@@ -237,12 +244,19 @@ export function eventView(reader: Reader, event: EventRecord): object {
     name: event.name,
     createdAt: time(event.receivedAt),
     payload: () => JSON.stringify((JSON.parse(event.body) as { data?: unknown }).data ?? {}),
-    raw: event.body,
+    raw: rawOf(event),
     totalRuns: event.runs.length,
     pendingRuns: async () => (await runs()).filter((run) => run.status === 'running').length,
     status: async () => eventStatus(await runs()),
     functionRuns: async () => (await runs()).map((run) => runView(reader, run)),
   };
+}
+
+/** An event as the vendor shows it in full: with `v`, and without a `user` of which nothing is known. */
+function rawOf(event: EventRecord): string {
+  const { user, v, ...rest } = JSON.parse(event.body) as { user?: object; v?: string };
+  const known = user !== undefined && Object.keys(user).length > 0;
+  return JSON.stringify({ ...rest, ...(known ? { user } : {}), v: v ?? null });
 }
 
 function eventStatus(runs: RunRecord[]): string {
@@ -261,7 +275,9 @@ export function eventV2View(reader: Reader, event: EventRecord): object {
     name: event.name,
     occurredAt: time(event.ts),
     receivedAt: time(event.receivedAt),
-    raw: event.body,
+    raw: rawOf(event),
+    envID: ENVIRONMENT_ID,
+    source: null,
     runs: async () => {
       const runs = await reader.cell.query({ type: 'event-runs', event: event.id });
       return runs.map((run) => runV2View(reader, run));
