@@ -194,7 +194,11 @@ suite({ vendor: 'inngest', name: 'bad input', sdk: 'plain HTTP' }, (s) => {
         ]),
         400,
       ],
-      ['one good, one bad', registration([fn({ triggers: [{ event: `${name}/other` }] }), fn({ id: '', name: '' })]), 400],
+      [
+        'one good, one bad',
+        registration([fn({ triggers: [{ event: `${name}/other` }] }), fn({ id: '', name: '' })]),
+        400,
+      ],
       ['a throttle without a period', registration([fn({ throttle: { limit: 1 } })]), 400],
       ['a throttle of an odd period', registration([fn({ throttle: { limit: 1, period: 'soon' } })]), 400],
       ['a throttle of a bad key', registration([fn({ throttle: { limit: 1, period: '1m', key: 'event.' } })]), 400],
