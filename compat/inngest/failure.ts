@@ -8,15 +8,18 @@ export interface RetryWish {
   retryAt: number | null;
 }
 
+/** Kept with the end of a run whose app said that it must not be tried again. */
+export const NO_RETRY_META = '{"noRetry":true}';
+
 /** The call failed: retried as the answer wishes. `error` is canonical text. */
 export function failure(error: string, wish: RetryWish): Outcome {
   const retry = wish.noRetry ? 'never' : wish.retryAt === null ? 'policy' : { at: wish.retryAt };
-  return { ops: [{ op: 'fail', error, retry }] };
+  return { ops: [{ op: 'fail', error, retry }], ...(wish.noRetry ? { meta: NO_RETRY_META } : {}) };
 }
 
 /** The run fails, whatever attempts are left. */
-export function runFailure(name: string, message: string): Outcome {
-  return { ops: [{ op: 'fail', error: canonicalJson({ message, name }), retry: 'never' }] };
+export function runFailure(name: string, message: string, more: object = {}): Outcome {
+  return { ops: [{ op: 'fail', error: canonicalJson({ ...more, message, name }), retry: 'never' }] };
 }
 
 /** The run has met one of the vendor's bounds. */

@@ -11,6 +11,9 @@ export interface FunctionData {
   /** Where calls go; `stepId` is set anew for each. */
   url: string;
   crons: string[];
+  /** Bounds of its runs that were set for tests (routes/limit-overrides.ts). */
+  maxSteps?: number;
+  maxStateBytes?: number;
   /** Some of them have a jitter. */
   jitter?: true;
 }

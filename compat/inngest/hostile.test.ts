@@ -256,7 +256,7 @@ describe('whatever an app answers', () => {
       context,
     );
     t.apply({ type: 'report', run: large.run, lease: large.lease, outcome, final: true });
-    expect(errorOf(large.run).name).toBe('InngestErrOutputTooLarge');
+    expect(errorOf(large.run).name).toBe('output_too_large');
     await server.answer(large, 206, { 'x-inngest-sdk': 'x' }, '[{"op":"StepRun","id":"late","data":1}]');
     expect(t.engine.query({ type: 'run-detail', run: large.run })?.steps).toEqual([]);
     const twice = await begin();

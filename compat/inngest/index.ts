@@ -22,6 +22,7 @@ import { connect, createToken, events } from './routes/realtime-subscribe.ts';
 import { register } from './routes/register.ts';
 import { removeAppByUrl } from './routes/remove-app.ts';
 import { rerun } from './routes/rerun.ts';
+import { overrideLimit } from './routes/limit-overrides.ts';
 import { listRunJobs } from './routes/run-jobs.ts';
 import { addScores, updateMetadata } from './routes/run-metadata.ts';
 import { inTestMode, testCancelRun, testQueueSize, testReset, testRoot } from './routes/test-mode.ts';
@@ -92,6 +93,8 @@ export function inngestRoutes(): Hono<RouteEnv> {
 
   app.post('/invoke/:slug', commonHeaders, authorised, invoke);
   app.delete('/fn/remove', commonHeaders, authorised, removeAppByUrl);
+  app.on(['POST', 'DELETE'], '/fn/step-limit', commonHeaders, authorised, overrideLimit('maxSteps'));
+  app.on(['POST', 'DELETE'], '/fn/state-size-limit', commonHeaders, authorised, overrideLimit('maxStateBytes'));
   app.post('/test/function/pause', commonHeaders, authorised, pauseFunction(true));
   app.post('/test/function/unpause', commonHeaders, authorised, pauseFunction(false));
   app.get('/v1/runs/:run/jobs', commonHeaders, authorised, listRunJobs);

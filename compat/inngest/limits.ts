@@ -15,6 +15,13 @@ export interface LimitError {
   message: string;
 }
 
+/** An expression of a wait that is none. `why` is what is wrong with it. */
+export function invalidExpression(why: string): LimitError & { stack: string } {
+  const message = 'Wait for event If expression failed to compile';
+  const stack = `error compiling expression: ${why}`;
+  return { error: `InvalidExpression: ${message}`, name: 'InvalidExpression', message, stack };
+}
+
 export function functionOverflowed(limit = MAX_STEPS): LimitError {
   return {
     error: 'function has too many steps',
@@ -34,8 +41,8 @@ export function stepOutputTooLarge(step: string): LimitError {
 }
 
 export function outputTooLarge(): LimitError {
-  const message = `The app answered with more than ${MAX_RESPONSE_BYTES} bytes.`;
-  return { error: `output_too_large: ${message}`, name: 'InngestErrOutputTooLarge', message };
+  const message = "Your function's response body exceeds the maximum size limit";
+  return { error: `output_too_large: ${message}`, name: 'output_too_large', message };
 }
 
 export const STEP_OUTPUT_TOO_LARGE = `the answer is larger than ${MAX_STEP_OUTPUT} bytes`;

@@ -4,13 +4,12 @@ import { canonicalJson } from './canonical.ts';
 import { textOf } from './events.ts';
 import { readMeta } from './step-meta.ts';
 
-const INVOKE_TIMEOUT = canonicalJson({
-  error: {
-    error: 'InngestInvokeTimeoutError: Timed out waiting for invoked function to complete',
-    message: 'Timed out waiting for invoked function to complete',
-    name: 'InngestInvokeTimeoutError',
-  },
+export const INVOKE_TIMEOUT_ERROR = canonicalJson({
+  error: 'InngestInvokeTimeoutError: Timed out waiting for invoked function to complete',
+  message: 'Timed out waiting for invoked function to complete',
+  name: 'InngestInvokeTimeoutError',
 });
+const INVOKE_TIMEOUT = `{"error":${INVOKE_TIMEOUT_ERROR}}`;
 
 const INVOKE_CANCELLED = canonicalJson({ error: { message: 'The invoked function was cancelled', name: 'Error' } });
 

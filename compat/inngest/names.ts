@@ -3,6 +3,9 @@ export const EXECUTOR = 'inngest';
 
 const PREFIX = 'inngest/';
 
+/** All data of a request is in one environment: its id never changes. */
+export const ENVIRONMENT_ID = '00000000-0000-4000-8000-000000000000';
+
 /** Reserved for the server's own events (inngest/inngest: pkg/event). */
 export const INTERNAL_PREFIX = 'inngest/';
 export const FUNCTION_INVOKED = 'inngest/function.invoked';

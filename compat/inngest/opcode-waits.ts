@@ -2,6 +2,7 @@ import { compileExpression } from '../../core/events/expression/index.ts';
 import type { Op } from '../../core/model/call.ts';
 import { MAX_WAIT_MS, parseMoment } from './duration.ts';
 import { invokedEvent } from './events.ts';
+import { invalidExpression } from './limits.ts';
 import { newEventId } from './ids.ts';
 import { readFunctionData } from './function-data.ts';
 import { taskIdOf, tokenOf } from './names.ts';
@@ -33,7 +34,7 @@ export function waitForEvent(opcode: Opcode, context: OpcodeContext): Op | Refus
   const expression = textOption(opcode, 'if');
   const compiled = expression ? compileExpression(expression) : null;
   if (compiled && !compiled.ok)
-    return new Refusal('Error', `step "${nameOf(opcode)}" waits with an invalid expression: ${compiled.error.message}`);
+    return Refusal.of(invalidExpression(`step "${nameOf(opcode)}": "${expression}": ${compiled.error.message}`));
   return {
     op: 'wait-event',
     key: opcode.id,

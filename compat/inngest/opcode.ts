@@ -37,9 +37,16 @@ export interface OpcodeContext {
 export class Refusal {
   readonly name: string;
   readonly message: string;
-  constructor(name: string, message: string) {
+  /** The whole error, where it is more than name and message. */
+  readonly more: object;
+  constructor(name: string, message: string, more: object = {}) {
     this.name = name;
     this.message = message;
+    this.more = more;
+  }
+
+  static of(error: { name: string; message: string }): Refusal {
+    return new Refusal(error.name, error.message, error);
   }
 }
 

@@ -2,6 +2,7 @@ import { MAIN } from '../../core/model/call.ts';
 import type { Again, CallSpec, LeasedCall, Op, Outcome } from '../../core/model/call.ts';
 import { deferOps, isLazy, visibleSteps } from './defers.ts';
 import { failure, limitFailure, runFailure } from './failure.ts';
+import { readFunctionData } from './function-data.ts';
 import { planGateway } from './gateway.ts';
 import {
   functionOverflowed,
@@ -19,13 +20,18 @@ import { stateSize } from './request.ts';
 import type { StepMeta } from './step-meta.ts';
 import { notesOf } from './step-notes.ts';
 
+/** Operations that are no step. */
+const ENDS: ReadonlySet<string> = new Set(['RunComplete', 'SyncRunComplete', 'DiscoveryRequest']);
+
 /** Turns an app's operations into the engine's. */
 export function translateOpcodes(call: LeasedCall, all: Opcode[], reply: Reply): Outcome {
   // What is deferred is kept before anything else, and is no part of a group.
   const first = deferOps(all, call.steps);
   const opcodes = all.filter((opcode) => !isLazy(opcode));
-  if (all.length > MAX_STEPS || visibleSteps(call.steps).length + opcodes.length > MAX_STEPS + 1)
-    return limitFailure(functionOverflowed());
+  const { maxSteps = MAX_STEPS, maxStateBytes = MAX_STATE } = readFunctionData(call.task.data);
+  const steps = opcodes.filter(({ op }) => !ENDS.has(op)).length;
+  if (all.length > MAX_STEPS || visibleSteps(call.steps).length + steps > maxSteps)
+    return limitFailure(functionOverflowed(maxSteps));
   const group = opcodes.length > 1;
   // Version 2 discovers once, after the last planned step of a group; a race after each (inngest/inngest: ShouldCoalesceParallelism).
   const coalesce = group && reply.version >= 2 && opcodes.some((opcode) => opcode.op === 'StepPlanned');
@@ -37,7 +43,7 @@ export function translateOpcodes(call: LeasedCall, all: Opcode[], reply: Reply):
     const again: Again = coalesce && optionOf(opcode, 'parallelMode') !== 'race' ? 'last' : 'each';
     const context: OpcodeContext = { call, reply, group, again };
     const translated = translateOne(opcode, context);
-    if (translated instanceof Refusal) return runFailure(translated.name, translated.message);
+    if (translated instanceof Refusal) return runFailure(translated.name, translated.message, translated.more);
     first.push(...notesOf(opcode));
     if (translated.op === 'step') {
       const size = translated.data?.length ?? 0;
@@ -52,7 +58,7 @@ export function translateOpcodes(call: LeasedCall, all: Opcode[], reply: Reply):
   }
   // One entry of the history for the whole group.
   if (planned.length > 0) ops.push({ op: 'plan', calls: planned });
-  if (added > 0 && added + stateSize(call) > MAX_STATE) return limitFailure(stateOverflowed());
+  if (added > 0 && added + stateSize(call) > maxStateBytes) return limitFailure(stateOverflowed(maxStateBytes));
   // A call for one step that says nothing of it leaves it undone.
   if (last.length === 0 && !answers(call, ops)) {
     const unanswered = failure(

@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { compileExpression, isPlain } from '../../core/events/expression/index.ts';
 import type { Admission, Guards, TaskSpec } from '../../core/model/task.ts';
-import { MAX_WAIT_MS, parseDurationMs } from './duration.ts';
+import { MAX_WAIT_MS, parseDurationMs, parseMoment } from './duration.ts';
 import { InngestError } from './errors.ts';
 import { explain } from './schema.ts';
 
@@ -188,6 +188,12 @@ function singletonOf(reader: Reader, { singleton }: Policies): Admission[] {
   return [{ kind: 'single', ...reader.key('singleton', 'singleton.key', singleton.key), taken }];
 }
 
+/** How long, or until when: the SDK takes dates too. */
+function cancelTime(reader: Reader, field: string, text: string): { withinMs: number } | { untilMs: number } {
+  if (parseDurationMs(text) === null && parseMoment(text, 0) !== null) return { untilMs: Date.parse(text) };
+  return { withinMs: reader.durationMs(field, text, { minMs: 0, maxMs: MAX_WAIT_MS }) };
+}
+
 function guardsOf(reader: Reader, { cancel, timeouts, batchEvents }: Policies): Guards | null {
   const within = { minMs: 0, maxMs: MAX_WAIT_MS };
   const cancelOn = (cancel ?? []).map(({ event, if: condition, timeout }, i) => {
@@ -200,7 +206,7 @@ function guardsOf(reader: Reader, { cancel, timeouts, batchEvents }: Policies): 
       );
     return {
       name: event,
-      withinMs: timeout ? reader.durationMs(`cancelOn[${i}].timeout`, timeout, within) : CANCEL_WITHIN_MS,
+      ...(timeout ? cancelTime(reader, `cancelOn[${i}].timeout`, timeout) : { withinMs: CANCEL_WITHIN_MS }),
       ...(expression === undefined ? {} : { expression }),
     };
   });

@@ -5,12 +5,10 @@ import { eventsOf, textOf } from './events.ts';
 import { derivedUlid } from './ids.ts';
 import { readFunctionData } from './function-data.ts';
 import type { FunctionData } from './function-data.ts';
-import { slugOf } from './names.ts';
+import { ENVIRONMENT_ID, slugOf } from './names.ts';
 import { uuidOf } from './hex.ts';
 
 const STATUS = { running: 'Running', completed: 'Completed', failed: 'Failed', cancelled: 'Cancelled' } as const;
-/** All data is in one environment: its id never changes. */
-export const ENVIRONMENT_ID = '00000000-0000-4000-8000-000000000000';
 
 /** The events that a run was started with, as its functions see them. */
 export async function originEvents(cell: CellApi, run: RunRecord): Promise<string[]> {

@@ -7,7 +7,9 @@ import { keepApp } from './apps.ts';
 import { parseDurationMs } from './duration.ts';
 import { InngestError } from './errors.ts';
 import { toLimits } from './flow-control.ts';
+import { readFunctionData } from './function-data.ts';
 import type { FunctionData } from './function-data.ts';
+import { overridesOf } from './limit-overrides.ts';
 import { uuidOf } from './hex.ts';
 import { EXECUTOR, groupOf, poolOf, taskIdOf } from './names.ts';
 import { POLICY_FIELDS, toPolicies } from './policies.ts';
@@ -41,15 +43,18 @@ const SERVED_FIELDS = new Set<string>([
 ]);
 
 /** Turns a registration into the tasks of its app. Throws InngestError: then nothing has changed. */
-async function toTasks(request: RegisterRequest, context: EnvironmentContext): Promise<TaskSpec[]> {
+async function toTasks(cell: CellApi, request: RegisterRequest, context: EnvironmentContext): Promise<TaskSpec[]> {
   const retry = retryPolicy(context);
+  const overrides = await overridesOf(cell);
   const appId = await appIdOf(request.appName);
   const seen = new Set<string>();
   const tasks: TaskSpec[] = [];
   for (const config of request.functions ?? []) {
     if (seen.has(config.id)) throw invalid(config, 'its id is used twice');
     seen.add(config.id);
-    tasks.push(await toTask(config, request.appName, appId, retry));
+    const task = await toTask(config, request.appName, appId, retry);
+    const override = overrides.get(config.id);
+    tasks.push(override ? { ...task, data: JSON.stringify({ ...readFunctionData(task.data), ...override }) } : task);
   }
   return tasks;
 }
@@ -64,7 +69,7 @@ export async function registerApp(
   request: RegisterRequest,
   context: EnvironmentContext,
 ): Promise<{ modified: boolean; app_id: string; sync_id: string }> {
-  const tasks = await toTasks(request, context);
+  const tasks = await toTasks(cell, request, context);
   const [result] = await cell.apply([{ type: 'register', group: groupOf(request.appName), tasks, replace: true }]);
   if (result?.type !== 'register') throw new Error('the engine did not answer a registration');
   await keepApp(cell, {

@@ -2,7 +2,9 @@ import type { HistoryEntry } from '../../core/model/history.ts';
 import type { RunDetail, RunRecord } from '../../core/model/query.ts';
 import type { CellApi, RouteHost } from '../../core/ports.ts';
 import { textOf } from './events.ts';
+import { INVOKE_TIMEOUT_ERROR } from './memo.ts';
 import { runMetadata } from './metadata.ts';
+import { readMeta } from './step-meta.ts';
 import { INPUT_NOTE } from './step-notes.ts';
 import { traceOf } from './trace.ts';
 import type { Span, TraceStyle } from './trace.ts';
@@ -48,8 +50,11 @@ export async function outputOf(cell: CellApi, id: string): Promise<SpanOutput | 
   const [entry] = await cell.query({ type: 'history', run, afterSeq: seq - 1, limit: 1 });
   if (!entry) return null;
   const { body } = entry;
-  const text = entry.data === null ? 'null' : textOf(entry.data);
+  const timedOut =
+    body.kind === 'step' && body.source === 'timeout' && readMeta(body.meta ?? null).o === 'InvokeFunction';
+  const text = timedOut ? INVOKE_TIMEOUT_ERROR : entry.data === null ? 'null' : textOf(entry.data);
   const failed =
+    timedOut ||
     body.kind === 'retry' ||
     (body.kind === 'step' && body.error === true) ||
     (body.kind === 'end' && body.status !== 'completed');

@@ -315,11 +315,16 @@ function withAttempts(span: Span, failures: readonly Attempt[], dueAt: number, s
 }
 
 function statusOf(run: RunRecord, step: Step, pending: readonly PendingRecord[]): SpanStatus {
-  if (step.end) return step.end.body.error ? 'FAILED' : 'COMPLETED';
+  const invokes = step.meta.o === 'InvokeFunction';
+  if (step.end) {
+    // Of the waits only an invocation fails when its time is over.
+    const failed = step.end.body.error === true || (invokes && step.end.body.source === 'timeout');
+    return failed ? 'FAILED' : 'COMPLETED';
+  }
   if (run.status === 'cancelled') return 'CANCELLED';
   if (run.status !== 'running') return step.wait ? 'CANCELLED' : 'FAILED';
   const own = pending.find((one) => one.key === step.key);
-  if (own && own.kind !== 'call') return 'WAITING';
+  if (own && own.kind !== 'call') return invokes ? 'RUNNING' : 'WAITING';
   return own?.leased ? 'RUNNING' : 'QUEUED';
 }
 

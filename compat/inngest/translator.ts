@@ -4,7 +4,7 @@ import type { EventInput } from '../../core/model/event.ts';
 import type { Translator } from '../../core/ports.ts';
 import { canonicalJson, canonicalObject } from './canonical.ts';
 import { eventsOf, nameIn, textOf } from './events.ts';
-import { runFailure } from './failure.ts';
+import { NO_RETRY_META, runFailure } from './failure.ts';
 import { deferredEvents } from './defers.ts';
 import { readFunctionData } from './function-data.ts';
 import type { FunctionData } from './function-data.ts';
@@ -57,14 +57,7 @@ function tellEnd(run: EndedRun, fn: FunctionData, outcome: string | null): Event
   const data = canonicalObject([
     ['_inngest', `{"status":"${STATUS[run.status]}"}`],
     ['correlation_id', run.parent ? JSON.stringify(`${run.parent.run}.${run.parent.key}`) : undefined],
-    [
-      'error',
-      run.status === 'failed'
-        ? run.error === null
-          ? '{"message":"The run failed","name":"Error"}'
-          : textOf(run.error)
-        : undefined,
-    ],
+    ['error', run.status === 'failed' ? toldError(run) : undefined],
     ['event', origin[0]],
     ['events', `[${origin.join(',')}]`],
     ['function_id', JSON.stringify(fn.slug)],
@@ -74,6 +67,27 @@ function tellEnd(run: EndedRun, fn: FunctionData, outcome: string | null): Event
   const events = [event(FUNCTION_FINISHED, data, run, true)];
   if (outcome !== null) events.unshift(event(outcome, data, run, false));
   return events;
+}
+
+/** The error as handlers of failures get it: `error`, `name` and `message` are always there (inngest/inngest: pkg/execution/state StandardError). */
+function toldError(run: EndedRun): string {
+  const given = run.error === null ? null : parsed(textOf(run.error));
+  const known = typeof given === 'object' && given !== null && !Array.isArray(given) ? given : {};
+  const error = run.outcomeMeta === NO_RETRY_META ? 'NonRetriableError' : 'Function execution error';
+  return canonicalJson({
+    error,
+    name: 'Error',
+    message: given === null ? 'The run failed' : known === given ? error : textOf(run.error ?? ''),
+    ...known,
+  });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return text;
+  }
 }
 
 function event(name: string, data: string, run: EndedRun, transient: boolean): EventInput {

@@ -49,6 +49,25 @@ describe('an event that cancels', () => {
     expect(t.sql.all(`SELECT owner FROM pending WHERE kind = 'guard'`)).toEqual([]);
   });
 
+  it('does so only until its date, and not at all when that is past', () => {
+    const t = new TestEngine({ sql: new NodeSql() });
+    const untilMs = t.nowMs + 60_000;
+    t.register({
+      id: 'work',
+      guards: { cancelOn: [{ name: 'stop', untilMs }] },
+      triggers: [{ kind: 'event', pattern: 'begin' }],
+    });
+    const early = send(t, 'begin');
+    t.advance(59_999);
+    send(t, 'stop');
+    expect(end(t, early)).toBe('cancelled cancelled-by-event');
+    t.advance(1);
+    const late = send(t, 'begin');
+    expect(t.sql.all(`SELECT owner FROM pending WHERE kind = 'guard'`)).toEqual([]);
+    send(t, 'stop');
+    expect(end(t, late)).toBe('running');
+  });
+
   it('ends the run that it finds, and not the one that it starts', () => {
     const t = open({ cancelOn: [{ name: 'begin' }] });
     const first = send(t, 'begin');

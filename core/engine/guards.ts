@@ -35,7 +35,11 @@ export function armGuards(k: Kernel, handle: RunHandle): void {
       name: guard.name,
       ...(expression === undefined ? {} : { expression }),
     });
-    const untilMs = guard.withinMs === undefined ? NEVER_MS : k.now + guard.withinMs;
+    const untilMs = Math.min(
+      guard.untilMs ?? NEVER_MS,
+      guard.withinMs === undefined ? NEVER_MS : k.now + guard.withinMs,
+    );
+    if (untilMs <= k.now) continue;
     putTimer(k, owner, EVENT + i, 'guard', untilMs, { match, guard: expression ?? null });
   }
   if (startWithinMs !== undefined) putTimer(k, owner, START, 'guard', k.now + startWithinMs);

@@ -78,7 +78,7 @@ export type Admission =
 /** What ends a run from outside its own steps. All of them cancel it. */
 export interface Guards {
   /** The expression sees `event` (the run's first, bound when the run stands) and `async` (the arriving one). */
-  cancelOn?: Array<{ name: string; expression?: string; withinMs?: number }>;
+  cancelOn?: Array<{ name: string; expression?: string; withinMs?: number; untilMs?: number }>;
   /** From the time when the run stands to its first lease, and from there to its end. */
   startWithinMs?: number;
   finishWithinMs?: number;

@@ -5,8 +5,8 @@ import type { AppRecord, KnownFunction } from '../apps.ts';
 import { appOf, functionsOf } from '../apps.ts';
 import { nameIn, textOf } from '../events.ts';
 import { uuidOf } from '../hex.ts';
-import { DEFERRED_SCHEDULE, slugOf } from '../names.ts';
-import { batchIdOf, ENVIRONMENT_ID, originEvents } from '../read.ts';
+import { DEFERRED_SCHEDULE, ENVIRONMENT_ID, slugOf } from '../names.ts';
+import { batchIdOf, originEvents } from '../read.ts';
 import { outputId, traceOfRun } from '../run-view.ts';
 import { FINALIZATION } from '../trace.ts';
 import type { Span } from '../trace.ts';
@@ -53,8 +53,10 @@ export function outputText(run: RunRecord): string | null {
   const result = run.status === 'completed' ? run.output : run.error;
   if (result === null) return null;
   const text = textOf(result);
-  // What the server itself ends a run with is told as the vendor's state errors are.
-  return run.status === 'failed' && /"name":"InngestErr/.test(text) ? `{"error":${text}}` : text;
+  // What the server itself ends a run with is told as the vendor's state errors are, in their order.
+  if (run.status !== 'failed' || !/"name":"(InngestErr|InvalidExpression|output_too_large)/.test(text)) return text;
+  const { error, name, message, ...rest } = JSON.parse(text) as Record<string, unknown>;
+  return JSON.stringify({ error: { error, name, message, ...rest } });
 }
 
 export function appView(reader: Reader, app: AppRecord): object {

@@ -1,5 +1,6 @@
 import type { ChannelApi } from '../../../core/ports.ts';
 import type { RouteContext } from '../http.ts';
+import { ENVIRONMENT_ID } from '../names.ts';
 
 /** A JSON text frame as subscribers get it (npm inngest: components/realtime/types.ts, messageSchema). */
 export interface Message {
@@ -20,7 +21,8 @@ export function messageFrame(message: Message, data: string): string {
     channel: message.channel,
     topic: message.topic,
     created_at: new Date(message.createdAtMs).toISOString(),
-    env_id: message.environment,
+    // A UUID, which the Go SDK insists on: that of an environment never changes.
+    env_id: ENVIRONMENT_ID,
     ...(message.runId === null ? {} : { run_id: message.runId }),
     ...(message.streamId === undefined ? {} : { stream_id: message.streamId }),
   };

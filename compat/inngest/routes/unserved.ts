@@ -3,8 +3,6 @@ import type { RouteContext } from '../http.ts';
 
 /** Routes of the vendor that this server knows of and does not serve, with the vendor's first API error shape. */
 export const UNSERVED_V1: ReadonlyArray<readonly [method: string, path: string, what: string]> = [
-  ['ALL', '/fn/step-limit', 'Overriding a step limit'],
-  ['ALL', '/fn/state-size-limit', 'Overriding a state size limit'],
   ['POST', '/v0/telemetry', 'Telemetry'],
   ['ALL', '/v1/realtime/*', 'This part of realtime'],
   ['GET', '/v1/prom/:env', 'Metrics of an environment'],
