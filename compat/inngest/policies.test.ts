@@ -22,7 +22,7 @@ describe("a function's policies", () => {
         expression: 'event.data.a',
         bound: { max: 25, periodMs: 60_000, shape: 'gcra', burst: 3 },
       },
-      { kind: 'debounce', key: 'inngest/debounce/app-f', delayMs: 5_050, atMax: 'hold', keep: 'last' },
+      { kind: 'debounce', key: 'inngest/debounce/app-f', delayMs: 6_050, atMax: 'hold', keep: 'last' },
       { kind: 'single', key: 'inngest/singleton/app-f', taken: 'skip' },
     ]);
   });

@@ -24,8 +24,8 @@ const MAX_TEXT_CHARS = 4_096;
 const MAX_CANCELLATIONS = 5;
 const MAX_DEBOUNCE_MS = 7 * DAY_MS;
 const MAX_PRIORITY_MS = 12 * 3_600_000;
-/** A debounced run begins so much after its period: whoever counts from when the event was acknowledged sees a whole one (inngest/inngest: pkg/execution/debounce has a second and this). */
-const DEBOUNCE_BUFFER_MS = 50;
+/** A debounced run begins so much after its period, so that whoever counts from the acknowledgement of an event sees a whole one (inngest/inngest: pkg/execution/debounce). */
+const DEBOUNCE_BUFFER_MS = 1_050;
 /** inngest/inngest: pkg/consts DefaultBatchSizeLimit, DefaultBatchTimeout, and the most bytes that a batch takes. */
 const DEFAULT_BATCH_SIZE = 100;
 const DEFAULT_BATCH_WAIT = '60s';

@@ -121,7 +121,7 @@ suite({ vendor: 'inngest', name: 'differences', sdk: flavour.sdk }, (s) => {
     await context.clock.idle();
     const last = (await app.send({ name, data: { n: 2 } })).ids[0] ?? fail('no id');
     await context.clock.idle();
-    await context.clock.advance(61_000);
+    await context.clock.advance(62_000);
     for (const id of [first, last]) expect.equal((await app.ended(id))[0]?.output, 2);
   });
 

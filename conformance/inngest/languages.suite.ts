@@ -12,6 +12,8 @@ for (const language of LANGUAGES) {
   const skip = missing === undefined ? {} : { skip: missing };
 
   suite({ vendor: 'inngest', name: `languages (${label})`, sdk }, (s) => {
+    const none: typeof s.case = () => {};
+    const [unlessRefused, ifRefused] = language.refusesFailureEvents ? [none, s.case] : [s.case, none];
     const inFull: typeof s.case = (...args) => void (language.brief || s.case(...args));
     let command: string[] = [];
     let server: PrivateServer;
@@ -124,7 +126,7 @@ for (const language of LANGUAGES) {
       skip,
     );
 
-    s.case(
+    unlessRefused(
       ['I-24', 'I-61', 'I-62'],
       'a failing run tells its failure handler, after its attempts',
       async (context) => {
@@ -138,7 +140,32 @@ for (const language of LANGUAGES) {
         await context.until(async () => (await ran()).length === 3, { what: 'the failure handler' });
         expect.deepEqual(await ran(), ['try0', 'try1', 'told broken for good']);
       },
-      language.failureHandlersBroken === undefined ? skip : { skip: language.failureHandlersBroken },
+      skip,
+    );
+
+    ifRefused(
+      ['I-24', 'I-61', 'I-62'],
+      'INN-60: a failing run calls its failure handler after its attempts; this version refuses its own event',
+      async (context) => {
+        const ran = await listen(app);
+        const id = await app.send('broken');
+        await server.clock.idle();
+        await server.clock.advance(ALL_RETRIES_MS);
+        await server.clock.advance(ALL_RETRIES_MS);
+        const failing = await ended(context, app, id);
+        expect.equal(failing.status, 'Failed');
+        expect.deepEqual(await ran(), ['try0', 'try1']);
+        const answer = await fetch(new URL('/v1/events?name=inngest/function.failed&limit=100', server.url));
+        const { data } = (await answer.json()) as {
+          data: Array<{ internal_id: string; data: { run_id: string; error: { message: string } } }>;
+        };
+        const told = data.find((event) => event.data.run_id === failing.run_id);
+        expect.equal(told?.data.error.message, 'broken for good');
+        const run = await ended(context, app, told?.internal_id ?? '');
+        expect.equal(run.status, 'Failed');
+        expect.match(JSON.stringify(run.output), /not found in triggers/);
+      },
+      skip,
     );
 
     inFull(

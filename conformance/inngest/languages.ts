@@ -33,7 +33,7 @@ export interface Language {
   /** With checkpointing: a retried step is returned at once, and the next ones run in another request. */
   endsRequestAfterRetry?: boolean;
   /** Why its failure handlers cannot be tried. */
-  failureHandlersBroken?: string;
+  refusesFailureEvents?: true;
   /** Connect: it gives up when its connection breaks off without a close frame. */
   endsWithItsConnection?: boolean;
   /** Connect: a reply that was made between two connections is never sent. */
@@ -79,9 +79,7 @@ function typescript(sdk: string, framework: string, brief = false): Language {
   return {
     brief,
     endsRequestAfterRetry: sdk === 'inngest 4.24.0',
-    ...(sdk === 'inngest 4.0.0' && {
-      failureHandlersBroken: 'this version refuses the event of its own failure handlers ("not found in triggers")',
-    }),
+    ...(sdk === 'inngest 4.0.0' && { refusesFailureEvents: true as const }),
     label: `TypeScript, ${framework}`,
     sdk,
     missing: undefined,
