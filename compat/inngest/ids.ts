@@ -37,6 +37,13 @@ export function seededId(seed: IdSeed, index: number): string {
   return ulid(seed.timeMs, bytes);
 }
 
+/** The time that a ULID holds. */
+export function idTimeMs(id: string): number {
+  let ms = 0;
+  for (const char of id.slice(0, 10)) ms = ms * 32 + Math.max(0, ALPHABET.indexOf(char));
+  return ms;
+}
+
 /** An id that the same text at the same time always has, for what the vendor names and this server keeps no row of. */
 export function derivedUlid(timeMs: number, text: string): string {
   const bytes = new Uint8Array(ENTROPY_BYTES);

@@ -50,8 +50,7 @@ export async function outputOf(cell: CellApi, id: string): Promise<SpanOutput | 
   const [entry] = await cell.query({ type: 'history', run, afterSeq: seq - 1, limit: 1 });
   if (!entry) return null;
   const { body } = entry;
-  const timedOut =
-    body.kind === 'step' && body.source === 'timeout' && readMeta(body.meta ?? null).o === 'InvokeFunction';
+  const timedOut = body.kind === 'step' && body.source === 'timeout' && (await isInvocation(cell, run, body.key));
   const text = timedOut ? INVOKE_TIMEOUT_ERROR : entry.data === null ? 'null' : textOf(entry.data);
   const failed =
     timedOut ||
@@ -61,6 +60,14 @@ export async function outputOf(cell: CellApi, id: string): Promise<SpanOutput | 
   const key = body.kind === 'step' ? body.key : null;
   const input = key === null ? null : await inputOf(cell, run, key);
   return failed ? { input, data: null, error: text } : { input, data: text, error: null };
+}
+
+/** What a wait was for is said where it began. */
+async function isInvocation(cell: CellApi, run: string, key: string): Promise<boolean> {
+  const history = await historyOf(cell, run);
+  return history.some(
+    ({ body }) => body.kind === 'wait' && body.key === key && readMeta(body.meta ?? null).o === 'InvokeFunction',
+  );
 }
 
 async function inputOf(cell: CellApi, run: string, key: string): Promise<string | null> {

@@ -55,6 +55,32 @@ for (const language of WORKERS) {
     );
 
     s.case(
+      ['I-71', 'I-75'],
+      'who is connected is told by app and group, over HTTP and GraphQL',
+      async (context) => {
+        const server = await context.startServer();
+        await start(context, { server: server.url });
+        const [connection] = await connected(context, server, 1);
+        const [[app, group] = ['', '']] = Object.entries(connection?.synced_worker_groups ?? {});
+        const answer = await fetch(new URL(`/v0/connect/envs/dev/groups/${group}`, server.url));
+        const { data } = (await answer.json()) as { data: { app_id: string; synced: boolean } };
+        expect.deepEqual([data.app_id, data.synced], [app, true]);
+        const query = `query ($apps: [UUID!]) { workerConnections(first: 5, orderBy: [{ field: CONNECTED_AT, direction: DESC }], filter: { appIDs: $apps, status: [READY] }) {
+          totalCount pageInfo { hasNextPage } edges { node { id instanceId status appID groupHash functionCount app { externalID } connectedAt } } } }`;
+        const told = await fetch(new URL('/v0/gql', server.url), {
+          method: 'POST',
+          body: JSON.stringify({ query, variables: { apps: [app] }, operationName: '' }),
+        });
+        const { workerConnections } = ((await told.json()) as { data: { workerConnections: Workers } }).data;
+        expect.equal(workerConnections.totalCount, 1);
+        const node = workerConnections.edges[0]?.node;
+        expect.deepEqual([node?.id, node?.status, node?.appID, node?.groupHash], [connection?.id, 'READY', app, group]);
+        expect((node?.functionCount ?? 0) > 3);
+      },
+      { ...skip, timeoutMs: CASE_MS },
+    );
+
+    s.case(
       ['I-70', 'I-14', 'I-15'],
       'cloud mode: a worker with the key is let in, one with another key is not',
       async (context) => {
@@ -254,7 +280,13 @@ async function startWorker(
 interface Connection {
   id: string;
   instance_id: string;
+  synced_worker_groups: Record<string, string>;
   status?: number;
+}
+
+interface Workers {
+  totalCount: number;
+  edges: Array<{ node: { id: string; status: string; appID: string; groupHash: string; functionCount: number } }>;
 }
 
 /** Waits until so many workers are connected and ready. */

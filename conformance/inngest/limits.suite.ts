@@ -48,6 +48,44 @@ for (const flavour of FLAVOURS) {
       },
     );
 
+    s.case(['I-76', 'I-73'], 'other bounds for one function, set for a test, and taken back', async (context) => {
+      const name = context.unique('go');
+      const app = await startApp(context, flavour, [
+        {
+          id: 'two',
+          retries: 0,
+          triggers: [{ event: name }],
+          body: async ({ step }) => {
+            await step.run('a', () => 'some text');
+            await step.sleep('nap', '1s');
+            return step.run('b', () => 'more text');
+          },
+        },
+      ]);
+      const override = async (method: string, path: string, limit?: number): Promise<number> => {
+        const url = new URL(path, context.url);
+        url.searchParams.set('functionId', `${app.id}-two`);
+        if (limit !== undefined) url.searchParams.set('limit', String(limit));
+        const headers = { authorization: `Bearer ${context.environment.inngestSigningKey}` };
+        return (await fetch(url, { method, headers })).status;
+      };
+      const end = async (): Promise<[status: unknown, error: unknown]> => {
+        const id = (await app.send({ name, data: {} })).ids[0] ?? fail('no id');
+        await context.clock.idle();
+        await context.clock.advance(1_000);
+        const [run] = await app.ended(id);
+        return [run?.status, (run?.output as { name?: string } | null)?.name];
+      };
+      expect.equal(await override('POST', '/fn/step-limit', 1), 200);
+      expect.deepEqual(await end(), ['Failed', 'InngestErrFunctionOverflowed']);
+      expect.equal(await override('DELETE', '/fn/step-limit'), 200);
+      expect.equal(await override('POST', '/fn/state-size-limit', 5), 200);
+      expect.deepEqual(await end(), ['Failed', 'InngestErrStateOverflowed']);
+      expect.equal(await override('DELETE', '/fn/state-size-limit'), 200);
+      expect.deepEqual(await end(), ['Completed', undefined]);
+      expect.equal(await override('POST', '/fn/step-limit', 0), 400);
+    });
+
     s.case(['I-50'], 'throttle: each value of the key by itself', async (context) => {
       const name = context.unique('go');
       const seen: string[] = [];

@@ -234,6 +234,9 @@ export class ConnectGateway implements SocketProtocol {
         return JSON.stringify(
           [...this.#workers.values()].map((worker) => ({
             apps: worker.note.apps,
+            maxConcurrency: worker.note.maxConcurrency,
+            lastHeartbeatMs: worker.lastHeartbeatMs,
+            state: worker.note.status,
             view: connectionView(worker, this.#id),
           })),
         );

@@ -66,8 +66,6 @@ describe('a connection', () => {
       id: 'a',
       gateway_id: 'gateway',
       instance_id: 'a',
-      all_worker_groups: { g: 's' },
-      synced_worker_groups: { g: 's' },
       status: 1,
       last_heartbeat_at: { seconds: 1_700_000_000, nanos: 250_000_000 },
       sdk_language: 'go',

@@ -71,16 +71,13 @@ export function roomFor(workers: Iterable<Worker>, app: string): number {
   return room;
 }
 
-/** ConnMetadata as the vendor's pages show it: Go's JSON of the message, where zero values are left out. */
+/** ConnMetadata as the vendor's pages show it, but for its groups: Go's JSON of the message, where zero values are left out. */
 export function connectionView(worker: Worker, gatewayId: string): { id: string } & Record<string, unknown> {
   const { note } = worker;
-  const groups = Object.fromEntries(Object.values(note.apps).map(({ group, sync }) => [group, sync]));
   return {
     id: note.connectionId,
     gateway_id: gatewayId,
     instance_id: note.instanceId,
-    all_worker_groups: groups,
-    synced_worker_groups: groups,
     ...(note.status === 'connected' ? {} : { status: note.status === 'ready' ? 1 : 2 }),
     last_heartbeat_at: {
       seconds: Math.floor(worker.lastHeartbeatMs / 1_000),

@@ -16,6 +16,8 @@ import { groupOf } from '../names.ts';
 import { removeApp } from '../remove.ts';
 import { batchIdOf, originEvents } from '../read.ts';
 import { outputOf, traceOfRun } from '../run-view.ts';
+import type { Connection } from '../connect/connections.ts';
+import { findConnection, listConnections } from './connections.ts';
 import { listEvents, listRuns } from './lists.ts';
 import { SCHEMA } from './schema.ts';
 import type { Reader } from './views.ts';
@@ -36,6 +38,8 @@ export interface GraphqlHost {
   nowMs: number;
   /** Asks the app at this URL for its functions; answers the app's name. */
   sync(url: string): Promise<string>;
+  /** The workers that are connected now. */
+  connections(): Promise<Connection[]>;
 }
 
 let schema: GraphQLSchema | null = null;
@@ -154,6 +158,9 @@ function rootOf(reader: Reader, host: GraphqlHost): object {
           (await cell.query({ type: 'event-runs', event: event.id })).map((run) => runView(reader, run)),
       }));
     },
+    workerConnections: async (args: never) => listConnections(reader, await host.connections(), args),
+    workerConnection: async ({ connectionId }: { connectionId: string }) =>
+      findConnection(reader, await host.connections(), connectionId),
     createApp: async ({ input }: { input: { url: string } }) => {
       const app = await findApp(cell, await host.sync(input.url));
       return app && appView(reader, app);

@@ -9,6 +9,7 @@ export const SCHEMA = /* GraphQL */ `
   scalar Bytes
   scalar Map
   scalar Uint
+  scalar Int64
 
   type Query {
     apps(filter: AppsFilterV1): [App!]!
@@ -32,6 +33,13 @@ export const SCHEMA = /* GraphQL */ `
     eventV2(id: ULID!): EventV2!
     eventsV2(first: Int! = 50, after: String, filter: EventsFilter!): EventsConnection!
     stream(query: StreamQuery!): [StreamItem!]!
+    workerConnections(
+      first: Int! = 100
+      after: String
+      orderBy: [ConnectV1WorkerConnectionsOrderBy!]!
+      filter: ConnectV1WorkerConnectionsFilter!
+    ): ConnectV1WorkerConnectionsConnection!
+    workerConnection(connectionId: ULID!): ConnectV1WorkerConnection
   }
 
   type Mutation {
@@ -150,6 +158,69 @@ export const SCHEMA = /* GraphQL */ `
     SERVE
     CONNECT
     API
+  }
+
+  enum ConnectV1ConnectionStatus {
+    CONNECTED
+    READY
+    DRAINING
+    DISCONNECTING
+    DISCONNECTED
+  }
+  input ConnectV1WorkerConnectionsFilter {
+    from: Time
+    until: Time
+    timeField: ConnectV1WorkerConnectionsOrderByField = CONNECTED_AT
+    status: [ConnectV1ConnectionStatus!]
+    appIDs: [UUID!]
+  }
+  input ConnectV1WorkerConnectionsOrderBy {
+    field: ConnectV1WorkerConnectionsOrderByField!
+    direction: ConnectV1WorkerConnectionsOrderByDirection!
+  }
+  enum ConnectV1WorkerConnectionsOrderByField {
+    CONNECTED_AT
+    LAST_HEARTBEAT_AT
+    DISCONNECTED_AT
+  }
+  enum ConnectV1WorkerConnectionsOrderByDirection {
+    ASC
+    DESC
+  }
+  type ConnectV1WorkerConnection {
+    id: ULID!
+    gatewayId: ULID!
+    instanceId: String!
+    workerIp: String!
+    maxWorkerConcurrency: Int64!
+    appName: String
+    appID: UUID
+    app: App
+    connectedAt: Time!
+    lastHeartbeatAt: Time
+    disconnectedAt: Time
+    disconnectReason: String
+    status: ConnectV1ConnectionStatus!
+    groupHash: String!
+    sdkLang: String!
+    sdkVersion: String!
+    sdkPlatform: String!
+    syncId: UUID
+    buildId: String
+    appVersion: String
+    functionCount: Int!
+    cpuCores: Int!
+    memBytes: Int64!
+    os: String!
+  }
+  type ConnectV1WorkerConnectionsConnection {
+    edges: [ConnectV1WorkerConnectionEdge!]!
+    pageInfo: PageInfo!
+    totalCount: Int!
+  }
+  type ConnectV1WorkerConnectionEdge {
+    node: ConnectV1WorkerConnection!
+    cursor: String!
   }
 
   type PageInfo {

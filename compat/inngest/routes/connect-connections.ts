@@ -1,21 +1,17 @@
-import { askGateway } from '../connect/ask.ts';
+import { connectionsOf } from '../connect/connections.ts';
 import { InngestError } from '../errors.ts';
 import type { RouteContext } from '../http.ts';
 import { appIdOf } from '../registration.ts';
 
-interface Connection {
-  apps: Record<string, { group: string; sync: string }>;
-  view: { id: string };
-}
-
-/** GET /v0/connect/envs/:env/conns, optionally `?app_id=`: who is connected at this moment. */
+/** GET /v0/connect/envs/:env/conns, optionally `?app_id=`: who is connected at this moment. Groups are by the app's id (inngest/inngest: tests/golang/connect_test.go). */
 export async function listConnections(c: RouteContext): Promise<Response> {
   const wanted = c.req.query('app_id');
-  const connections = await askGateway<Connection[]>(c, { type: 'connections' });
   const data: object[] = [];
-  for (const { apps, view } of connections) {
-    const ids = await Promise.all(Object.keys(apps).map(appIdOf));
-    if (wanted === undefined || wanted === '' || ids.includes(wanted)) data.push(view);
+  for (const { apps, view } of await connectionsOf(c)) {
+    const entries = Object.entries(apps).map(async ([app, { group }]) => [await appIdOf(app), group] as const);
+    const groups = Object.fromEntries(await Promise.all(entries));
+    if (wanted === undefined || wanted === '' || wanted in groups)
+      data.push({ ...view, all_worker_groups: groups, synced_worker_groups: groups });
   }
   return c.json({ data });
 }
@@ -23,7 +19,7 @@ export async function listConnections(c: RouteContext): Promise<Response> {
 /** GET /v0/connect/envs/:env/groups/:hash: the workers of one app at one version. */
 export async function getWorkerGroup(c: RouteContext): Promise<Response> {
   const hash = c.req.param('hash') ?? '';
-  const connections = await askGateway<Connection[]>(c, { type: 'connections' });
+  const connections = await connectionsOf(c);
   const members = connections.filter(({ apps }) => Object.values(apps).some(({ group }) => group === hash));
   const [app, group] =
     members.flatMap(({ apps }) => Object.entries(apps)).find(([, entry]) => entry.group === hash) ?? [];

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { connectionsOf } from '../connect/connections.ts';
 import { InngestError } from '../errors.ts';
 import { cellOf, readJson } from '../http.ts';
 import type { RouteContext } from '../http.ts';
@@ -27,6 +28,7 @@ export async function graphql(c: RouteContext): Promise<Response> {
   const { context } = c.var.host;
   const answer = await answerGraphql(new Reader(new SharedReads(cellOf(c))), parsed.data, {
     nowMs: context.wallClockMs(),
+    connections: () => connectionsOf(c),
     sync: async (url) => {
       const { app } = await syncUrl(cellOf(c), context, url, null);
       if (app === null) throw new InngestError(422, 'app_refused', `The app at ${url} registered under another URL.`);
