@@ -58,7 +58,8 @@ export function translateOpcodes(call: LeasedCall, all: Opcode[], reply: Reply):
   }
   // One entry of the history for the whole group.
   if (planned.length > 0) ops.push({ op: 'plan', calls: planned });
-  if ((added > 0 || maxStateBytes < MAX_STATE) && added + stateSize(call) > maxStateBytes) return limitFailure(stateOverflowed(maxStateBytes));
+  if ((added > 0 || maxStateBytes < MAX_STATE) && added + stateSize(call) > maxStateBytes)
+    return limitFailure(stateOverflowed(maxStateBytes));
   // A call for one step that says nothing of it leaves it undone.
   if (last.length === 0 && !answers(call, ops)) {
     const unanswered = failure(
