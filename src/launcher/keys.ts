@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { StartError } from './errors.ts';
 import { readLock } from './lock.ts';
-import { UsageError } from './options.ts';
+import { explain, UsageError } from './options.ts';
 
 export const KEYS_USAGE = `Usage: repoint keys <environment> [options]
 
@@ -54,7 +54,7 @@ function parse(argv: readonly string[]) {
       },
     });
   } catch (error) {
-    throw new UsageError(`${(error as Error).message}; see repoint keys --help`);
+    throw new UsageError(`${explain(error)}; see repoint keys --help`);
   }
 }
 

@@ -105,8 +105,13 @@ function parse(argv: readonly string[]) {
       },
     });
   } catch (error) {
-    throw new UsageError(`${(error as Error).message}; see repoint --help`);
+    throw new UsageError(`${explain(error)}; see repoint --help`);
   }
+}
+
+/** Node's own words for a wrong flag, without its advice on flags that are none. */
+export function explain(error: unknown): string {
+  return (error as Error).message.split('. To specify')[0] as string;
 }
 
 function parsePort(text: string): number {
