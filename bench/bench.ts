@@ -52,9 +52,9 @@ export class Bench {
     console.log(renderLine(line));
   }
 
-  /** A line of figures that are neither times nor costs, of `count` things. */
-  note(phase: string, target: string, count: number, more: Record<string, number>): void {
-    this.add({ ...lineOf(phase, target, { ...NOTHING, more }, NO_COST), count });
+  /** A line of figures that are neither times nor costs, of `count` things; `lost` are those that should have been there too. */
+  note(phase: string, target: string, count: number, more: Record<string, number>, lost = 0): void {
+    this.add({ ...lineOf(phase, target, { ...NOTHING, lost, more }, NO_COST), count });
   }
 
   /**

@@ -18,7 +18,7 @@ export const waits: Phase = {
     withSides([startRepoint, startRepoint], openInngestLoad, async ([few, many]) => {
       const count = bench.amount(MANY);
       const { made, seconds } = await many!.app.make('wait', count, LIMIT_MS);
-      bench.note('inngest waits', 'repoint', made, { 'made a second': made / seconds, missing: count - made });
+      bench.note('inngest waits', 'repoint', made, { 'made a second': made / seconds }, count - made);
       await delay(3_000);
       const turns = Math.max(TURNS, bench.options.repeat);
       const sides = (what: string, body: (side: typeof few & {}) => Promise<Sample>): Side[] =>
