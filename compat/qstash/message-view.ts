@@ -1,6 +1,6 @@
 import type { Payload } from '../../core/model/payload.ts';
 import type { RunRecord } from '../../core/model/query.ts';
-import { bodyFields, sha256Hex } from './encoding.ts';
+import { bodyFields, bytesOf, sha256Hex } from './encoding.ts';
 import { type HeaderMap, headerMap } from './headers.ts';
 import { messageIdOf } from './ids.ts';
 import { parseMeta, type RunMeta } from './meta.ts';
@@ -36,11 +36,11 @@ export async function deliveryFields(meta: RunMeta, input: Payload | null): Prom
   if (meta.timeoutMs !== undefined) fields.timeout = meta.timeoutMs;
   if (meta.labels !== undefined) Object.assign(fields, { label: meta.labels[0], labels: meta.labels });
   if (meta.callback)
-    Object.assign(fields, { callback: meta.callback.url, callbackHeader: targetHeaders(meta.callback) });
+    Object.assign(fields, { callback: meta.callback.url, callbackHeader: await targetHeaders(meta.callback, meta) });
   if (meta.failureCallback) {
     Object.assign(fields, {
       failureCallback: meta.failureCallback.url,
-      failureCallbackHeader: targetHeaders(meta.failureCallback),
+      failureCallbackHeader: await targetHeaders(meta.failureCallback, meta),
     });
   }
   const flow = meta.flowControl;
@@ -59,7 +59,11 @@ export async function shownHeaders(meta: RunMeta): Promise<HeaderMap> {
     ...(meta.contentType === undefined ? [] : [['content-type', meta.contentType] as const]),
     ...meta.headers,
   ]);
-  const hidden = meta.redact?.headers;
+  return hideHeaders(map, meta);
+}
+
+async function hideHeaders(map: HeaderMap, { redact }: RunMeta): Promise<HeaderMap> {
+  const hidden = redact?.headers;
   if (hidden === undefined) return map;
   for (const [name, values] of Object.entries(map)) {
     if (hidden === true || hidden.includes(name.toLowerCase())) map[name] = await Promise.all(values.map(redacted));
@@ -68,14 +72,23 @@ export async function shownHeaders(meta: RunMeta): Promise<HeaderMap> {
 }
 
 export async function shownBody(meta: RunMeta, input: Payload | null): Promise<Record<string, string>> {
-  if (!meta.redact?.body || input === null || input.length === 0) return bodyFields(input);
-  return { body: await redacted(input) };
+  return hidesBody(meta, input) ? { body: await redacted(input) } : bodyFields(input);
+}
+
+/** A workflow's initial payload, as its log shows it. */
+export async function shownPayload(meta: RunMeta, input: Payload | null): Promise<string> {
+  return hidesBody(meta, input) ? redacted(input) : new TextDecoder().decode(bytesOf(input));
+}
+
+function hidesBody({ redact }: RunMeta, input: Payload | null): input is Payload {
+  return redact?.body === true && input !== null && input.length > 0;
 }
 
 async function redacted(value: Payload): Promise<string> {
   return `REDACTED:${await sha256Hex(value)}`;
 }
 
-function targetHeaders(target: Target): HeaderMap {
-  return headerMap(target.forward);
+/** A callback may forward what its message's headers are. */
+function targetHeaders(target: Target, meta: RunMeta): Promise<HeaderMap> {
+  return hideHeaders(headerMap(target.forward), meta);
 }

@@ -4,9 +4,9 @@ import type { RunDetail } from '../../core/model/query.ts';
 import { CALLBACK_STATES, failureCallback } from './dead-letters.ts';
 import { bytesOf, fromBase64 } from './encoding.ts';
 import { wholeHistory } from './history.ts';
-import { headerMap } from './headers.ts';
 import { deliveredMessage, messageIdOf } from './ids.ts';
 import { type CallMeta, type ExchangeMeta, parseResponse, type RunMeta, type WaitMeta } from './meta.ts';
+import { shownHeaders, shownPayload } from './message-view.ts';
 import { openWork } from './resume.ts';
 import type { Route } from './route.ts';
 import { type RawStep, rawStepText } from './workflow-delivery.ts';
@@ -52,6 +52,7 @@ export async function workflowRunView(route: Route, runId: string, meta: RunMeta
   if (!detail) return {};
   const workflow = meta.workflow;
   const labels = meta.labels;
+  const initial = { out: await shownPayload(meta, detail.input), headers: await shownHeaders(meta) };
   const deadLetter = detail.status === 'failed' ? await failureFunction(route, detail, meta) : {};
   return {
     workflowRunId: workflow?.runId,
@@ -65,7 +66,7 @@ export async function workflowRunView(route: Route, runId: string, meta: RunMeta
     ...(labels === undefined ? {} : { label: labels[0], labels }),
     ...(meta.flowControl === undefined ? {} : { flowControlKey: meta.flowControl.key }),
     ...deadLetter,
-    steps: await settleInvokes(route, groups(detail, meta, history), detail.status, history),
+    steps: await settleInvokes(route, groups(detail, meta, history, initial), detail.status, history),
   };
 }
 
@@ -99,22 +100,23 @@ async function failureFunction(route: Route, run: RunDetail, meta: RunMeta): Pro
 }
 
 /** Steps in the order in which they came: alone, or as the branches of one parallel group; what is under way comes last. */
-function groups(run: RunDetail, meta: RunMeta, history: HistoryEntry[]): Group[] {
+function groups(
+  run: RunDetail,
+  meta: RunMeta,
+  history: HistoryEntry[],
+  initial: Pick<StepLog, 'out' | 'headers'>,
+): Group[] {
   const common = { retries: meta.retries, ...(meta.retryDelay === undefined ? {} : { retryDelay: meta.retryDelay }) };
   const init: StepLog = {
     stepName: 'init',
     stepType: 'Initial',
     callType: 'step',
     messageId: messageIdOf(run.id),
-    out: text(run.input ?? ''),
     ...common,
     concurrent: 1,
     state: 'STEP_SUCCESS',
     createdAt: run.createdAt,
-    headers: headerMap([
-      ...(meta.contentType === undefined ? [] : [['content-type', meta.contentType] as const]),
-      ...meta.headers,
-    ]),
+    ...initial,
   };
   const result: Group[] = [{ type: 'sequential', steps: [init] }];
   let parallel: Group | null = null;

@@ -1,3 +1,4 @@
+import { WorkflowNonRetryableError } from '@upstash/workflow';
 import { createWorkflow, serveMany } from '@upstash/workflow/cloudflare';
 import { expect, suite } from '../harness/index.ts';
 import { call, clientOf, destination } from './support.ts';
@@ -300,6 +301,37 @@ suite({ vendor: 'qstash', name: 'workflow runs', sdk: '@upstash/workflow 1.3.3' 
           ['next', 'STEP_CANCELED'],
         ],
       );
+    },
+  );
+
+  s.case(
+    ['Q-52', 'Q-80'],
+    "a run's redacted payload and headers are delivered but not shown, not even of its failure",
+    async (context) => {
+      const seen: unknown[] = [];
+      const workflow = await serveWorkflow(
+        context,
+        async (w) => {
+          seen.push([w.requestPayload, w.headers.get('x-key')]);
+          await w.run('one', () => 1);
+          throw new WorkflowNonRetryableError('broken');
+        },
+        { failureFunction: ({ context: w }) => void seen.push([w.requestPayload, w.headers.get('x-key')]) },
+      );
+      const runId = await workflow.trigger('secret payload', {
+        headers: { 'x-key': 'secret key', 'x-open': 'shown' },
+        redact: { body: true, header: ['x-key'] },
+      });
+      const run = await workflow.ended(runId);
+      await context.clock.idle();
+      expect.deepEqual([...new Set(seen.map((one) => JSON.stringify(one)))], ['["secret payload","secret key"]']);
+      const init = run.steps[0]?.steps[0] as { out: string; headers: Record<string, string[]> };
+      expect.match(init.out, /^REDACTED:[0-9a-f]{64}$/);
+      expect.match(init.headers['X-Key']?.[0] ?? '', /^REDACTED:/);
+      expect.deepEqual(init.headers['X-Open'], ['shown']);
+      const { messages } = await workflow.client.dlq.list({ filter: { workflowRunId: runId } });
+      expect.equal(messages.length, 1);
+      expect(!/secret (key|payload)/.test(JSON.stringify([await workflow.run(runId), messages])));
     },
   );
 });
