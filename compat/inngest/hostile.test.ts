@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { Hono } from 'hono';
 import { describe, expect, test } from 'vitest';
 import type { LeasedCall } from '../../core/model/call.ts';
-import type { CellApi, EnvironmentContext, RouteEnv } from '../../core/ports.ts';
-import { TestBlobs, TestChannels } from '../../core/testing/channels.ts';
+import type { EnvironmentContext, RouteEnv } from '../../core/ports.ts';
 import { TestEngine } from '../../core/testing/harness.ts';
 import { NodeSql } from '../../core/testing/node-sql.ts';
+import { testCell, testHost } from '../../core/testing/route-host.ts';
 import { EXECUTOR, inngestExecutor, inngestRoutes, inngestTranslator } from './index.ts';
 
 const DAY_MS = 86_400_000;
@@ -43,23 +43,9 @@ class Server {
   readonly faults: string[] = [];
 
   constructor() {
-    const cell: CellApi = {
-      apply: (commands) => Promise.resolve().then(() => this.t.engine.apply(commands)),
-      query: (query) => Promise.resolve().then(() => this.t.engine.query(query)),
-      lease: () => Promise.resolve([]),
-      watch: () => Promise.resolve(null),
-    };
-    const channels = new TestChannels(() => new NodeSql());
+    const host = testHost(context, testCell(this.t.engine));
     this.routes.use(async (c, next) => {
-      c.set('host', {
-        context,
-        cell: () => cell,
-        channel: channels.of,
-        blobs: () => new TestBlobs(),
-        waitUntil: () => {},
-        isEnding: () => false,
-        callerIp: '127.0.0.1',
-      });
+      c.set('host', host);
       await next();
     });
     this.routes.route('/', inngestRoutes());

@@ -2,10 +2,10 @@ import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { Hono } from 'hono';
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { CellApi, RouteEnv, RouteHost } from '../../core/ports.ts';
-import { TestBlobs, TestChannels } from '../../core/testing/channels.ts';
+import type { RouteEnv } from '../../core/ports.ts';
 import { TestEngine } from '../../core/testing/harness.ts';
 import { NodeSql } from '../../core/testing/node-sql.ts';
+import { testCell, testHost } from '../../core/testing/route-host.ts';
 import { triggerRoutes, triggerTranslator } from './index.ts';
 
 // A worker that speaks the wire by hand: what each of its words does to a run, and what no worker may do.
@@ -26,31 +26,11 @@ let app: Hono<RouteEnv>;
 
 beforeEach(() => {
   t = new TestEngine({ sql: new NodeSql(), translators: { trigger: triggerTranslator } });
-  const cell: CellApi = {
-    apply: async (commands) => t.engine.apply(commands),
-    query: async (query) => t.engine.query(query),
-    lease: async (request) => t.engine.lease(request),
-    watch: async () => null,
-  };
-  const channels = new TestChannels(() => new NodeSql());
-  const blobs = new TestBlobs();
+  const serverUrl = 'http://server';
+  const context = { mode: 'dev', environment: 'default', serverUrl, wallClockMs: () => t.nowMs, vars: {} } as const;
+  const host = testHost(context, testCell(t.engine));
   app = new Hono<RouteEnv>();
   app.use(async (c, next) => {
-    const host: RouteHost = {
-      context: {
-        mode: 'dev',
-        environment: 'default',
-        serverUrl: 'http://server',
-        wallClockMs: () => t.nowMs,
-        vars: {},
-      },
-      cell: () => cell,
-      channel: channels.of,
-      blobs: () => blobs,
-      waitUntil: () => {},
-      isEnding: () => false,
-      callerIp: '127.0.0.1',
-    };
     c.set('host', host);
     await next();
   });

@@ -2,9 +2,11 @@ import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { Hono } from 'hono';
 import { expect } from 'vitest';
-import type { CellApi, RouteEnv, RouteHost } from '../../../core/ports.ts';
+import type { CellApi, RouteEnv } from '../../../core/ports.ts';
 import { TestEngine } from '../../../core/testing/harness.ts';
+import { TestChannels } from '../../../core/testing/channels.ts';
 import { NodeSql } from '../../../core/testing/node-sql.ts';
+import { testCell, testHost } from '../../../core/testing/route-host.ts';
 import { triggerRoutes, triggerTranslator } from '../index.ts';
 
 export interface VendorSchema {
@@ -40,26 +42,13 @@ export class Session {
   readonly cell: CellApi;
 
   constructor() {
-    this.cell = {
-      apply: async (commands) => this.t.engine.apply(commands),
-      query: async (query) => this.t.engine.query(query),
-      lease: async (request) => this.t.engine.lease(request),
-      watch: async () => null,
-    } as CellApi;
+    this.cell = testCell(this.t.engine);
+    const channels = new TestChannels(() => new NodeSql());
     this.app.use(async (c, next) => {
-      c.set('host', {
-        context: {
-          mode: this.mode,
-          environment: 'default',
-          serverUrl: 'http://server',
-          wallClockMs: () => Date.now(),
-          vars: this.vars,
-        },
-        cell: () => this.cell,
-        waitUntil: () => {},
-        isEnding: () => false,
-        callerIp: '127.0.0.1',
-      } as unknown as RouteHost);
+      const { mode, vars } = this;
+      const serverUrl = 'http://server';
+      const context = { mode, environment: 'default', serverUrl, wallClockMs: () => Date.now(), vars };
+      c.set('host', testHost(context, this.cell, { channels }));
       await next();
     });
     this.app.route('/', triggerRoutes());

@@ -2,10 +2,11 @@ import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { beforeEach, expect } from 'vitest';
 import { Hono } from 'hono';
-import type { CellApi, RouteEnv, RouteHost } from '../../../core/ports.ts';
+import type { RouteEnv } from '../../../core/ports.ts';
 import { TestBlobs, TestChannels } from '../../../core/testing/channels.ts';
 import { TestEngine } from '../../../core/testing/harness.ts';
 import { NodeSql } from '../../../core/testing/node-sql.ts';
+import { testCell, testHost } from '../../../core/testing/route-host.ts';
 import { triggerRoutes, triggerTranslator } from '../index.ts';
 
 export interface VendorSchema {
@@ -26,13 +27,6 @@ export let vars: Record<string, string>;
 export let channels: TestChannels;
 export let blobs: TestBlobs;
 
-const cell: CellApi = {
-  apply: async (commands) => t.engine.apply(commands),
-  query: async (query) => t.engine.query(query),
-  lease: async (request) => t.engine.lease(request),
-  watch: async () => null,
-};
-
 beforeEach(() => {
   t = new TestEngine({ sql: new NodeSql(), translators: { trigger: triggerTranslator } });
   mode = 'dev';
@@ -41,16 +35,9 @@ beforeEach(() => {
   blobs = new TestBlobs();
   app = new Hono<RouteEnv>();
   app.use(async (c, next) => {
-    const host: RouteHost = {
-      context: { mode, environment: 'default', serverUrl: 'http://server', wallClockMs: () => Date.now(), vars },
-      cell: () => cell,
-      channel: channels.of,
-      blobs: () => blobs,
-      waitUntil: () => {},
-      isEnding: () => false,
-      callerIp: '127.0.0.1',
-    };
-    c.set('host', host);
+    const serverUrl = 'http://server';
+    const context = { mode, environment: 'default', serverUrl, wallClockMs: () => Date.now(), vars };
+    c.set('host', testHost(context, testCell(t.engine), { channels, blobs }));
     await next();
   });
   app.route('/', triggerRoutes());
