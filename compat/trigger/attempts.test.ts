@@ -93,14 +93,15 @@ describe('a run', () => {
     const result = await complete(run, snapshot, failed(1_000));
     expect(result).toMatchObject({
       attemptStatus: 'RETRY_IMMEDIATELY',
-      snapshot: { executionStatus: 'PENDING_EXECUTING' },
-      run: { attemptNumber: 1 },
+      snapshot: { executionStatus: 'EXECUTING' },
+      run: { attemptNumber: 1, status: 'RETRYING_AFTER_FAILURE' },
     });
     expect(await complete(run, snapshot, failed(1_000))).toMatchObject({ attemptStatus: 'RETRY_IMMEDIATELY' });
     expect(await dequeue(worker)).toEqual([]);
     expect(await latest(run)).toMatchObject({
-      snapshot: { friendlyId: result.snapshot.friendlyId },
-      run: { attemptNumber: 1 },
+      snapshot: { friendlyId: result.snapshot.friendlyId, executionStatus: 'EXECUTING' },
+      run: { attemptNumber: 1, status: 'RETRYING_AFTER_FAILURE' },
+      completedWaitpoints: [],
     });
     expect(result.snapshot.friendlyId > snapshot).toBe(true);
     const started = checked<Started>(

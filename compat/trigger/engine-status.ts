@@ -104,12 +104,9 @@ export function executionData(detail: RunDetail, nowMs: number, endedAttempt: nu
       ? view('DELAYED', 'DELAYED', 'Run is delayed')
       : view('QUEUED', 'PENDING', 'Run is queued');
   }
-  if (!begun)
-    return view(
-      'PENDING_EXECUTING',
-      attempt > 0 ? 'RETRYING_AFTER_FAILURE' : 'DEQUEUED',
-      'Run was dequeued for execution',
-    );
+  // Between two attempts in one worker's hands it goes on executing (trigger.dev: run-engine retryImmediate): of any other state the worker would speak aloud.
+  if (!begun && attempt > 0) return view('EXECUTING', 'RETRYING_AFTER_FAILURE', 'Run is between two attempts');
+  if (!begun) return view('PENDING_EXECUTING', 'DEQUEUED', 'Run was dequeued for execution');
   if (hasOpenWaits(detail, attempt)) return view('EXECUTING_WITH_WAITPOINTS', 'EXECUTING', 'Run is waiting');
   return view('EXECUTING', 'EXECUTING', 'Run is executing', completedWaitpoints(detail, attempt));
 }

@@ -79,7 +79,7 @@ function goesOn(
     attemptStatus: retry,
     snapshot: snapshot(
       { seq, attempt: ref.attempt + 1, lease: kept ? ref.lease : null },
-      kept ? 'PENDING_EXECUTING' : 'QUEUED',
+      kept ? 'EXECUTING' : 'QUEUED',
       nowMs,
       kept ? 'Attempt failed with a short delay, starting a new attempt' : 'Attempt failed, queued for the next one',
     ),
