@@ -76,6 +76,26 @@ suite({ vendor: 'trigger', name: "what the vendor's sample project does", sdk: S
   });
 
   s.case(
+    ['T-19', 'T-14', 'T-15', 'T-40'],
+    'tasks whose ids have a slash: their runs say how they were started, and their queue is found',
+    async () => {
+      for (const waits of [true, false])
+        for (const inBatch of [true, false]) {
+          const how = `${inBatch ? 'batchTrigger' : 'trigger'}${waits ? 'AndWait' : ''}`;
+          expect.deepEqual(await output('family/top', { waits, inBatch }), {
+            queue: 'family/top',
+            shown: [
+              [0, 'family/top', 'trigger'],
+              [1, 'family/middle', how],
+            ],
+          });
+        }
+      expect.equal(await output('family/middle'), 'a\u0000b');
+    },
+    { timeoutMs: 45_000 },
+  );
+
+  s.case(
     ['T-35', 'T-28'],
     'a debounced run has the first payload and tags, or with `trailing` the last',
     async ({ unique }) => {

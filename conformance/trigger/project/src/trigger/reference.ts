@@ -101,6 +101,35 @@ export const refersToItselfChild = task({
   run: async ({ back }: { back: { back?: object } }) => Promise.resolve(back.back === back),
 });
 
+/** Ids with a slash, and every way to start another. */
+export const top = task({
+  id: 'family/top',
+  run: async ({ waits, inBatch }: { waits: boolean; inBatch: boolean }, { ctx }) => {
+    const items = [{ payload: { waits, inBatch } }];
+    if (waits) await (inBatch ? middle.batchTriggerAndWait(items) : middle.triggerAndWait({ waits, inBatch }));
+    else {
+      const { id } = inBatch
+        ? ((await batch.retrieve((await middle.batchTrigger(items)).batchId)).runs as string[]).map((run) => ({
+            id: run,
+          }))[0]!
+        : await middle.trigger({ waits, inBatch });
+      await runs.poll(id, { pollIntervalMs: 200 });
+    }
+    const own = await runs.retrieve(ctx.run.id);
+    const child = await runs.retrieve((own.relatedRuns.children ?? [])[0]?.id ?? '');
+    return { queue: (await queues.retrieve(ctx.queue.id)).name, shown: [own, child].map(placeOf) };
+  },
+});
+export const middle = task({
+  id: 'family/middle',
+  run: async (_payload: unknown) => Promise.resolve('a\u0000b'),
+});
+const placeOf = (run: { depth: number; taskIdentifier: string; triggerFunction: string }): unknown[] => [
+  run.depth,
+  run.taskIdentifier,
+  run.triggerFunction,
+];
+
 export const debounces = task({
   id: 'debounces',
   run: async ({ key, mode }: { key: string; mode: 'leading' | 'trailing' }) => {
