@@ -2,7 +2,6 @@ import type { LeasedCall, Outcome } from '../../core/model/call.ts';
 import type { HttpResult, PushExecutor } from '../../core/ports.ts';
 import { canonicalJson, NestingError } from './canonical.ts';
 import { failure, limitFailure } from './failure.ts';
-import { readFunctionData } from './function-data.ts';
 import { gatewayOutcome, isGatewayCall } from './gateway.ts';
 import { outputTooLarge } from './limits.ts';
 import { readOpcodes, valueText } from './opcode.ts';
@@ -20,25 +19,13 @@ const RESET = 'Your server reset the connection while we were reading the reply'
 const NO_OPCODES = 'error reading generator opcode response';
 
 export const inngestExecutor: PushExecutor = {
-  request: async (call, context) =>
-    isMovedToConnect(call)
-      ? { skip: failure(MOVED_TO_CONNECT, { noRetry: false, retryAt: null }) }
-      : requestOf(call, context),
+  request: requestOf,
 
   outcome(call, result) {
     // The engine's clock, not this process': a test may have moved it.
     return Promise.resolve(safeOutcomeOf(call, result, call.leasedAt + result.durationMs));
   },
 };
-
-const MOVED_TO_CONNECT = errorText(
-  'The app holds a connection now (Connect), and this run began over HTTP: keep its HTTP endpoint registered until such runs have ended',
-);
-
-/** A run's calls go the way that it began. */
-function isMovedToConnect(call: LeasedCall): boolean {
-  return !isGatewayCall(call) && readFunctionData(call.task.data).url.startsWith('ws');
-}
 
 /** Whatever an app sends ends its own call, never ours. */
 function safeOutcomeOf(call: LeasedCall, result: HttpResult, nowMs: number): Outcome {

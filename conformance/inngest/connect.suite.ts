@@ -55,6 +55,39 @@ for (const language of WORKERS) {
     );
 
     s.case(
+      ['I-70', 'I-71', 'I-9'],
+      'an app that moves from HTTP to a connection, and back, takes the runs that are under way along',
+      async (context) => {
+        const server = await context.startServer();
+        const id = context.unique('app');
+        const options = { server: server.url, id, events: `${id}/` };
+        const overHttp = async (): Promise<Program> => {
+          const app = await startProgram(context, command, { ...options, env: { ...language.env } });
+          await app.sync();
+          return app;
+        };
+        const first = await overHttp();
+        const begun = await first.send('waiter', { order: 'A' });
+        await context.until(async () => (await first.runsOf(begun)).length === 1);
+        await settled(server);
+        await first.stop();
+        const worker = await start(context, options);
+        await connected(context, server, 1);
+        await worker.send('answer', { order: 'A', n: 5 });
+        expect.equal((await ended(context, worker, begun)).output, 5);
+        const second = await worker.send('waiter', { order: 'B' });
+        await context.until(async () => (await worker.runsOf(second)).length === 1);
+        await settled(server);
+        await worker.stop();
+        await connected(context, server, 0);
+        const last = await overHttp();
+        await last.send('answer', { order: 'B', n: 6 });
+        expect.equal((await ended(context, last, second)).output, 6);
+      },
+      { ...skip, timeoutMs: CASE_MS },
+    );
+
+    s.case(
       ['I-71', 'I-75'],
       'who is connected is told by app and group, over HTTP and GraphQL',
       async (context) => {

@@ -293,7 +293,7 @@ export class Kernel {
     return entry;
   }
 
-  /** A pull lease's due time moved: no history, the row only. */
+  /** A pull lease's due time moved, or where a call waits is decided anew: no history, the row only. */
   moveLease(handle: RunHandle, key: string, dueAt: number): void {
     const pending = handle.state.pending.get(key);
     if (!pending) return;
@@ -307,6 +307,13 @@ export class Kernel {
     const current = this.tasks.get(head.task);
     const follows = current?.binding === 'current' || (current?.binding === 'lease' && !locked);
     return follows ? current : this.tasks.at(head.task, version);
+  }
+
+  /** Where workers look for the calls of a run; null: they are pushed. A task that is bound to its current version takes its runs along, however they began. */
+  poolOf({ state: { head, pool } }: RunHandle): string | null {
+    const task = this.tasks.get(head.task);
+    if (task?.binding !== 'current' || head.ownPool !== undefined) return pool;
+    return task.mode === 'pull' ? (task.pool ?? '') : null;
   }
 
   maxAttemptsOf(handle: RunHandle, key: string): number {
@@ -335,9 +342,9 @@ export class Kernel {
    * run that holds its place is not asked again. A pause is asked like a limit without room.
    */
   blockedBy(handle: RunHandle, key: string): LimitSpec | null {
-    const { head, pool, startedAt } = handle.state;
+    const { head, startedAt } = handle.state;
     if (this.limits.rules.anyPause || this.backlogs.heldBack)
-      for (const pause of this.limits.rules.pausesOver(head.task, pool))
+      for (const pause of this.limits.rules.pausesOver(head.task, this.poolOf(handle)))
         if (pause.inForce || this.#isOlderIn(counterOf(pause), handle, key)) return pause;
     for (const limit of this.limitsOfCall(handle, key)) {
       const counter = counterOf(limit);
@@ -494,9 +501,9 @@ export class Kernel {
       const isParked = state.parked && pending.kind === 'call';
       const match = pending.wait ? this.#matchFor(handle, pending) : isParked ? taskMatch(state.head.task) : null;
       const isDueCall = pending.kind === 'call' && pending.lease === null && pending.dueAt <= this.now && !isParked;
-      const { pool } = state;
+      const pool = isDueCall ? this.poolOf(handle) : null;
       // A pull call that is due waits in its pool's bucket; a push call is looked at first (see pump).
-      const bucket = isDueCall && pool !== null ? poolBucket(pool) : '';
+      const bucket = pool === null ? '' : poolBucket(pool);
       const row = pendingRowOf(run, pending, bucket, match, this.#heldBy(handle, pending));
       if (bucket !== '') row.due -= pending.priorityMs;
       if (isParked) row.due = NEVER_MS;

@@ -49,7 +49,7 @@ function takeReady(k: Kernel, run: string, key: string): LeasedCall | null {
   }
   if (pending.lease !== null || k.leases.of(run, key)) return null;
   if (handle.rows.get(key)?.row.bucket !== '') return null;
-  const { pool } = handle.state;
+  const pool = k.poolOf(handle);
   if (handle.state.parked) return null;
   if (handle.state.head.window) {
     // Nothing more has come in time. Its row is written, and looked at, again.
@@ -84,7 +84,7 @@ function admitWaiting(k: Kernel, counter: string, calls: LeasedCall[]): void {
     if (!head || !handle) return;
     const blocked = k.blockedBy(handle, head.key);
     if (blocked && counterOf(blocked) === counter) return k.awaitOpening(blocked);
-    const { pool } = handle.state;
+    const pool = k.poolOf(handle);
     if (pool !== null || blocked) {
       // What is moved only is bounded: the rest follows in the next transaction.
       if (++moved > MAX_LOOKED_AT) return k.lookAgain(counter, k.now + 1);

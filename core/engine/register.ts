@@ -1,6 +1,7 @@
 import type { Command, ResultOf } from '../model/command.ts';
 import { EngineError } from '../model/errors.ts';
-import type { TaskSpec } from '../model/task.ts';
+import type { TaskRecord, TaskSpec } from '../model/task.ts';
+import { poolBucket } from '../flow/backlogs.ts';
 import type { Kernel } from './kernel.ts';
 import { openParked } from './orphan.ts';
 import { deleteSchedule, putSchedule, schedules } from './schedules.ts';
@@ -14,11 +15,13 @@ export function register(k: Kernel, command: Extract<Command, { type: 'register'
   const versions: Record<string, number> = {};
   let modified = false;
   for (const task of command.tasks) {
-    const { index: before = [], log } = k.tasks.get(task.id) ?? {};
+    const known = k.tasks.get(task.id);
+    const { index: before = [], log } = known ?? {};
     const { version, modified: changed } = k.tasks.put(task, k.now);
     versions[task.id] = version;
     const record = k.tasks.get(task.id);
     if (record) openParked(k, record);
+    if (known?.mode === 'pull' && record?.binding === 'current') leavePool(k, record, known.pool ?? '');
     for (const kind of task.index ?? []) if (version > 1 && !before.includes(kind)) k.runs.indexAll(task.id, kind);
     if (task.log !== undefined && version > 1 && log !== task.log) k.runs.logAll(task.id, task.log);
     if (changed) {
@@ -56,6 +59,22 @@ export function promote(k: Kernel, command: Extract<Command, { type: 'promote' }
     .map((task) => task.id);
   for (const id of removed) removeTask(k, id);
   return { type: 'promote', removed };
+}
+
+/** A task that its workers asked for is pushed now, or another pool's: what waits for them goes where the others of the task go. */
+function leavePool(k: Kernel, task: TaskRecord, pool: string): void {
+  if (task.mode === 'pull' && (task.pool ?? '') === pool) return;
+  k.flush();
+  const waiting = k.sql.all<{ owner: string; key: string }>(
+    `SELECT pending.owner, pending.key FROM pending JOIN runs ON runs.id = pending.owner WHERE pending.bucket = ? AND runs.task = ?`,
+    poolBucket(pool),
+    task.id,
+  );
+  for (const { owner, key } of waiting) {
+    const handle = k.find(owner);
+    const call = handle?.state.pending.get(key);
+    if (handle && call) k.moveLease(handle, key, call.dueAt);
+  }
 }
 
 function removeTask(k: Kernel, id: string): void {

@@ -218,3 +218,53 @@ describe('a retry that changes its call', () => {
     expect(t.engine.query({ type: 'run-detail', run })?.pending).toMatchObject([{ meta: '{"machine":"large"}' }]);
   });
 });
+
+describe('a task that is bound to its current version', () => {
+  const spec = { id: 'work', binding: 'current' as const, maxAttempts: 9 };
+  const pushed = (t: TestEngine): void => t.register({ ...spec, mode: 'push' });
+  const pulled = (t: TestEngine, pool = POOL): void => t.register({ ...spec, mode: 'pull', pool });
+  const ask = (t: TestEngine, pool = POOL): LeasedCall | undefined =>
+    t.engine.lease({ pool, max: 1, holdMs: 10_000, holder: 'w' })[0];
+
+  it('takes its runs along when workers ask for it from now on', () => {
+    const t = open();
+    pushed(t);
+    const [sleeping, inHand] = [t.start('work'), t.start('work')];
+    const calls = t.take();
+    t.report(calls[0]!, { op: 'sleep', key: 's', untilMs: t.nowMs + 1_000 });
+    pulled(t);
+    t.restart();
+    again(t, calls[1]);
+    t.advance(1_000);
+    expect(t.take()).toEqual([]);
+    expect([ask(t)?.run, ask(t)?.run].sort()).toEqual([sleeping, inHand].sort());
+  });
+
+  it('takes its runs along when it is called from now on: those that wait for a worker, that sleep, and whose worker is lost', () => {
+    const t = open();
+    pulled(t);
+    const [lost, sleeping, waiting] = [t.start('work'), t.start('work'), t.start('work')];
+    expect(ask(t)?.run).toBe(lost);
+    const second = ask(t);
+    t.report(second!, { op: 'sleep', key: 's', untilMs: t.nowMs + 20_000 });
+    expect(second?.run).toBe(sleeping);
+    pushed(t);
+    expect(t.take().map(({ run }) => run)).toEqual([waiting]);
+    expect(ask(t)).toBeUndefined();
+    t.restart();
+    t.advance(10_000);
+    t.advance(10_000);
+    const rest = t.take().map(({ run }) => run);
+    expect(rest).toContain(lost);
+    expect(rest).toContain(sleeping);
+  });
+
+  it('goes with its workers to another pool', () => {
+    const t = open();
+    pulled(t);
+    const run = t.start('work');
+    pulled(t, 'other');
+    expect(ask(t)).toBeUndefined();
+    expect(ask(t, 'other')?.run).toBe(run);
+  });
+});
