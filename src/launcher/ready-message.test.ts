@@ -16,10 +16,10 @@ describe('what a production server prints when it is ready', () => {
   it('says which vendors are open, which are not, and how to open them', () => {
     const text = message({ INNGEST_EVENT_KEY: 'event', INNGEST_SIGNING_KEY: 'signing', QSTASH_TOKEN: 'token' });
     expect(text).toContain('Inngest      open: INNGEST_BASE_URL=http://127.0.0.1:8288');
-    expect(text).toContain('Trigger.dev  closed: this server has no TRIGGER_SECRET_KEY, TRIGGER_ACCESS_TOKEN');
     expect(text).toContain(
-      'QStash       open in part: this server has no QSTASH_CURRENT_SIGNING_KEY, QSTASH_NEXT_SIGNING_KEY',
+      'Trigger.dev  closed in the default environment: no TRIGGER_SECRET_KEY, TRIGGER_ACCESS_TOKEN',
     );
+    expect(text).toContain('QStash       open in part: no QSTASH_CURRENT_SIGNING_KEY, QSTASH_NEXT_SIGNING_KEY');
     expect(text).toContain('set REPOINT_ROOT_SECRET');
   });
 

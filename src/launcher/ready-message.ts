@@ -58,8 +58,8 @@ function productionVariables(url: string, env: Readonly<Record<string, string | 
       missing.length === 0
         ? `open: ${variable}=${url} and the keys that this server has`
         : missing.length === keys.length
-          ? `closed: this server has no ${keys.join(', ')}`
-          : `open in part: this server has no ${missing.join(', ')}`;
+          ? `closed in the default environment: no ${keys.join(', ')}`
+          : `open in part: no ${missing.join(', ')}`;
     return `  ${name.padEnd(12)} ${state}`;
   });
   const secret = env.REPOINT_ROOT_SECRET ?? '';
