@@ -31,6 +31,10 @@ export const ADMISSION_MUTANTS: readonly Mutant[] = [
     },
   },
   {
+    name: 'what may start once starts again at once',
+    patch: { file: 'engine/admit.ts', find: 'now + rule.ttlMs);', replace: 'now + rule.ttlMs / 2);' },
+  },
+  {
     name: 'the only run of a key gives its place away',
     patch: {
       file: 'engine/start.ts',

@@ -1,6 +1,7 @@
 import type { LeasedCall } from '../core/model/call.ts';
 import type { EventInput } from '../core/model/event.ts';
 import type { Admission } from '../core/model/task.ts';
+import { mostWithin } from './checks-flow.ts';
 import type { Tracked } from './tracker.ts';
 import type { World } from './world.ts';
 
@@ -128,6 +129,36 @@ export function checkEnded(world: World, run: string): void {
       );
     }
   }
+}
+
+/** A start that was not dropped was within what its task lets start. Times of a clock that was set on and back since are forgotten by now. */
+export function checkStarted(world: World, run: string): void {
+  const { head } = (world.tracker.get(run) as Tracked).state;
+  const rule = ruleOf(world, head.task, 'once') ?? ruleOf(world, head.task, 'rate');
+  if (!rule || head.from) return;
+  const spanMs = rule.kind === 'once' ? rule.ttlMs : rule.bound.periodMs;
+  if (head.createdAt - spanMs <= world.setBackFromMs) return;
+  let within = 0;
+  for (const { state } of world.tracker.runs.values()) {
+    const { task, createdAt, from } = state.head;
+    if (task === head.task && !from && createdAt > head.createdAt - spanMs && createdAt <= head.createdAt) within++;
+  }
+  const most = rule.kind === 'once' ? 1 : mostWithin(rule.bound);
+  world.checks.that(
+    'admission',
+    within <= most,
+    () => `${head.task} has started ${within} runs within ${spanMs} ms, at most ${most}: the last is ${run}`,
+  );
+}
+
+/** Only what may be dropped is. */
+export function checkDropped(world: World, task: string): void {
+  world.checks.that(
+    'admission',
+    (ruleOf(world, task, 'once') ?? ruleOf(world, task, 'rate')) !== undefined &&
+      [...world.tracker.runs.values()].some(({ state }) => state.head.task === task),
+    () => `a start of ${task} was dropped`,
+  );
 }
 
 /** A key has one run, and every guard that has not had its time stands. */

@@ -1,6 +1,6 @@
 import type { Engine } from '../core/engine/engine.ts';
 import type { LeasedCall } from '../core/model/call.ts';
-import { counterOf, type Rate } from '../core/model/limit.ts';
+import { counterOf, type Rate, type RateBound } from '../core/model/limit.ts';
 import type { LimitSpec } from '../core/model/task.ts';
 import type { Held, Tracked } from './tracker.ts';
 import type { World } from './world.ts';
@@ -79,6 +79,11 @@ function checkRoom(
   );
 }
 
+/** What a shape lets through in any span of its period. */
+export function mostWithin({ shape, max, burst = 1 }: RateBound): number {
+  return { sliding: max, fixed: 2 * max, gcra: burst + max }[shape];
+}
+
 /** In any span of its period a rate lets through what its shape allows. Told by what the world was handed and when, by the engine's clock. */
 function checkRate(world: World, spec: LimitSpec, rate: Rate): void {
   const counter = counterOf(spec);
@@ -90,7 +95,7 @@ function checkRate(world: World, spec: LimitSpec, rate: Rate): void {
   // A clock that was set back begins a new count: what was taken at times to come says nothing of now.
   const times = (before.at(-1) ?? 0) > now ? [now] : [...before.filter((at) => at > now - rate.periodMs), now];
   world.takings.set(counter, times);
-  const most = { sliding: rate.max, fixed: 2 * rate.max, gcra: (rate.burst ?? 1) + rate.max }[rate.shape];
+  const most = mostWithin(rate);
   world.checks.that(
     'limit',
     times.length <= most,

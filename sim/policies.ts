@@ -10,7 +10,7 @@ const CANCEL_WHEN = [
   'async.data.n >= event.data.n && async.data.n <= event.data.n',
 ] as const;
 
-/** Gives tasks what stands between their events and their runs, and what ends these from outside. What drops starts is left to the engine's own tests, and lanes of one run at a time have their own order to keep. */
+/** Gives tasks what stands between their events and their runs, and what ends these from outside. Lanes of one run at a time have their own order to keep. */
 export function withPolicies(rng: Rng, tasks: SimTask[]): SimTask[] {
   return tasks.map((task) => {
     const spec = { ...task.spec };
@@ -24,7 +24,7 @@ export function withPolicies(rng: Rng, tasks: SimTask[]): SimTask[] {
 }
 
 function makeAdmission(rng: Rng, id: string): Admission[] {
-  switch (rng.weighted({ none: 30, debounce: 25, batch: 25, single: 20 })) {
+  switch (rng.weighted({ none: 30, debounce: 25, batch: 25, single: 25, once: 10, rate: 10 })) {
     case 'none':
       return [];
     case 'debounce':
@@ -51,7 +51,22 @@ function makeAdmission(rng: Rng, id: string): Admission[] {
         },
       ];
     case 'single':
-      return [{ kind: 'single', key: id, taken: 'skip' }];
+      return [{ kind: 'single', key: id, taken: rng.pick(['skip', 'replace'] as const) }];
+    case 'once':
+      return [{ kind: 'once', key: id, ttlMs: rng.pick([1_000, 20_000]) }];
+    case 'rate':
+      return [
+        {
+          kind: 'rate',
+          key: id,
+          bound: {
+            max: rng.int(1, 3),
+            periodMs: rng.pick([1_000, 20_000]),
+            shape: rng.pick(['gcra', 'fixed', 'sliding'] as const),
+            burst: rng.int(1, 2),
+          },
+        },
+      ];
   }
 }
 

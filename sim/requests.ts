@@ -3,6 +3,7 @@ import type { Op } from '../core/model/call.ts';
 import type { Command, CommandResult, ResultOf } from '../core/model/command.ts';
 import type { HistoryBody } from '../core/model/history.ts';
 import { errorCodeOf } from '../core/model/errors.ts';
+import { checkDropped } from './checks-admission.ts';
 import type { Held } from './tracker.ts';
 import type { World } from './world.ts';
 
@@ -108,6 +109,9 @@ function expectationOf(world: World, request: Request, all: Request[]): 'live' |
   )
     return null;
   const tracked = world.tracker.get(held.run);
+  // Whatever else is in the commit may start the run that takes its place.
+  const admit = world.tasks.get(tracked?.state.head.task ?? '')?.spec.admit;
+  if (all.length > 1 && admit?.some((rule) => rule.kind === 'single' && rule.taken === 'replace')) return null;
   if (tracked?.state.status !== 'running') return 'not live';
   if (report.attempt !== undefined && report.attempt !== held.attempt) return 'not live';
   return held.standing === 'live' ? 'live' : 'not live';
@@ -183,11 +187,13 @@ function checkAcknowledged(world: World, command: Command, result: CommandResult
   const { db, checks, tracker } = world;
   switch (result.type) {
     case 'start':
-      checks.that(
-        'acknowledged',
-        tracker.get(result.run) !== undefined,
-        () => `started run ${result.run} is not there`,
-      );
+      if (result.outcome === 'dropped' && command.type === 'start') checkDropped(world, command.spec.task);
+      else
+        checks.that(
+          'acknowledged',
+          tracker.get(result.run) !== undefined,
+          () => `started run ${result.run} is not there`,
+        );
       break;
     case 'ingest':
       if (command.type === 'ingest' && !command.events.some((event) => event.transient))

@@ -30,6 +30,8 @@ export interface Tracked {
   held: Map<string, Held>;
   /** Its newest entry before the transition under way. */
   seqBefore: number;
+  /** Its start was held against what its task lets start. */
+  admitted: boolean;
   /** Somebody got a lease of it once, in this process or an earlier one. */
   everLeased: boolean;
   /** An executor did not keep to the program: how it ends is nobody's promise. */
@@ -95,6 +97,7 @@ export class Tracker {
         state: openRun(head, this.#store.inputOf(row)),
         seqBefore: 0,
         held: new Map(),
+        admitted: false,
         everLeased: false,
         // What a liar left is part of a run that starts from there.
         lied: head.from !== undefined && (this.runs.get(head.from.run)?.lied ?? true),

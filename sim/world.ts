@@ -6,7 +6,7 @@ import type { Effects } from '../core/ports.ts';
 import { NodeSql } from '../core/testing/node-sql.ts';
 import { Agenda } from './agenda.ts';
 import { type EndingData, makeTasks, POOLS, type SimTask, type Theme, THEMES } from './catalogue.ts';
-import { checkEnded, checkEvents, checkStanding, type Claims } from './checks-admission.ts';
+import { checkEnded, checkEvents, checkStanding, checkStarted, type Claims } from './checks-admission.ts';
 import {
   checkLimitsTaken,
   checkOrder,
@@ -69,6 +69,8 @@ export class World implements Effects {
   /** Time that only goes forward; the engine's clock is `clockMs`. */
   timeMs = START_MS;
   #offsetMs = 0;
+  /** The latest time before the clock was set back last: what was counted up to there may count again, or not at all. */
+  setBackFromMs = 0;
   engine!: Engine;
   #sql!: FaultSql;
   alarmAt: number | null = null;
@@ -109,6 +111,7 @@ export class World implements Effects {
   }
 
   jumpClock(ms: number): void {
+    if (ms < 0) this.setBackFromMs = this.tracker.latestMs;
     this.#offsetMs += ms;
     this.note(`clock jumps by ${ms} ms`);
   }
@@ -255,6 +258,10 @@ export class World implements Effects {
       const tracked = tracker.get(run);
       if (tracked && tracked.state.status !== 'running' && tracked.seqBefore < tracked.state.seq) checkEnded(this, run);
       if (tracked) tracked.seqBefore = tracked.state.seq;
+      if (tracked && !tracked.admitted) {
+        tracked.admitted = true;
+        checkStarted(this, run);
+      }
     }
     checkRows(this);
     if (this.transitions % EVERYTHING_EVERY !== 0) return;
