@@ -12,6 +12,7 @@ import type { RunRecord } from '../../../core/model/query.ts';
 import { invokeFunction, rerunRun } from '../actions.ts';
 import { allApps, findApp, pickFunction } from '../apps.ts';
 import { InngestError } from '../errors.ts';
+import { derivedUlid } from '../ids.ts';
 import { groupOf } from '../names.ts';
 import { removeApp } from '../remove.ts';
 import { batchIdOf, originEvents } from '../read.ts';
@@ -218,7 +219,8 @@ async function triggerView(reader: Reader, run: RunRecord): Promise<object> {
   const { ts, name } = JSON.parse(payloads[0] ?? '{}') as { ts?: number; name?: string };
   return {
     eventName: run.scheduledAt === null ? (name ?? '') : null,
-    IDs: run.eventIds,
+    // The event of a cron is made for its run and stored nowhere: its id follows from the run.
+    IDs: run.scheduledAt === null ? run.eventIds : [derivedUlid(run.scheduledAt, `cron ${run.id}`)],
     payloads,
     timestamp: time(run.scheduledAt ?? (batchID === null ? ts : undefined) ?? run.createdAt),
     isBatch: batchID !== null,
