@@ -26,7 +26,7 @@ export function termsOf(kernel: Engine['kernel'], call: LeasedCall): Terms | nul
   return {
     paused: rules.anyPause && rules.pausesOver(call.task.id, handle.state.pool).some(({ inForce }) => inForce),
     bounds: new Map(
-      kernel.limitsOfCall(handle, call.key).map((limit) => [counterOf(limit), kernel.limits.bound(limit)]),
+      kernel.places.limitsOfCall(handle, call.key).map((limit) => [counterOf(limit), kernel.limits.bound(limit)]),
     ),
   };
 }

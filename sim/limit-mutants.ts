@@ -10,27 +10,27 @@ const LIMIT_MUTANTS: readonly Mutant[] = [
   {
     name: 'a call that ends keeps its limit',
     patch: {
-      file: 'engine/kernel.ts',
-      find: 'const freed = this.limits.release(counter, holder, member);',
-      replace: "const freed = limit.hold === 'run' && this.limits.release(counter, holder, member);",
+      file: 'engine/places.ts',
+      find: 'const freed = this.#k.limits.release(counter, holder, member);',
+      replace: "const freed = limit.hold === 'run' && this.#k.limits.release(counter, holder, member);",
     },
   },
   {
     name: 'a run gives up its place in a lane while it waits for a retry',
     patch: {
-      file: 'engine/kernel.ts',
-      find: "if (limit.hold === 'call') this.releaseLimit(limit, holderOf(limit, handle.state.head, key));",
-      replace: 'this.releaseLimit(limit, holderOf(limit, handle.state.head, key));',
+      file: 'engine/places.ts',
+      find: "if (limit.hold === 'call') this.release(limit, holderOf(limit, handle.state.head, key));",
+      replace: 'this.release(limit, holderOf(limit, handle.state.head, key));',
     },
   },
   {
     name: 'a run that only waits loses its place in a restart',
-    patch: { file: 'engine/kernel.ts', find: '    this.#keepPlace(handle);', replace: '' },
+    patch: { file: 'engine/rows.ts', find: '    this.#keepPlace(handle);', replace: '' },
   },
   {
     name: 'a call with limits of its own needs no place of its run',
     patch: {
-      file: 'engine/kernel.ts',
+      file: 'engine/limit-order.ts',
       find: "inOrder([...limits.filter(({ hold }) => hold === 'run'), ...call.limits])",
       replace: 'inOrder(call.limits)',
     },
@@ -45,12 +45,12 @@ const LIMIT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'calls that are pushed do not count for a rate',
-    patch: { file: 'engine/lease.ts', find: 'k.takeRates(handle, key);', replace: '' },
+    patch: { file: 'engine/lease.ts', find: 'k.places.takeRates(handle, key);', replace: '' },
   },
   {
     name: 'a paused task is called',
     patch: {
-      file: 'engine/kernel.ts',
+      file: 'engine/places.ts',
       find: 'if (pause.inForce || this.#isOlderIn',
       replace: 'if (this.#isOlderIn',
     },

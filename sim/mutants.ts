@@ -49,7 +49,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     name: 'a lease that ran out is not given to anyone else',
-    patch: { file: 'engine/wake.ts', find: 'k.recheck(handle, lease.key);', replace: '' },
+    patch: { file: 'engine/wake.ts', find: 'k.rows.recheck(handle, lease.key);', replace: '' },
   },
   {
     name: 'a restart does not look at what is due',

@@ -1,6 +1,7 @@
 import type { Amendment, Command, ResultOf } from '../model/command.ts';
 import { moveExpiry } from './guards.ts';
-import { inOrder, type Kernel, type RunHandle } from './kernel.ts';
+import type { Kernel, RunHandle } from './kernel.ts';
+import { inOrder } from './limit-order.ts';
 import { closeWindow } from './window.ts';
 
 /** Changes a run from outside, until its first lease. */
@@ -26,8 +27,9 @@ export function hasBegun(k: Kernel, { state }: RunHandle): boolean {
 export function amendRun(k: Kernel, handle: RunHandle, { input, limits, ...change }: Amendment): void {
   const { head } = handle.state;
   // A run that waits for one limit may hold another as a whole: it starts again from the beginning.
-  if (limits) for (const limit of k.runLimitsOf(handle)) k.releaseLimit(limit, head.holder ?? head.id, head.id);
-  for (const limit of limits ?? []) k.declareLimit(limit);
+  if (limits)
+    for (const limit of k.places.runLimitsOf(handle)) k.places.release(limit, head.holder ?? head.id, head.id);
+  for (const limit of limits ?? []) k.places.declare(limit);
   if (change.labels) handle.labelsBefore ??= head.labels;
   if (change.events || change.addEvents) handle.events = null;
   // One that waits for quiet belongs to no event yet.

@@ -19,9 +19,9 @@ export function endRun(k: Kernel, handle: RunHandle, ending: Ending): void {
       k.dropPush(lease);
       state.startedAt ??= lease.takenAt;
     }
-    if (lease || pending.lease !== null) k.releaseCall(handle, key);
+    if (lease || pending.lease !== null) k.places.releaseCall(handle, key);
   }
-  const places = k.runLimitsOf(handle);
+  const places = k.places.runLimitsOf(handle);
   k.append(
     handle,
     {
@@ -38,7 +38,7 @@ export function endRun(k: Kernel, handle: RunHandle, ending: Ending): void {
   if (ending.status === 'cancelled') cancelChildrenOf(k, run);
   afterEnd(k, handle, ending, attempt);
   // Only now: what follows may go on with the place.
-  for (const limit of places) k.releaseLimit(limit, state.head.holder ?? run, run);
+  for (const limit of places) k.places.release(limit, state.head.holder ?? run, run);
   for (const waiter of waiters(k, runMatch(run)))
     resolve(k, waiter.run, waiter.key, {
       source: 'run',

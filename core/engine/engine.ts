@@ -40,7 +40,7 @@ export class Engine {
     // What is due is known before anything is taken, so that nothing younger overtakes it.
     this.#transact(() => {
       armRetention(this.kernel);
-      this.kernel.recheckPlaced();
+      this.kernel.places.recheckRestored();
       while (wake(this.kernel));
     });
   }
@@ -181,13 +181,13 @@ export class Engine {
       case 'delete-schedule':
         return { type: 'delete-schedule', found: deleteSchedule(k, command.id) };
       case 'set-limit':
-        k.setLimit(command, command.resetRate ?? false);
+        k.places.setRule(command, command.resetRate ?? false);
         return { type: 'set-limit' };
       case 'pause':
-        k.setPause(command.scope, command.starts ?? 'wait');
+        k.places.setPause(command.scope, command.starts ?? 'wait');
         return { type: 'pause' };
       case 'unpause':
-        k.setPause(command.scope, null);
+        k.places.setPause(command.scope, null);
         return { type: 'unpause' };
       case 'put-record': {
         const before = command.ifAbsent ? k.records.get(command.collection, command.id) : null;

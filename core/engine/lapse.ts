@@ -22,7 +22,7 @@ export function lapse(k: Kernel, handle: RunHandle, key: string, returned = fals
     endLease(k, handle, { key, seenSeq: pending.leaseSeq, pullLease: pending.lease }, outcome);
     return;
   }
-  k.releaseCall(handle, key);
+  k.places.releaseCall(handle, key);
   k.append(handle, { kind: 'lapse', key, dueAt: k.now, ...(returned ? { why: 'returned' as const } : {}) });
   if (state.startedAt === null && state.steps.length === 0) unbegun(k, handle);
 }

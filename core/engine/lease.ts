@@ -57,18 +57,18 @@ function takeReady(k: Kernel, run: string, key: string): LeasedCall | null {
     return null;
   }
   if (pool === null) return admit(k, handle, key) ? takePush(k, handle, key) : null;
-  k.moveTo(handle, key, poolBucket(pool));
+  k.rows.moveTo(handle, key, poolBucket(pool));
   k.readyPools.add(pool);
   return null;
 }
 
 /** Whether a call may go now. If not, it waits for the first limit without room, holding what its run has got so far. */
 function admit(k: Kernel, handle: RunHandle, key: string): boolean {
-  const blocked = k.blockedBy(handle, key);
-  k.holdRunLimits(handle, key, blocked);
+  const blocked = k.places.blockedBy(handle, key);
+  k.places.holdRunLimits(handle, key, blocked);
   if (blocked) {
-    k.moveTo(handle, key, limitBucket(counterOf(blocked)));
-    k.awaitOpening(blocked);
+    k.rows.moveTo(handle, key, limitBucket(counterOf(blocked)));
+    k.places.awaitOpening(blocked);
   }
   return blocked === null;
 }
@@ -82,21 +82,21 @@ function admitWaiting(k: Kernel, counter: string, calls: LeasedCall[]): void {
     const head = k.backlogs.head(bucket, (item) => k.waitsIn(bucket, item));
     const handle = head && k.find(head.run);
     if (!head || !handle) return;
-    const blocked = k.blockedBy(handle, head.key);
-    if (blocked && counterOf(blocked) === counter) return k.awaitOpening(blocked);
+    const blocked = k.places.blockedBy(handle, head.key);
+    if (blocked && counterOf(blocked) === counter) return k.places.awaitOpening(blocked);
     const pool = k.poolOf(handle);
     if (pool !== null || blocked) {
       // What is moved only is bounded: the rest follows in the next transaction.
-      if (++moved > MAX_LOOKED_AT) return k.lookAgain(counter, k.now + 1);
-      const spec = k.limitsOfCall(handle, head.key).find((one) => counterOf(one) === counter);
+      if (++moved > MAX_LOOKED_AT) return k.places.lookAgain(counter, k.now + 1);
+      const spec = k.places.limitsOfCall(handle, head.key).find((one) => counterOf(one) === counter);
       const way = blocked ? 'elsewhere' : 'toPool';
-      if (spec && promised[way] >= k.roomToPass(handle, spec, blocked !== null))
-        return k.awaitOpening(spec, promised.toPool + promised.elsewhere);
+      if (spec && promised[way] >= k.places.roomToPass(handle, spec, blocked !== null))
+        return k.places.awaitOpening(spec, promised.toPool + promised.elsewhere);
       promised[way]++;
     }
     k.backlogs.shift(bucket);
     if (pool !== null && !blocked) {
-      k.moveTo(handle, head.key, poolBucket(pool));
+      k.rows.moveTo(handle, head.key, poolBucket(pool));
       k.readyPools.add(pool);
     } else if (admit(k, handle, head.key)) {
       const call = takePush(k, handle, head.key);
@@ -116,7 +116,7 @@ function takePush(k: Kernel, handle: RunHandle, key: string): LeasedCall | null 
   const pending = handle.state.pending.get(key);
   const task = k.taskOf(handle);
   const lease = k.newLease();
-  k.takeRates(handle, key);
+  k.places.takeRates(handle, key);
   if (handle.state.startedAt === null) begun(k, handle);
   handle.state.startedAt ??= k.now;
   k.takePush({
@@ -128,7 +128,7 @@ function takePush(k: Kernel, handle: RunHandle, key: string): LeasedCall | null 
     takenAt: k.now,
     expiresAt: k.now + (task?.leaseMs ?? PUSH_LEASE_MS),
   });
-  k.holdCall(handle, key);
+  k.places.holdCall(handle, key);
   return leasedCall(k, handle, key, lease);
 }
 
@@ -167,7 +167,7 @@ export function leasePull(k: Kernel, request: PullRequest): LeasedCall[] {
     }
     if (!admit(k, handle, head.key)) continue;
     const lease = k.newLease();
-    k.takeRates(handle, head.key);
+    k.places.takeRates(handle, head.key);
     if (handle.state.startedAt === null) begun(k, handle);
     k.append(handle, {
       kind: 'lease',
@@ -177,7 +177,7 @@ export function leasePull(k: Kernel, request: PullRequest): LeasedCall[] {
       holder: request.holder,
       ...(task ? { version: task.version, ...(task.versionPool === undefined ? {} : { pool: task.versionPool }) } : {}),
     });
-    k.holdCall(handle, head.key);
+    k.places.holdCall(handle, head.key);
     k.flush();
     calls.push(leasedCall(k, handle, head.key, lease));
   }

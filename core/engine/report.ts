@@ -66,7 +66,7 @@ export function report(k: Kernel, command: Report): ResultOf<'report'> {
 
 /** A pull lease is over without a report of its holder: this is what becomes of its call. */
 export function endLease(k: Kernel, handle: RunHandle, reporter: Reporter, outcome: Outcome): void {
-  k.releaseCall(handle, reporter.key);
+  k.places.releaseCall(handle, reporter.key);
   applyOps(k, handle, reporter, { run: handle.state.head.id, outcome, final: true }, []);
 }
 
@@ -92,7 +92,7 @@ function releaseLease(k: Kernel, handle: RunHandle, reporter: Reporter, token: s
     k.dropPush(push);
     handle.state.startedAt ??= push.takenAt;
   }
-  k.releaseCall(handle, reporter.key);
+  k.places.releaseCall(handle, reporter.key);
 }
 
 /** Work that is done is never asked for again, even when the lease under which it was done is not live any more. */
@@ -157,7 +157,7 @@ function applyOps(
         const calls = op.calls.filter((call) => isNew(state, call.key));
         if (state.pending.size + calls.length > MAX_PENDING)
           return failRun(k, handle, 'too-many-pending', `more than ${MAX_PENDING} calls and waits at once`);
-        for (const call of calls) for (const limit of call.limits ?? []) k.declareLimit(limit);
+        for (const call of calls) for (const limit of call.limits ?? []) k.places.declare(limit);
         if (calls.length > 0) k.append(handle, { kind: 'plan', calls });
         break;
       }
@@ -276,11 +276,11 @@ function finish(k: Kernel, handle: RunHandle, reporter: Reporter, before: number
   const call = state.pending.get(reporter.key);
   if (call?.kind !== 'call') return;
   // Planned anew under its own key meanwhile: it could not be taken while this lease stood.
-  if (call.seq > reporter.seenSeq) return k.recheck(handle, reporter.key);
+  if (call.seq > reporter.seenSeq) return k.rows.recheck(handle, reporter.key);
   if (reporter.key === MAIN && state.againSeq > reporter.seenSeq) {
     // The same row goes on: nothing is written for it.
     if (call.lease !== null) k.append(handle, { kind: 'lapse', key: MAIN, dueAt: k.now, why: 'reported' });
-    else k.recheck(handle, MAIN);
+    else k.rows.recheck(handle, MAIN);
     return;
   }
   const last = handle.entries.length > before ? (handle.entries.at(-1)?.body as HistoryBody & { ends?: string }) : null;
@@ -315,7 +315,7 @@ function fail(
     });
     if (decision.retry) {
       const keep = reporter.pullLease !== null && op.keepLeaseUntilMs !== undefined;
-      if (keep) k.holdCall(handle, reporter.key);
+      if (keep) k.places.holdCall(handle, reporter.key);
       k.append(
         handle,
         {

@@ -7,7 +7,8 @@ import { NEVER_MS } from '../model/limits.ts';
 import { type Admitted, admit, type Arrival } from './admit.ts';
 import { eventTextOf, KeyReader } from './binding.ts';
 import { armGuards, begun } from './guards.ts';
-import { inOrder, type Kernel, type RunHandle } from './kernel.ts';
+import type { Kernel, RunHandle } from './kernel.ts';
+import { inOrder } from './limit-order.ts';
 import { priorityOf, templateLimits } from './templates.ts';
 
 /** Starts a run, or answers the one that its id, alias or idempotency key names; unless the task's admissions want it otherwise. */
@@ -32,7 +33,10 @@ export function start(
   const asked: Admitted =
     from || spec.leased ? { outcome: 'started', holds: [], window: null } : admit(k, arrival, keys);
   const admitted: Admitted =
-    asked.outcome === 'started' && asked.window === null && !spec.leased && k.skipsStarts(spec.task, arrival.task, spec)
+    asked.outcome === 'started' &&
+    asked.window === null &&
+    !spec.leased &&
+    k.places.skipsStarts(spec.task, arrival.task, spec)
       ? { outcome: 'skipped', holds: [], window: null }
       : asked;
   if (admitted.outcome === 'dropped') return { run: '', outcome: 'dropped', deduplicated: false, createdAt: k.now };
@@ -61,7 +65,7 @@ function make(
   const call: CallSpec = spec.call ?? { key: MAIN };
   // What depends on its event is decided when it has stopped collecting.
   const decided = window === null && outcome === 'started';
-  for (const limit of [...(spec.limits ?? []), ...(call.limits ?? [])]) k.declareLimit(limit);
+  for (const limit of [...(spec.limits ?? []), ...(call.limits ?? [])]) k.places.declare(limit);
   const head: RunHead = {
     id,
     alias: spec.alias ?? null,
@@ -98,7 +102,7 @@ function make(
   for (const name of holds) k.names.put(name, id, NEVER_MS);
   if (window) k.names.put(window.name, id, NEVER_MS);
   else if (outcome === 'started') armGuards(k, handle);
-  k.shareHolds(handle);
+  k.places.shareHolds(handle);
   return handle;
 }
 
@@ -110,10 +114,10 @@ function takeAtOnce(
   { holder, untilMs }: NonNullable<StartSpec['leased']>,
 ): string {
   const lease = k.newLease();
-  k.takeRates(handle, key);
+  k.places.takeRates(handle, key);
   begun(k, handle);
   k.append(handle, { kind: 'lease', key, lease, untilMs, holder });
-  k.holdCall(handle, key);
+  k.places.holdCall(handle, key);
   return lease;
 }
 

@@ -7,7 +7,7 @@ export function templateLimits(k: Kernel, task: TaskRecord, keys: KeyReader): Li
   const limits = task.limits.map(({ expression, ...limit }) =>
     expression === undefined ? limit : { ...limit, sub: keys.text(expression) },
   );
-  for (const limit of limits) k.declareLimit(limit);
+  for (const limit of limits) k.places.declare(limit);
   return limits;
 }
 

@@ -15,8 +15,8 @@ export function wake(k: Kernel): boolean {
     const handle = k.find(lease.run);
     k.dropPush(lease);
     if (!handle) continue;
-    k.releaseCall(handle, lease.key);
-    k.recheck(handle, lease.key);
+    k.places.releaseCall(handle, lease.key);
+    k.rows.recheck(handle, lease.key);
   }
   for (const counter of k.openings.take(k.now)) k.backlogs.opened(counter);
   const rows = k.sql.all<{ owner: string; key: string; kind: string; due: number; lease: string | null }>(

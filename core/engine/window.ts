@@ -1,7 +1,8 @@
 import { NEVER_MS } from '../model/limits.ts';
 import { eventTextOf, KeyReader } from './binding.ts';
 import { armGuards } from './guards.ts';
-import { inOrder, type Kernel, type RunHandle } from './kernel.ts';
+import type { Kernel, RunHandle } from './kernel.ts';
+import { inOrder } from './limit-order.ts';
 import { takeSingle } from './single.ts';
 import { priorityOf, templateLimits } from './templates.ts';
 
@@ -18,7 +19,7 @@ export function closeWindow(k: Kernel, handle: RunHandle, dueAt = handle.state.h
   const keys = new KeyReader(k.now, () => eventTextOf(first ? [first] : null, input));
   const task = k.taskOf(handle) ?? k.tasks.at(head.task, head.version);
   const holds: string[] = [];
-  let skipped = k.skipsStarts(head.task, task, {});
+  let skipped = k.places.skipsStarts(head.task, task, {});
   for (const rule of task?.admit ?? []) {
     if (rule.kind !== 'single') continue;
     const name = takeSingle(k, rule, keys);
