@@ -35,6 +35,14 @@ export const ADMISSION_MUTANTS: readonly Mutant[] = [
     patch: { file: 'engine/admit.ts', find: 'now + rule.ttlMs);', replace: 'now + rule.ttlMs / 2);' },
   },
   {
+    name: 'a run that takes the place of another lets it go on',
+    patch: {
+      file: 'engine/single.ts',
+      find: "if (other) k.end(other, { status: 'cancelled', data: null, reason: 'replaced' });",
+      replace: 'if (other) k.names.release(name);',
+    },
+  },
+  {
     name: 'the only run of a key gives its place away',
     patch: {
       file: 'engine/start.ts',
