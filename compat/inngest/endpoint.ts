@@ -89,6 +89,7 @@ export async function endpointRequest(
     meta: call.meta,
     scheduledAt: null,
     createdAt: 0,
+    startDueAt: 0,
     run: call.run,
   };
   const [event] = eventsOf({ ...origin, crons: [] });
@@ -156,6 +157,7 @@ export function callInHand(detail: RunDetail, task: { id: string; data: string; 
     run: detail.id,
     alias: detail.alias,
     runCreatedAt: detail.createdAt,
+    runDueAt: detail.startDueAt,
     key: MAIN,
     attempt: main?.attempt ?? 0,
     maxAttempts: 1,

@@ -98,6 +98,8 @@ export interface RunOrigin {
   meta: JsonText | null;
   scheduledAt: number | null;
   createdAt: number;
+  /** When its first call was due. */
+  startDueAt: number;
   /** Id of the run: that of an event nobody sent. */
   run: string;
   /** Cron patterns of the task, and whether any of them fires some time after its hour. */
@@ -118,7 +120,7 @@ function timerEvent(origin: RunOrigin, scheduledAt: number): JsonText {
   const at = new Date(scheduledAt).toISOString();
   const cron = origin.crons.length > 1 ? origin.crons.find((text) => occursAt(text, scheduledAt)) : undefined;
   // How late the server was is no part of when it was to fire.
-  const fireAt = origin.jitter ? new Date(Math.max(scheduledAt, origin.createdAt)).toISOString() : at;
+  const fireAt = origin.jitter ? new Date(Math.max(scheduledAt, origin.startDueAt)).toISOString() : at;
   return canonicalJson({
     data: { cron: cron ?? origin.crons[0] ?? '', fireAt, scheduledAt: at },
     id: at.replace('.000Z', 'Z'),

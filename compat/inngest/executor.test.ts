@@ -45,6 +45,7 @@ function leased(over: Partial<LeasedCall> = {}): LeasedCall {
     run: '01K72M2G000000000000000000',
     alias: null,
     runCreatedAt: NOW,
+    runDueAt: NOW,
     key: '',
     attempt: 0,
     maxAttempts: 5,

@@ -58,6 +58,7 @@ export function bodyOf(call: LeasedCall, fn: FunctionData): string {
     meta: call.meta,
     scheduledAt: call.scheduledAt,
     createdAt: call.runCreatedAt,
+    startDueAt: call.runDueAt,
     run: call.run,
     crons: fn.crons,
     jitter: fn.jitter,

@@ -27,6 +27,7 @@ function call(changes: Partial<LeasedCall> = {}): LeasedCall {
     run: RUN,
     alias: 'wfr_1',
     runCreatedAt: 5,
+    runDueAt: 5,
     key: '',
     attempt: 0,
     maxAttempts: 4,

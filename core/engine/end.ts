@@ -73,6 +73,7 @@ function afterEnd(k: Kernel, handle: RunHandle, ending: Ending, attempt: number)
       meta: head.meta,
       events: k.eventsOf(handle),
       createdAt: head.createdAt,
+      startDueAt: head.dueAt,
       endedAt: k.now,
       attempt,
       outcomeMeta: ending.meta ?? null,

@@ -211,6 +211,7 @@ export function leasedCall(k: Kernel, handle: RunHandle, key: string, lease: str
     run: head.id,
     alias: head.alias,
     runCreatedAt: head.createdAt,
+    runDueAt: head.dueAt,
     key,
     attempt: pending?.attempt ?? 0,
     maxAttempts: k.maxAttemptsOf(handle, key),

@@ -169,6 +169,8 @@ export interface LeasedCall {
   run: string;
   alias: string | null;
   runCreatedAt: number;
+  /** When the run's first call was due: later than its start where it was delayed. */
+  runDueAt: number;
   key: string;
   /** From 0. */
   attempt: number;
@@ -235,6 +237,8 @@ export interface EndedRun {
   meta: JsonText | null;
   events: EventRecord[];
   createdAt: number;
+  /** When its first call was due. */
+  startDueAt: number;
   endedAt: number;
   /** Attempt (from 0) of the call that ended it, and that outcome's meta. */
   attempt: number;
