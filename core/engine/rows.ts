@@ -168,6 +168,8 @@ export class Rows {
       };
       this.#rewrite(handle, saved, after);
       this.#k.backlogs.removed(row.bucket);
+      // Due when it came to wait, and not yet again where the clock was set back since: should it have to wait here, it is looked at then too.
+      if (after.due > this.#k.now) this.#k.nextDue = Math.min(this.#k.nextDue, after.due);
       this.#k.pushReady({ run, key });
     } else if (row.bucket === '') this.#k.pushReady({ run, key });
     else {
