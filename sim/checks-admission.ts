@@ -86,7 +86,8 @@ export function checkIngested(
       const { head, status } = tracked.state;
       if (status !== 'running' || tracked.standsMs === null || tracked.standsMs >= event.received_at) continue;
       const guard = head.guards?.cancelOn?.find(({ name }) => name === event.name);
-      if (!guard || event.received_at >= tracked.standsMs + (guard.withinMs ?? Infinity)) continue;
+      // Its time may have been over before the clock was set back.
+      if (!guard || tracker.latestMs >= tracked.standsMs + (guard.withinMs ?? Infinity)) continue;
       const own = storedEvent(world, head.eventIds[0]);
       const holds =
         guard.expression === undefined || (own !== undefined && numberIn(own.body) === numberIn(event.body));
@@ -97,7 +98,7 @@ export function checkIngested(
 
 /** A run that a guard ended was to be ended by it. */
 export function checkEnded(world: World, run: string): void {
-  const { state, standsMs } = world.tracker.get(run) as Tracked;
+  const { state, standsMs, begunMs } = world.tracker.get(run) as Tracked;
   const { head, reason, endedAt } = state;
   const at = endedAt ?? 0;
   switch (reason) {
@@ -123,7 +124,8 @@ export function checkEnded(world: World, run: string): void {
         within !== undefined &&
           // The deadline counts from the first start; a clock that was set back since makes that earlier than the run.
           at >=
-            Math.min(standsMs ?? 0, reason === 'finish-timeout' ? (state.startedAt ?? Infinity) : Infinity) + within &&
+            Math.min(standsMs ?? 0, reason === 'finish-timeout' ? (begunMs ?? state.startedAt ?? Infinity) : Infinity) +
+              within &&
           (reason === 'finish-timeout' || state.steps.length === 0),
         () => `run ${run} ended by its ${reason} at ${at}, it stood at ${standsMs}`,
       );

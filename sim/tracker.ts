@@ -32,6 +32,8 @@ export interface Tracked {
   seqBefore: number;
   /** Its start was held against what its task lets start. */
   admitted: boolean;
+  /** When its first call was handed out, whether or not a process that was lost remembers it. */
+  begunMs: number | null;
   /** Somebody got a lease of it once, in this process or an earlier one. */
   everLeased: boolean;
   /** An executor did not keep to the program: how it ends is nobody's promise. */
@@ -98,6 +100,7 @@ export class Tracker {
         seqBefore: 0,
         held: new Map(),
         admitted: false,
+        begunMs: null,
         everLeased: false,
         // What a liar left is part of a run that starts from there.
         lied: head.from !== undefined && (this.runs.get(head.from.run)?.lied ?? true),
@@ -341,6 +344,7 @@ export class Tracker {
         () =>
           `${name()}: of the group ${tracked.awaiting.join()} only ${tracked.awaiting.filter((key) => state.stepKeys.has(key)).join()} is resolved`,
       );
+    tracked.begunMs ??= call.leasedAt;
     const limits = limitsOver(state, call.key);
     const held: Held = {
       lease: call.lease,
