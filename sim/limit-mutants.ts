@@ -24,10 +24,6 @@ const LIMIT_MUTANTS: readonly Mutant[] = [
     },
   },
   {
-    name: 'a run that only waits loses its place in a restart',
-    patch: { file: 'engine/rows.ts', find: '    this.#keepPlace(handle);', replace: '' },
-  },
-  {
     name: 'a call with limits of its own needs no place of its run',
     patch: {
       file: 'engine/limit-order.ts',
