@@ -157,15 +157,16 @@ export function checkOrder(world: World, call: LeasedCall): void {
     const { head } = other.state;
     const older = standsAt(world, run, other) < dueAt;
     if (!(older && (other.everLeased || head.dueAt <= head.createdAt || head.dueAt <= watermark))) continue;
-    // After the clock was set back and on again, what was due before may be a timer still.
-    const asleep = (): boolean =>
-      world.db.all(
-        `SELECT 1 FROM pending WHERE owner = ? AND key = '' AND bucket = '' AND (due > ? OR due BETWEEN ? AND ?)`,
+    // After the clock was set back, and on again, what was due before may be a timer still: each of its calls.
+    const asleep = (): boolean => {
+      const calls = world.db.all<{ key: string; bucket: string; due: number }>(
+        `SELECT key, bucket, due FROM pending WHERE owner = ? AND kind = 'call'`,
         run,
-        now,
-        watermark + 1,
-        now - 1,
-      ).length > 0 && !world.engine.kernel.leases.of(run, '');
+      );
+      const isTimer = ({ bucket, due }: { bucket: string; due: number }): boolean =>
+        bucket === '' && (due > now || (due > watermark && due < now));
+      return calls.length > 0 && calls.every((one) => isTimer(one) && !world.engine.kernel.leases.of(run, one.key));
+    };
     // Who has begun, or has the place, goes on, even if a clock that was set back made an older one since; a run with nothing pending has nowhere to keep its place.
     const yields = (mine.everLeased && !other.everLeased) || world.places.get(lane)?.has(call.run) === true;
     world.checks.that(
