@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { serveHttp, type Served } from '../harness/serve.ts';
 import type { Ledger } from './ledger.ts';
 import { postJson, Refused, type Load } from './load.ts';
@@ -6,6 +7,9 @@ const TOKEN = Buffer.from(JSON.stringify({ UserID: 'crash', Password: 'crash' })
 
 /** Steps of each workflow run. */
 const STEPS = 3;
+
+const GONE_LOOK_MS = 250;
+const GONE_LOOKS = 20;
 
 interface Queued {
   queue: string;
@@ -145,9 +149,12 @@ export function qstashLoad(ledger: Ledger): Load {
         const run = await fetch(`${base}/v2/workflows/runs/${messageId}`, { headers: { authorization } });
         return { done: run.status === 404, detail: `run: ${run.status}` };
       }
-      // A delivered message is gone from the message store.
-      const response = await fetch(`${base}/v2/messages/${messageId}`, { headers: { authorization } });
-      return { done: response.status === 404, detail: `message: ${response.status}` };
+      // A delivered message is gone from the message store, three seconds after its delivery.
+      for (let asked = 0; ; asked++) {
+        const { status } = await fetch(`${base}/v2/messages/${messageId}`, { headers: { authorization } });
+        if (status !== 200 || asked === GONE_LOOKS) return { done: status === 404, detail: `message: ${status}` };
+        await delay(GONE_LOOK_MS);
+      }
     },
     stop: async () => app?.close(),
   };
