@@ -231,6 +231,7 @@ async function index(directory: string, manifest: BuildManifest, env: Environmen
   for (const stream of [child.stdout, child.stderr])
     stream?.on('data', (data: Buffer) => (output = (output + data.toString()).slice(-20_000)));
   const code = await exitOf(child);
+  endGroup(child);
   // It ends with 0 also when the server refused the tasks.
   if (code !== 0 || !output.includes('Background worker created'))
     throw new Error(`the tasks of the build could not be registered:\n${output.trim()}`);
@@ -238,7 +239,23 @@ async function index(directory: string, manifest: BuildManifest, env: Environmen
 
 function start(directory: string, entry: string, env: Environment): ChildProcess {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined));
-  return spawn(process.execPath, [entry], { cwd: directory, env: set, stdio: ['ignore', 'pipe', 'pipe'] });
+  // A process group of its own: what it leaves behind can be ended by that.
+  return spawn(process.execPath, [entry], {
+    cwd: directory,
+    env: set,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+}
+
+/** A controller ends without the task process that it keeps warm, and that would go on, a core busy, with nobody to talk to. */
+function endGroup(child: ChildProcess): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // Nothing is left of it.
+  }
 }
 
 /** What the tasks print, without the controllers' own diary. */
@@ -276,6 +293,7 @@ async function keepRunning(count: number, startOne: (n: number) => ChildProcess)
       running.add(child);
       const code = await exitOf(child).catch((error: Error) => error.message);
       running.delete(child);
+      endGroup(child);
       if (ending) return;
       waitMs = Date.now() - startedAt > WELL_AFTER_MS ? RESTART_FIRST_MS : Math.min(waitMs * 2, RESTART_LAST_MS);
       console.error(`repoint worker: process ${n} ended (${String(code)}), again in ${waitMs} ms`);
@@ -288,7 +306,7 @@ async function keepRunning(count: number, startOne: (n: number) => ChildProcess)
     interrupt();
     for (const child of running) child.kill('SIGTERM');
     setTimeout(() => {
-      for (const child of running) child.kill('SIGKILL');
+      for (const child of running) endGroup(child);
     }, GRACE_MS).unref();
   };
   process.on('SIGTERM', end);
