@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { configure, runs, tasks } from '@trigger.dev/sdk';
 import { expect, suite, type PrivateServer } from '../harness/index.ts';
@@ -58,7 +58,7 @@ suite({ vendor: 'trigger', name: 'deployed workers', sdk: SDK }, (s) => {
           );
         },
       });
-      await workerOf(build, 1);
+      const second = await workerOf(build, 1);
       const fresh = await finished(await tasks.trigger<typeof attempts.takesTime>('takes-time', { ms: 10 }));
       expect.equal(fresh.output, 'done in the second version');
       expect.notEqual(fresh.version, parent.version);
@@ -78,8 +78,21 @@ suite({ vendor: 'trigger', name: 'deployed workers', sdk: SDK }, (s) => {
         ],
       );
       expect.equal(await first.stop(), 0);
+      expect.equal(await second.stop(), 0);
+      expect.deepEqual(processesOf(server.url), [], 'task processes that outlive their worker');
       expect.equal((await runs.retrieve(old.id)).attemptCount, 1);
     },
     { timeoutMs: 240_000 },
   );
 });
+
+/** Ids of the processes that have been given this address. */
+function processesOf(url: string): string[] {
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/environ`, 'utf8').includes(url);
+    } catch {
+      return false;
+    }
+  });
+}
