@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { api, workers } from './testing/vendor-schemas.ts';
 import {
   KEY,
-  api,
-  workers,
   t,
   send,
   checked,

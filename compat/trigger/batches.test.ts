@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { api } from './testing/vendor-schemas.ts';
 import {
-  api,
   type Answer,
   send,
   checked,

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import { api, Session, task } from './testing/session.ts';
+import { Session, task } from './testing/session.ts';
+import { api } from './testing/vendor-schemas.ts';
 
 let s: Session;
 beforeEach(async () => {

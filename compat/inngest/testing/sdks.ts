@@ -54,6 +54,18 @@ export interface Client {
   send(event: unknown): Promise<{ ids: string[] }>;
 }
 
+function triggersOf({
+  event,
+  cron,
+  if: expression,
+}: {
+  event?: string | undefined;
+  cron?: string | undefined;
+  if?: string | undefined;
+}): object[] {
+  return [...(event ? [{ event, ...(expression ? { if: expression } : {}) }] : []), ...(cron ? [{ cron }] : [])];
+}
+
 type MakeApp = (server: LocalServer, definitions: Definition[]) => Promise<Client>;
 
 export const makeV4 =
@@ -69,10 +81,7 @@ export const makeV4 =
     });
     const functions: Record<string, never> = {};
     for (const { id, event, cron, body, if: expression, ...options } of definitions) {
-      const triggers = [
-        ...(event ? [{ event, ...(expression ? { if: expression } : {}) }] : []),
-        ...(cron ? [{ cron }] : []),
-      ];
+      const triggers = triggersOf({ event, cron, if: expression });
       functions[id] = client.createFunction(
         { id, triggers, ...options } as never,
         ((context: Context) => body(context, functions)) as never,
@@ -93,10 +102,7 @@ const makeV3: MakeApp = async (server, definitions) => {
   });
   const functions: Record<string, never> = {};
   for (const { id, event, cron, body, if: expression, ...options } of definitions) {
-    const triggers = [
-      ...(event ? [{ event, ...(expression ? { if: expression } : {}) }] : []),
-      ...(cron ? [{ cron }] : []),
-    ];
+    const triggers = triggersOf({ event, cron, if: expression });
     functions[id] = client.createFunction(
       { id, ...options } as never,
       triggers as never,

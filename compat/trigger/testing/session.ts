@@ -1,5 +1,3 @@
-import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
 import { Hono } from 'hono';
 import { expect } from 'vitest';
 import type { CellApi, RouteEnv } from '../../../core/ports.ts';
@@ -8,16 +6,7 @@ import { TestChannels } from '../../../core/testing/channels.ts';
 import { NodeSql } from '../../../core/testing/node-sql.ts';
 import { testCell, testHost } from '../../../core/testing/route-host.ts';
 import { triggerRoutes, triggerTranslator } from '../index.ts';
-
-export interface VendorSchema {
-  safeParse(value: unknown): { success: boolean; error?: { message: string } };
-}
-
-// The schemas with which the vendor's own CLI and SDK check every answer.
-const requireFromSdk = createRequire(createRequire(import.meta.url).resolve('@trigger.dev/sdk'));
-const load = async (path: string): Promise<Record<string, VendorSchema>> =>
-  (await import(pathToFileURL(requireFromSdk.resolve(path)).href)) as Record<string, VendorSchema>;
-export const api = await load('@trigger.dev/core/v3');
+import { api } from './vendor-schemas.ts';
 
 export const PROJECT = 'proj_test';
 const KEY = `tr_dev_ref_${PROJECT}`;

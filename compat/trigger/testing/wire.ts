@@ -1,5 +1,3 @@
-import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
 import { beforeEach, expect } from 'vitest';
 import { Hono } from 'hono';
 import type { RouteEnv } from '../../../core/ports.ts';
@@ -8,17 +6,7 @@ import { TestEngine } from '../../../core/testing/harness.ts';
 import { NodeSql } from '../../../core/testing/node-sql.ts';
 import { testCell, testHost } from '../../../core/testing/route-host.ts';
 import { triggerRoutes, triggerTranslator } from '../index.ts';
-
-export interface VendorSchema {
-  safeParse(value: unknown): { success: boolean; error?: { message: string } };
-}
-
-// The schemas with which the vendor's own CLI and SDK check every answer.
-const requireFromSdk = createRequire(createRequire(import.meta.url).resolve('@trigger.dev/sdk'));
-const load = async (path: string): Promise<Record<string, VendorSchema>> =>
-  (await import(pathToFileURL(requireFromSdk.resolve(path)).href)) as Record<string, VendorSchema>;
-export const api = await load('@trigger.dev/core/v3');
-export const workers = await load('@trigger.dev/core/v3/workers');
+import { api, type VendorSchema, workers } from './vendor-schemas.ts';
 
 export let t: TestEngine;
 export let app: Hono<RouteEnv>;
