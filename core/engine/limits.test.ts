@@ -384,6 +384,23 @@ describe('a place that follow-ups keep', () => {
 });
 
 describe('many who wait', () => {
+  it('are looked at when the first of them leaves the line for another reason than that it goes', () => {
+    const t = open();
+    const limits: LimitSpec[] = [{ key: 'shared', max: 1, hold: 'call' }];
+    t.register({ id: 'pulled', mode: 'pull', pool: 'p', limits }, { id: 'pushed', limits });
+    t.start('pulled');
+    const [held] = leasePull(t);
+    t.start('pulled');
+    const second = t.start('pulled');
+    expect(leasePull(t)).toEqual([]);
+    const last = t.start('pushed');
+    // The room is promised to the first, which waits for its worker; the second stands behind it.
+    t.report(held as LeasedCall, complete);
+    expect(t.take()).toEqual([]);
+    t.apply({ type: 'amend', run: second, change: { dueAt: t.nowMs + 60_000 } });
+    expect(t.one().run).toBe(last);
+  });
+
   it('for one key do not slow another, and cost nothing while they wait', () => {
     const t = open();
     const waiting = 100_000;

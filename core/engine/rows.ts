@@ -55,9 +55,7 @@ export class Rows {
       rows.delete(key);
       if (row.bucket === '') continue;
       this.#left(handle, pending, row.bucket);
-      // Who stood behind it in a limit's backlog may be one that can go.
-      const limit = limitOfBucket(row.bucket);
-      if (limit !== null) this.#k.backlogs.opened(limit);
+      this.#letBehindGo(row.bucket);
     }
     for (const key of changed) {
       const pending = state.pending.get(key);
@@ -78,8 +76,10 @@ export class Rows {
       if (pending.lease !== null) row.due = Math.max(row.due, this.#k.now + 1);
       if (saved) this.#k.runs.updatePending(saved.row, row);
       else this.#k.runs.insertPending(row);
-      if (saved && saved.row.bucket !== '' && saved.row.bucket !== bucket)
+      if (saved && saved.row.bucket !== '' && saved.row.bucket !== bucket) {
         this.#left(handle, saved.pending, saved.row.bucket);
+        this.#letBehindGo(saved.row.bucket);
+      }
       rows.set(key, { row, pending });
       if (bucket !== '') {
         this.#k.backlogs.added(bucket, { run, key, due: row.due });
@@ -168,6 +168,7 @@ export class Rows {
       };
       this.#rewrite(handle, saved, after);
       this.#k.backlogs.removed(row.bucket);
+      this.#letBehindGo(row.bucket);
       // Due when it came to wait, and not yet again where the clock was set back since: should it have to wait here, it is looked at then too.
       if (after.due > this.#k.now) this.#k.nextDue = Math.min(this.#k.nextDue, after.due);
       this.#k.pushReady({ run, key });
@@ -176,6 +177,12 @@ export class Rows {
       this.#k.backlogs.added(row.bucket, { run, key, due: row.due });
       if (limit !== null) this.#k.backlogs.opened(limit);
     }
+  }
+
+  /** A call no longer waits in a limit's backlog, for another reason than that it goes: who stood behind it may be one that can. */
+  #letBehindGo(bucket: string): void {
+    const limit = limitOfBucket(bucket);
+    if (limit !== null) this.#k.backlogs.opened(limit);
   }
 
   /** A row left its bucket. The room that was promised to a call in a pool's bucket is there for others now, unless it was leased: then there is none. */
