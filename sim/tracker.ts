@@ -116,6 +116,9 @@ export class Tracker {
     for (const entry of this.#store.history(run, tracked.state.seq)) {
       this.#checkEntry(run, tracked, entry, engine, heard);
       applyEntry(tracked.state, entry);
+      // A worker that vanished without a word had not begun it: what has to end in time counts from the next start.
+      const { startedAt, steps } = tracked.state;
+      if (entry.body.kind === 'lapse' && startedAt === null && steps.length === 0) tracked.begunMs = null;
       if (!tracked.state.head.window) tracked.standsMs ??= entry.atMs;
     }
     if (tracked.state.pending.size === 0) tracked.displaced = true;
