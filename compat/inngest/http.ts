@@ -1,6 +1,6 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
-import { readBounded } from '../../core/net/bounded-body.ts';
+import { readBounded, readBoundedText } from '../../core/net/bounded-body.ts';
 import type { CellApi, RouteEnv } from '../../core/ports.ts';
 import { requireSigningKey, serverKind } from './auth.ts';
 import { InngestError, toErrorBody } from './errors.ts';
@@ -51,12 +51,14 @@ export function cellOf(c: RouteContext): CellApi {
 export async function readText(c: RouteContext, maxBytes: number): Promise<string> {
   const declared = Number(c.req.header('content-length') ?? '0');
   if (declared > maxBytes) throw tooLarge(maxBytes);
-  return new TextDecoder().decode(await readBytes(c, maxBytes));
+  const text = await readBoundedText(c.req.raw, maxBytes);
+  if (text === null) throw tooLarge(maxBytes);
+  return text;
 }
 
 /** The body, refused when it is longer: nothing is declared of one that comes in chunks, so it is counted as it comes. */
 export async function readBytes(c: RouteContext, maxBytes: number): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = await readBounded(c.req.raw.body, maxBytes);
+  const bytes = await readBounded(c.req.raw, maxBytes);
   if (bytes === null) throw tooLarge(maxBytes);
   return bytes;
 }

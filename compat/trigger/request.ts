@@ -1,5 +1,6 @@
 import type { Context } from 'hono';
 import type { z } from 'zod';
+import { readBoundedText } from '../../core/net/bounded-body.ts';
 import type { CellApi, RouteEnv } from '../../core/ports.ts';
 import {
   authenticate,
@@ -56,26 +57,10 @@ export async function readBody<S extends z.ZodType>(c: RouteContext, schema: S, 
   return parsed.data;
 }
 
-/** Read and thrown away of a body that is too large. */
-const MAX_DRAINED_BYTES = 32 * 1_024 * 1_024;
-
 export async function readText(c: RouteContext, maxBytes: number): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of bodyOf(c)) {
-    size += chunk.byteLength;
-    // Read on without keeping it: an answer to half a request reaches the client as a broken connection.
-    if (size <= maxBytes) chunks.push(chunk);
-    else if (size > maxBytes + MAX_DRAINED_BYTES) break;
-  }
-  if (size > maxBytes) throw tooLarge(maxBytes);
-  const whole = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return new TextDecoder().decode(whole);
+  const text = await readBoundedText(c.req.raw, maxBytes);
+  if (text === null) throw tooLarge(maxBytes);
+  return text;
 }
 
 export async function* bodyOf(c: RouteContext): AsyncGenerator<Uint8Array> {

@@ -1,8 +1,32 @@
 /** Of a body that is too long, read and thrown away: an answer to half a request reaches its sender as a broken connection. */
 const MAX_DISCARDED_BYTES = 32 * 1_024 * 1_024;
 
+const UTF8 = new TextDecoder();
+
+/** Whether a request says itself that it fits: then it is read in one go, which costs half of a reader. Answers of others may be compressed, so theirs says nothing. */
+function declaresAtMost(request: Request, maxBytes: number): boolean {
+  const declared = request.headers.get('content-length');
+  return declared !== null && Number(declared) <= maxBytes;
+}
+
 /** The whole body, or null when it has more than `maxBytes`; never more than that is kept, whatever length was declared. */
 export async function readBounded(
+  from: Request | ReadableStream<Uint8Array> | null,
+  maxBytes: number,
+): Promise<Uint8Array<ArrayBuffer> | null> {
+  if (from === null || !('headers' in from)) return readStream(from, maxBytes);
+  if (!declaresAtMost(from, maxBytes)) return readStream(from.body, maxBytes);
+  const bytes = new Uint8Array(await from.arrayBuffer());
+  return bytes.byteLength > maxBytes ? null : bytes;
+}
+
+/** As `readBounded`, as text of UTF-8. */
+export async function readBoundedText(request: Request, maxBytes: number): Promise<string | null> {
+  const bytes = await readBounded(request, maxBytes);
+  return bytes && UTF8.decode(bytes);
+}
+
+async function readStream(
   body: ReadableStream<Uint8Array> | null,
   maxBytes: number,
 ): Promise<Uint8Array<ArrayBuffer> | null> {

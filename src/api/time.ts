@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
 import * as z from 'zod';
-import { readBounded } from '../../core/net/bounded-body.ts';
+import { readBoundedText } from '../../core/net/bounded-body.ts';
 import type { Cell } from '../cell/cell.ts';
 
 const MAX_TIMEOUT_MS = 600_000;
@@ -51,9 +51,8 @@ export function timeRoutes(cells: () => Promise<Array<DurableObjectStub<Cell>>>)
 }
 
 /** Null when it is too long to be one of these. */
-async function bodyText(request: Request): Promise<string | null> {
-  const bytes = await readBounded(request.body, MAX_BODY_BYTES);
-  return bytes && new TextDecoder().decode(bytes);
+function bodyText(request: Request): Promise<string | null> {
+  return readBoundedText(request, MAX_BODY_BYTES);
 }
 
 function safeJson(text: string | null): unknown {
