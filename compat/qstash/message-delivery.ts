@@ -32,10 +32,19 @@ export function messageRequest(call: LeasedCall, meta: RunMeta): Delivery {
   };
 }
 
+/** Whether the end of a message lets something else begin: its callback, who stands behind it in a queue, behind a key or a schedule, a workflow. */
+function hasFollowers({ callback, callbackOf, queue, flowControl, schedule, workflow }: RunMeta): boolean {
+  return [callback, callbackOf, queue, flowControl, schedule, workflow].some((one) => one !== undefined);
+}
+
 export function messageOutcome(call: LeasedCall, meta: RunMeta, result: HttpResult): Outcome {
   const exchange = exchangeMeta(result);
   if (isSuccess(result))
-    return { ops: [{ op: 'complete', output: payloadOf(result.body) }], meta: JSON.stringify(exchange) };
+    return {
+      ops: [{ op: 'complete', output: payloadOf(result.body) }],
+      meta: JSON.stringify(exchange),
+      ...(hasFollowers(meta) ? {} : { patient: true }),
+    };
   const response = responseRecord(result);
   const failure = failOp(call, result, response);
   const ops: Op[] = [failure];

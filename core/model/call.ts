@@ -160,6 +160,8 @@ export interface Outcome {
   ops: Op[];
   /** Facts of the exchange kept with the history entry: status, headers, timing. */
   meta?: JsonText;
+  /** Nothing follows from it that anybody waits for: it may be written a moment later, together with what comes then. */
+  patient?: true;
 }
 
 /** A call on its way to an executor: everything needed to make the request, without asking again. */

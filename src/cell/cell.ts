@@ -46,7 +46,9 @@ export class Cell extends DurableObject<Bindings> implements Omit<CellApi, 'leas
     );
     this.#followers = new Followers(env.CHANNEL);
     this.#held = new HeldLeases((request) => this.#engine.lease(request));
-    const dispatches = new Dispatches(env, environmentOf(ctx.id.name), (command) => this.#committer.submit([command]));
+    const dispatches = new Dispatches(env, environmentOf(ctx.id.name), (command, patient) =>
+      this.#committer.submit([command], patient),
+    );
     const courier = new Courier(env.CELL, () => this.#engine);
     const readyPools = new Set<string>();
     const effects: Effects = {

@@ -67,3 +67,18 @@ it('gathers before a commit while there is a crowd, and stops when it has gone',
   void made.submit([command]);
   expect(events.at(-1)).toBe('sync');
 });
+
+it('keeps what nobody waits for until somebody does, or for a moment', async () => {
+  const { made, groups, events, next } = committer();
+  void made.submit([command], true);
+  expect(made.busy).toBe(true);
+  expect([groups, events]).toEqual([[], ['pause']]);
+  void made.submit([command]);
+  expect(groups).toEqual([2]);
+  await next();
+  await next();
+  void made.submit([command], true);
+  await next();
+  expect(groups).toEqual([2, 1]);
+  expect(events).toEqual(['pause', 'sync', 'pause', 'sync']);
+});

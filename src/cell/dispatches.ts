@@ -8,9 +8,13 @@ import { isTooLarge, pack, type Packed, unpack } from '../large/packed.ts';
 export class Dispatches {
   readonly #env: Bindings;
   readonly #environment: string;
-  #report: (command: Command) => Promise<CommandResult[]>;
+  #report: (command: Command, patient?: boolean) => Promise<CommandResult[]>;
 
-  constructor(env: Bindings, environment: string, report: (command: Command) => Promise<CommandResult[]>) {
+  constructor(
+    env: Bindings,
+    environment: string,
+    report: (command: Command, patient?: boolean) => Promise<CommandResult[]>,
+  ) {
     this.#env = env;
     this.#environment = environment;
     this.#report = report;
@@ -30,7 +34,8 @@ export class Dispatches {
       outcome = { ops: [{ op: 'fail', error: JSON.stringify({ name: 'Error', message }), retry: 'policy' }] };
     }
     try {
-      await this.#report({ type: 'report', run: call.run, lease: call.lease, outcome, final: true });
+      const { patient, ...told } = outcome;
+      await this.#report({ type: 'report', run: call.run, lease: call.lease, outcome: told, final: true }, patient);
     } catch (error) {
       // An outcome that the engine refuses is a fault of the translation: the run must not hang on it.
       console.error('outcome refused:', error);
