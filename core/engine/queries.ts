@@ -4,7 +4,6 @@ import { MAX_PAGE, MAX_STATES, NEVER_MS, PAGE_BYTES } from '../model/limits.ts';
 import type {
   DeadLetterRecord,
   EngineStats,
-  EventsFilter,
   Page,
   PendingRecord,
   Query,
@@ -15,9 +14,9 @@ import type {
 import type { EventRecord } from '../model/event.ts';
 import type { SweepRecord } from '../model/sweep.ts';
 import type { SqlRow, SqlValue } from '../ports.ts';
-import type { EventRow } from '../store/event-store.ts';
 import type { RunRow } from '../store/run-store.ts';
 import { documentOf } from './document.ts';
+import { countEvents, listEvents } from './event-lists.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
 import { leasedCall } from './lease.ts';
 import { limitRecord, listLimits } from './limit-queries.ts';
@@ -85,9 +84,7 @@ function dispatch(k: Kernel, query: Query): unknown {
     case 'events-of':
       return eventsOf(k, query.ids);
     case 'events':
-      return page(k, query, `SELECT * FROM events`, eventConditions(query), (row) =>
-        k.events.recordOf(row as EventRow),
-      );
+      return listEvents(k, query);
     case 'event-runs':
       return (k.events.get(query.event)?.runs ?? []).flatMap((run) => {
         const row = rowOf(k, run);
@@ -209,15 +206,6 @@ function pendingOf(k: Kernel, handle: RunHandle): PendingRecord[] {
   });
 }
 
-function eventConditions(query: EventsFilter): Array<[string, SqlValue]> {
-  const where: Array<[string, SqlValue]> = [];
-  if (query.name !== undefined) where.push(['name = ?', query.name]);
-  if (query.names !== undefined) where.push([`name IN (SELECT value FROM json_each(?))`, JSON.stringify(query.names)]);
-  if (query.fromMs !== undefined) where.push(['received_at >= ?', query.fromMs]);
-  if (query.toMs !== undefined) where.push(['received_at <= ?', query.toMs]);
-  return where;
-}
-
 function eventsOf(k: Kernel, ids: string[]): { items: EventRecord[]; left: string[] } {
   const items: EventRecord[] = [];
   let bytes = 0;
@@ -229,17 +217,6 @@ function eventsOf(k: Kernel, ids: string[]): { items: EventRecord[]; left: strin
     bytes += event.body.length;
   }
   return { items, left: [] };
-}
-
-function countEvents(k: Kernel, query: EventsFilter): { count: number; more: boolean } {
-  const where = eventConditions(query);
-  const conditions = where.length > 0 ? ` WHERE ${where.map(([text]) => text).join(' AND ')}` : '';
-  const rows = k.sql.all<{ n: number }>(
-    `SELECT count(*) AS n FROM (SELECT 1 FROM events${conditions} LIMIT ${MAX_PAGE + 1})`,
-    ...where.map(([, value]) => value),
-  );
-  const n = rows[0]?.n ?? 0;
-  return { count: Math.min(n, MAX_PAGE), more: n > MAX_PAGE };
 }
 
 /** Keyset pages by id, bounded by rows and bytes. A condition whose value is null has none to bind. */

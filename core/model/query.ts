@@ -229,8 +229,11 @@ interface Queries {
       active: ActiveCall[];
     };
   };
-  /** How many there are, counted up to MAX_PAGE. */
-  'event-count': { request: EventsFilter; result: { count: number; more: boolean } };
+  /** How many there are, counted up to MAX_PAGE, of those that one look reaches; `cursor`: where the next goes on. */
+  'event-count': {
+    request: EventsFilter & { cursor?: string };
+    result: { count: number; more: boolean; cursor?: string };
+  };
   /** Runs of a label, oldest first, with nothing but their state; pages of up to MAX_STATES. */
   'label-runs': { request: { label: string; cursor?: string; limit?: number }; result: Page<RunState> };
   'label-count': { request: { label: string }; result: number };

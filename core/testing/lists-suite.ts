@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { MAX_EVENTS_EXAMINED } from '../model/limits.ts';
 import type { RunFilter } from '../model/query.ts';
 import type { Sql } from '../ports.ts';
 import { TestEngine } from './harness.ts';
@@ -113,6 +114,44 @@ export function listsSuite(open: (body: (sql: Sql) => void) => void | Promise<vo
       expect(left).toEqual([]);
       const many = Array.from({ length: 1_500 }, (_, i) => `${i}`);
       expect(t.engine.query({ type: 'events-of', ids: many }).left).toEqual(many.slice(1_000));
+    });
+
+    test('a list of events with a filter looks at a bounded number of them, and goes on where it stopped', (t) => {
+      const sent = Array.from({ length: MAX_EVENTS_EXAMINED + 10 }, (_, i) => ({
+        id: `e${String(i).padStart(6, '0')}`,
+        name: i === 5 ? 'rare' : i % 2 === 0 ? 'even' : 'odd',
+        body: '{}',
+        ts: t.nowMs,
+      }));
+      t.apply({ type: 'ingest', events: sent });
+      const rare = { type: 'events', name: 'rare', limit: 5 } as const;
+      const first = t.engine.query(rare);
+      expect(first).toEqual({ items: [], cursor: 'e000010' });
+      const second = t.engine.query({ ...rare, cursor: 'e000010' });
+      expect(second.items.map(({ id }) => id)).toEqual(['e000005']);
+      expect(second.cursor).toBeUndefined();
+      expect(t.engine.query({ ...rare, order: 'asc' })).toMatchObject({
+        items: [{ id: 'e000005' }],
+        cursor: `e0${MAX_EVENTS_EXAMINED - 1}`,
+      });
+      const common = t.engine.query({ type: 'events', names: ['odd', 'rare'], limit: 2 });
+      expect(common).toMatchObject({ items: [{ id: 'e020009' }, { id: 'e020007' }], cursor: 'e020007' });
+      expect(t.engine.query({ type: 'event-count', name: 'odd' })).toEqual({ count: 1_000, more: true });
+      expect(t.engine.query({ type: 'event-count', name: 'rare' })).toEqual({
+        count: 0,
+        more: true,
+        cursor: 'e000010',
+      });
+      expect(t.engine.query({ type: 'event-count', name: 'rare', cursor: 'e000010' })).toEqual({
+        count: 1,
+        more: false,
+      });
+    });
+
+    test('a page of exactly what one look reaches, with nothing behind it, is the last', (t) => {
+      const sent = Array.from({ length: MAX_EVENTS_EXAMINED }, () => ({ name: 'x', body: '{}', ts: t.nowMs }));
+      t.apply({ type: 'ingest', events: sent });
+      expect(t.engine.query({ type: 'events', name: 'y' })).toEqual({ items: [] });
     });
 
     test('a task may be indexed later: its runs from before are found too', (t) => {

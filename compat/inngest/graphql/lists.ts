@@ -13,6 +13,9 @@ const MAX_FIRST = 400;
 /** Items that a list with a condition on their content looks at for one page. */
 const MAX_SCANNED = 2_000;
 const SCAN_PAGE = 100;
+/** Pages asked for one page of a list, or one count: each looks at a bounded number of rows, and the cell does other work between them. */
+const MAX_LOOKS = 50;
+const MAX_COUNTED = 1_000;
 /** Runs that are put in order for one page of a list by another time than that of queueing. */
 const MAX_SORTED = 10_000;
 const SORT_PAGE = 1_000;
@@ -230,11 +233,25 @@ export async function listEvents(reader: Reader, args: EventsArgs): Promise<obje
     reader.cell.query({ type: 'events', ...filter, limit, ...(cursor === undefined ? {} : { cursor }) });
   const idOf = (event: EventRecord): string => event.id;
   const found = await collect(args, scan, matches);
-  const totalCount = async (): Promise<number> =>
-    internal && conditions.length === 0
-      ? (await reader.cell.query({ type: 'event-count', ...filter })).count
-      : countMatching(scan, matches);
+  const totalCount = (): Promise<number> =>
+    internal && conditions.length === 0 ? countEvents(reader, filter) : countMatching(scan, matches);
   return connection(found, (event) => eventV2View(reader, event), totalCount, idOf);
+}
+
+async function countEvents(reader: Reader, filter: EventsFilter): Promise<number> {
+  let count = 0;
+  let cursor: string | undefined;
+  for (let looks = 0; looks < MAX_LOOKS && count < MAX_COUNTED; looks++) {
+    const part = await reader.cell.query({
+      type: 'event-count',
+      ...filter,
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    count += part.count;
+    cursor = part.cursor;
+    if (cursor === undefined) break;
+  }
+  return Math.min(count, MAX_COUNTED);
 }
 
 /** How many of a list's first MAX_SCANNED fit. */
@@ -244,9 +261,9 @@ async function countMatching<T>(
 ): Promise<number> {
   let cursor: string | undefined;
   let count = 0;
-  for (let scanned = 0; scanned < MAX_SCANNED;) {
+  for (let scanned = 0, looks = 0; scanned < MAX_SCANNED && looks < MAX_LOOKS; looks++) {
     const page = await scan(cursor, SCAN_PAGE);
-    scanned += Math.max(1, page.items.length);
+    scanned += page.items.length;
     for (const fits of await Promise.all(page.items.map(matches))) if (fits) count++;
     if (page.cursor === undefined) break;
     cursor = page.cursor;
@@ -258,6 +275,8 @@ interface Collected<T> {
   items: T[];
   more: boolean;
   after: string | null;
+  /** Where the next page begins, if the bound of one page was reached before it was full. */
+  reached?: string;
 }
 
 async function collect<T>(
@@ -268,8 +287,8 @@ async function collect<T>(
   const first = Math.min(Math.max(args.first, 1), MAX_FIRST);
   let cursor = args.after ? args.after : undefined;
   const items: T[] = [];
-  for (let scanned = 0; scanned < MAX_SCANNED;) {
-    const page = await scan(cursor, matches === null ? first : SCAN_PAGE);
+  for (let scanned = 0, looks = 0; scanned < MAX_SCANNED && looks < MAX_LOOKS; looks++) {
+    const page = await scan(cursor, matches === null ? first - items.length : SCAN_PAGE);
     for (const item of page.items) {
       scanned++;
       if (matches !== null && !(await matches(item))) continue;
@@ -280,11 +299,11 @@ async function collect<T>(
     if (items.length === first && matches === null) return { items, more: true, after: args.after ?? null };
     cursor = page.cursor;
   }
-  return { items, more: true, after: args.after ?? null };
+  return { items, more: true, after: args.after ?? null, ...(cursor === undefined ? {} : { reached: cursor }) };
 }
 
 function connection<T>(
-  { items, more, after }: Collected<T>,
+  { items, more, after, reached }: Collected<T>,
   view: (item: T) => object,
   totalCount: () => Promise<number>,
   cursorOf: (item: T) => string,
@@ -296,7 +315,7 @@ function connection<T>(
       hasNextPage: more,
       hasPreviousPage: after !== null,
       startCursor: first === undefined ? null : cursorOf(first),
-      endCursor: last === undefined ? null : cursorOf(last),
+      endCursor: reached ?? (last === undefined ? null : cursorOf(last)),
     },
     totalCount,
   };

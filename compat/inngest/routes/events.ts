@@ -1,4 +1,8 @@
+import type { EventRecord } from '../../../core/model/event.ts';
 import { isId } from '../../../core/model/ids.ts';
+import { PAGE_BYTES } from '../../../core/model/limits.ts';
+import type { EventsFilter, Page } from '../../../core/model/query.ts';
+import type { CellApi } from '../../../core/ports.ts';
 import { InngestError } from '../errors.ts';
 import { cellOf, envelope } from '../http.ts';
 import type { RouteContext } from '../http.ts';
@@ -7,6 +11,8 @@ import { SharedReads } from '../shared-reads.ts';
 
 const DEFAULT_LIMIT = 20;
 const MAX_LIMIT = 100;
+/** Pages put together for one answer: each looks at up to 20,000 events, and the cell does other work between them. */
+const MAX_LOOKS = 50;
 
 /** GET /v1/events: newest first. */
 export async function listEvents(c: RouteContext): Promise<Response> {
@@ -14,15 +20,38 @@ export async function listEvents(c: RouteContext): Promise<Response> {
   if (cursor !== undefined && !isId(cursor)) throw new InngestError(400, 'invalid_request', 'cursor is not a ULID.');
   const fromMs = timeOf('received_after', after);
   const toMs = timeOf('received_before', before);
-  const page = await cellOf(c).query({
-    type: 'events',
-    limit: limitOf(limit),
-    ...(cursor === undefined ? {} : { cursor }),
+  const wanted = limitOf(limit);
+  const filter: EventsFilter = {
     ...(name ? { name } : {}),
     ...(fromMs === undefined ? {} : { fromMs }),
     ...(toMs === undefined ? {} : { toMs }),
-  });
-  return envelope(c, `[${page.items.map(eventText).join(',')}]`);
+  };
+  const found = await firstEvents(cellOf(c), filter, wanted, cursor);
+  return envelope(c, `[${found.map(eventText).join(',')}]`);
+}
+
+/** A client reads a short page as the last one: pages are put together until it is full, or the bound of one request is reached. */
+async function firstEvents(
+  cell: CellApi,
+  filter: EventsFilter,
+  wanted: number,
+  after: string | undefined,
+): Promise<EventRecord[]> {
+  const found: EventRecord[] = [];
+  let cursor = after;
+  for (let looks = 0; looks < MAX_LOOKS; looks++) {
+    const page: Page<EventRecord> = await cell.query({
+      type: 'events',
+      ...filter,
+      limit: wanted - found.length,
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    found.push(...page.items);
+    cursor = page.cursor;
+    const bytes = found.reduce((total, { body }) => total + body.length, 0);
+    if (cursor === undefined || found.length >= wanted || bytes > PAGE_BYTES) break;
+  }
+  return found;
 }
 
 /** GET /v1/events/:event */
