@@ -43,23 +43,25 @@ export interface GraphqlHost {
   connections(): Promise<Connection[]>;
 }
 
+/** Queries that were read and checked, newest last: pages and tests ask with the same few texts, and checking is a good part of an answer's time. */
+const MAX_DOCUMENTS = 64;
+const MAX_KEPT_CHARS = 10_000;
+
+interface Checked {
+  document: DocumentNode;
+}
+
 let schema: GraphQLSchema | null = null;
+const documents = new Map<string, Checked>();
 
 /** Answers one query. The result is always an answer of GraphQL, errors included. */
 export async function answerGraphql(reader: Reader, request: GraphqlRequest, host: GraphqlHost): Promise<object> {
   // Checked once, by its tests: not again in each isolate.
   schema ??= buildSchema(SCHEMA, { assumeValid: true });
-  let document: DocumentNode;
-  try {
-    document = parse(request.query, { maxTokens: MAX_TOKENS });
-  } catch (error) {
-    return { data: null, errors: [error] };
-  }
-  const depth = depthOf(document);
-  if (depth > MAX_DEPTH)
-    return { data: null, errors: [{ message: `the query is nested ${depth} levels deep, more than ${MAX_DEPTH}` }] };
-  const errors = validate(schema, document, RULES);
-  if (errors.length > 0) return { errors };
+  const checked = documents.get(request.query) ?? check(schema, request.query);
+  if (!('document' in checked)) return checked;
+  keep(request.query, checked);
+  const { document } = checked;
   return execute({
     schema,
     document,
@@ -68,6 +70,28 @@ export async function answerGraphql(reader: Reader, request: GraphqlRequest, hos
     // Go's client says an empty name where it has none.
     operationName: request.operationName || null,
   });
+}
+
+function check(schemaOf: GraphQLSchema, text: string): Checked | { data?: null; errors: readonly unknown[] } {
+  let document: DocumentNode;
+  try {
+    document = parse(text, { maxTokens: MAX_TOKENS });
+  } catch (error) {
+    return { data: null, errors: [error] };
+  }
+  const depth = depthOf(document);
+  if (depth > MAX_DEPTH)
+    return { data: null, errors: [{ message: `the query is nested ${depth} levels deep, more than ${MAX_DEPTH}` }] };
+  const errors = validate(schemaOf, document, RULES);
+  return errors.length > 0 ? { errors } : { document };
+}
+
+function keep(text: string, checked: Checked): void {
+  if (text.length > MAX_KEPT_CHARS) return;
+  documents.delete(text);
+  documents.set(text, checked);
+  const [oldest] = documents.keys();
+  if (documents.size > MAX_DOCUMENTS && oldest !== undefined) documents.delete(oldest);
 }
 
 /** People's clients declare an id as String where the schema says ULID, as the vendor's server lets them. */

@@ -87,13 +87,14 @@ export function functionView(reader: Reader, { task, fn }: KnownFunction): objec
     id: fn.id,
     name: task.name,
     slug: fn.slug,
-    config: JSON.stringify({ id: fn.slug, name: task.name, triggers: task.triggers, concurrency: task.limits }),
+    config: () => JSON.stringify({ id: fn.slug, name: task.name, triggers: task.triggers, concurrency: task.limits }),
     concurrency: task.limits.length,
-    triggers: task.triggers.map((trigger) =>
-      trigger.kind === 'cron'
-        ? { type: 'CRON', value: trigger.cron, condition: null }
-        : { type: 'EVENT', value: trigger.pattern, condition: trigger.expression ?? null },
-    ),
+    triggers: () =>
+      task.triggers.map((trigger) =>
+        trigger.kind === 'cron'
+          ? { type: 'CRON', value: trigger.cron, condition: null }
+          : { type: 'EVENT', value: trigger.pattern, condition: trigger.expression ?? null },
+      ),
     url: fn.url,
     appID: fn.appId,
     app: async () => appView(reader, await appOf(reader.cell, fn)),
@@ -152,7 +153,7 @@ export function runView(reader: Reader, run: RunRecord): object {
     status: statusOf(run),
     startedAt: time(run.startedAt),
     finishedAt: time(run.endedAt),
-    output: outputText(run),
+    output: () => outputText(run),
     eventID: run.eventIds[0] ?? run.id,
     cron: async () => cronOf(reader, run),
   };
@@ -186,7 +187,7 @@ export function runV2View(reader: Reader, run: RunRecord): object {
     isBatch: async () => (await batchIdOf(reader.cell, run)) !== null,
     batchCreatedAt: async () => ((await batchIdOf(reader.cell, run)) === null ? null : time(run.createdAt)),
     cronSchedule: async () => cronOf(reader, run),
-    output: outputText(run),
+    output: () => outputText(run),
     trace: async ({ preview }: { preview?: boolean | null }) =>
       spanView(reader, run, await traceOfRun(reader.cell, run, preview ? 'newer' : 'older')),
     isDeferred: async () => nameIn((await originEvents(reader.cell, run))[0] ?? '{}') === DEFERRED_SCHEDULE,
@@ -246,7 +247,7 @@ export function eventView(reader: Reader, event: EventRecord): object {
     name: event.name,
     createdAt: time(event.receivedAt),
     payload: () => JSON.stringify((JSON.parse(event.body) as { data?: unknown }).data ?? {}),
-    raw: rawOf(event),
+    raw: () => rawOf(event),
     totalRuns: event.runs.length,
     pendingRuns: async () => (await runs()).filter((run) => run.status === 'running').length,
     status: async () => eventStatus(await runs()),
@@ -277,7 +278,7 @@ export function eventV2View(reader: Reader, event: EventRecord): object {
     name: event.name,
     occurredAt: time(event.ts),
     receivedAt: time(event.receivedAt),
-    raw: rawOf(event),
+    raw: () => rawOf(event),
     envID: ENVIRONMENT_ID,
     source: null,
     runs: async () => {
