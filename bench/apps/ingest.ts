@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { HttpClient, inParallel } from '../http.ts';
 import type { Sample } from '../measure.ts';
 
@@ -7,7 +8,7 @@ export type Door = 'events' | 'raw';
 export async function ingest(
   url: string,
   door: Door,
-  options: { seconds: number; width: number; batch: number },
+  options: { seconds: number; width: number; batch: number; pauseMs?: number },
 ): Promise<Sample> {
   const client = new HttpClient(options.width);
   const target = door === 'events' ? `${url}/e/bench` : `${url}/`;
@@ -23,6 +24,7 @@ export async function ingest(
     const { status } = await client.post(target, body);
     if (status === 200) times.push(performance.now() - at);
     else failed++;
+    if (options.pauseMs !== undefined) await delay(options.pauseMs);
     return true;
   });
   const seconds = (performance.now() - startedAt) / 1000;

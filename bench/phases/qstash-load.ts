@@ -21,20 +21,21 @@ export const qstashLoad: Phase = {
     try {
       const seconds = bench.options.isQuick ? 0.5 : 1;
       const one = (body: () => Promise<Sample>): Side[] => [{ target: ours, body }];
-      const inserts = (width: number): Side => ({
+      const inserts = (width: number, pauseMs?: number): Side => ({
         target: raw,
-        body: () => ingest(raw.url, 'raw', { seconds, width, batch: 1 }),
+        body: () => ingest(raw.url, 'raw', { seconds, width, batch: 1, ...(pauseMs === undefined ? {} : { pauseMs }) }),
       });
       const delivery = one(() => app.delivered(bench.amount(300), 1));
       await app.delivered(bench.amount(300), 20);
-      // All answers beside the floor, in short turns: their ratios are near to their targets.
+      // All answers beside their floors, in short turns: their ratios are near to their targets. A machine that was at rest for a moment answers more slowly, whoever it is.
       const answered = (phase: string, due: 'now' | 'later', pauseMs: number): Side[] =>
         one(() => app.answered(bench.amount(150), due, pauseMs)).map((side) => ({ ...side, phase }));
       await bench.measure(
         'qstash-load answered',
         [
-          inserts(1),
+          inserts(1, PAUSE_MS),
           ...answered('qstash-load answered', 'now', PAUSE_MS),
+          { ...inserts(1), phase: 'qstash-load answered, nothing due' },
           ...answered('qstash-load answered, nothing due', 'later', 0),
           ...answered('qstash-load answered, in step', 'now', 0),
         ],
@@ -85,8 +86,12 @@ export const qstashLoad: Phase = {
     const besideDelayed = over(ours('delivery beside delayed', 'p50'), ours('delivery', 'p50'));
     const memory = figures.more('qstash-load delayed', 'memory KiB each');
     return [
-      ...['answered', 'answered, nothing due', 'answered, in step'].flatMap((phase) =>
-        atMost(`qstash: publish ${phase}, p50 of a raw insert's`, over(ours(phase, 'p50'), raw('answered', 'p50')), 2),
+      ...[
+        ['answered', 'answered'],
+        ['answered, nothing due', 'answered, nothing due'],
+        ['answered, in step', 'answered, nothing due'],
+      ].flatMap(([phase = '', floor = '']) =>
+        atMost(`qstash: publish ${phase}, p50 of a raw insert's`, over(ours(phase, 'p50'), raw(floor, 'p50')), 2),
       ),
       ...atMost('qstash: publish to delivery above the answer, p50', afterAnswer, 5, ' ms'),
       ...atMost('qstash: publish to delivery with 50 in flight, p99', ours('50 at once', 'p99'), 100, ' ms'),
