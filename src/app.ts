@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 import { matchedRoutes } from 'hono/route';
 import { cellName, DEFAULT_ENVIRONMENT } from '../core/model/placement.ts';
-import type { RouteEnv, RouteHost } from '../core/ports.ts';
+import type { CellApi, RouteEnv, RouteHost } from '../core/ports.ts';
 import { BLOB_SECRET, blobRoutes } from './api/blobs.ts';
 import { environmentRoutes } from './api/environments.ts';
 import { executionRoutes } from './api/executions.ts';
@@ -14,6 +14,7 @@ import { secretOf } from './blobs/secret.ts';
 import { CellClient } from './cell/cell-client.ts';
 import { cellStub } from './cell/cell-stub.ts';
 import { ChannelClient } from './channel/channel-client.ts';
+import { noteStorageError, noting, storageTrouble } from './cell/storage-trouble.ts';
 import { listenedChannels } from './channel/listened.ts';
 import { contextOf } from './context.ts';
 import { countRequest, isEnding } from './ending.ts';
@@ -31,12 +32,14 @@ export function createApp(env: Bindings): App {
   app.use(async (c, next) => {
     const own = await identify(env, c.req.raw, context);
     const here = own.serverUrl === '' ? { ...own, serverUrl: originOf(c.req.url) } : own;
-    const cell = (environment: string): CellClient =>
-      new CellClient(
-        cellStub(env, environment),
-        cellName(environment, 0),
-        env.INGEST,
-        environment === DEFAULT_ENVIRONMENT ? undefined : () => noteEnvironment(env, environment),
+    const cell = (environment: string): CellApi =>
+      noting(
+        new CellClient(
+          cellStub(env, environment),
+          cellName(environment, 0),
+          env.INGEST,
+          environment === DEFAULT_ENVIRONMENT ? undefined : () => noteEnvironment(env, environment),
+        ),
       );
     const host: RouteHost = {
       context: here,
@@ -51,14 +54,23 @@ export function createApp(env: Bindings): App {
     };
     c.set('host', host);
     await countRequest(next);
+    // Whichever vendor has rendered it.
+    if (c.error) noteStorageError(c.error);
     await discardRest(c.req.raw);
   });
   const health = { mode: context.mode, version: context.vars.REPOINT_VERSION ?? '0.0.0' };
   for (const path of ['/health', '/healthz'])
-    app.get(path, (c) => c.json({ status: 'ok', ...health, uptimeMs: Date.now() - startedAt }));
+    app.get(path, (c) => {
+      const trouble = storageTrouble();
+      return c.json({ status: 'ok', ...trouble, ...health, uptimeMs: Date.now() - startedAt }, trouble ? 503 : 200);
+    });
   app.get('/readyz', async (c) => {
-    await bootAll(env);
-    return c.json({ status: 'ok', ...health });
+    await bootAll(env).catch((error: unknown) => {
+      noteStorageError(error);
+      if (storageTrouble() === null) throw error;
+    });
+    const trouble = storageTrouble();
+    return c.json({ status: 'ok', ...trouble, ...health }, trouble ? 503 : 200);
   });
   const internalToken = context.vars.REPOINT_INTERNAL_TOKEN;
   if (internalToken)

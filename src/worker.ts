@@ -1,6 +1,7 @@
 import type { Bindings, IngestMessage } from './bindings.ts';
 import { type App, createApp } from './app.ts';
 import { cellStub, namedCell } from './cell/cell-stub.ts';
+import { noteStorageError } from './cell/storage-trouble.ts';
 import { bootAll } from './environments/registry.ts';
 
 export { Shelf } from './blobs/shelf.ts';
@@ -28,7 +29,12 @@ const worker: ExportedHandler<Bindings, IngestMessage> = {
     if (!booted) {
       // The first request of an isolate wakes the cells, so that what a lost process was doing goes on at once.
       booted = true;
-      ctx.waitUntil(bootAll(env));
+      ctx.waitUntil(
+        bootAll(env).catch((error: unknown) => {
+          noteStorageError(error);
+          throw error;
+        }),
+      );
     }
     return app.fetch(request, env, ctx);
   },

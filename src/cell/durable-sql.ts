@@ -1,4 +1,5 @@
 import type { Sql, SqlRow, SqlValue } from '../../core/ports.ts';
+import { noteStorageError } from './storage-trouble.ts';
 
 /** The Sql port over a Durable Object's own SQLite. */
 export class DurableSql implements Sql {
@@ -12,14 +13,24 @@ export class DurableSql implements Sql {
   }
 
   all<Row extends SqlRow = SqlRow>(query: string, ...params: SqlValue[]): Row[] {
-    const cursor = this.#sql.exec(query, ...params);
-    const rows = cursor.toArray() as unknown as Row[];
-    this.#written += cursor.rowsWritten;
-    return rows;
+    try {
+      const cursor = this.#sql.exec(query, ...params);
+      const rows = cursor.toArray() as unknown as Row[];
+      this.#written += cursor.rowsWritten;
+      return rows;
+    } catch (error) {
+      noteStorageError(error);
+      throw error;
+    }
   }
 
   run(query: string, ...params: SqlValue[]): void {
-    this.#written += this.#sql.exec(query, ...params).rowsWritten;
+    try {
+      this.#written += this.#sql.exec(query, ...params).rowsWritten;
+    } catch (error) {
+      noteStorageError(error);
+      throw error;
+    }
   }
 
   transaction<T>(body: () => T): T {

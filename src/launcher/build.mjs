@@ -35,6 +35,10 @@ const targets = {
   launcher: {
     entries: {
       'launcher.mjs': { entry: 'src/launcher/main.ts', options: { format: 'esm', target: 'node20', platform: 'node' } },
+      'check-data.mjs': {
+        entry: 'src/launcher/check-data.ts',
+        options: { format: 'esm', target: 'node20', platform: 'node' },
+      },
       'broker.js': { entry: 'src/launcher/broker.worker.ts', options: worker },
     },
   },

@@ -8,7 +8,7 @@ import { requestStatus } from './http.ts';
 import { environmentFile, KEYS_USAGE, parseKeysOptions } from './keys.ts';
 import { acquireLock, type Lock } from './lock.ts';
 import { parseOptions, USAGE, UsageError, type Options } from './options.ts';
-import { checkDatabases, checkPort, prepareDataDir } from './preflight.ts';
+import { checkContents, checkDatabases, checkPort, prepareDataDir } from './preflight.ts';
 import { identify } from './processes.ts';
 import { QUEUES } from './queues.ts';
 import { readyMessage } from './ready-message.ts';
@@ -74,6 +74,9 @@ async function serve(options: Options, input: MainInput, version: string, starte
   try {
     checkDatabases(dataDir);
     await checkPort(options.host, options.port);
+    // While it runs, the bundle is looked at and the configuration written.
+    const checked = checkContents(dataDir, input.outputs['check-data.mjs']!);
+    checked.catch(() => {});
     const internalToken = randomUUID();
     const workerBundle = options.worker ? path.resolve(options.worker) : input.ensureBuilt('worker')['worker.js']!;
     const env = {
@@ -99,6 +102,7 @@ async function serve(options: Options, input: MainInput, version: string, starte
         queues: QUEUES,
       }),
     );
+    await checked;
     lock.assertHeld();
     runtime = await startRuntime(binary, { configFile, env, log: forwardLog() });
     const url = `http://${urlHost(options.host)}:${runtime.port}`;
@@ -127,6 +131,7 @@ async function waitUntilHealthy(url: string, runtime: Runtime): Promise<void> {
   for (;;) {
     const status = await requestStatus(`${url}/health`, { timeoutMs: HEALTH_DEADLINE_MS });
     if (status === 200) return;
+    if (status === 503) throw new StartError('the server cannot work with its data directory; see the output above');
     if (ended !== undefined) throw new StartError(ended);
     if (performance.now() > deadline) {
       throw new StartError(

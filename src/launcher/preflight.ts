@@ -1,24 +1,17 @@
 // Everything that can be known to fail before the runtime starts, said in the user's words.
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readSync,
-  rmSync,
-  statfsSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { execFile } from 'node:child_process';
+import { closeSync, fsyncSync, mkdirSync, openSync, readSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
+import { databasesIn, type Damage } from './damage.ts';
 import { StartError } from './errors.ts';
 import { ownerOfPort } from './processes.ts';
 
 /** Below this SQLite cannot be trusted to finish a checkpoint of its write-ahead log (4 MB by default), let alone grow. */
 const MIN_FREE_BYTES = 32 * 1024 * 1024;
 const PROBE_BYTES = 64 * 1024;
+/** For the look into the databases, which takes a tenth of a second; on a machine that is that busy the start goes on without it. */
+const CHECK_DEADLINE_MS = 10_000;
 const SQLITE_MAGIC = 'SQLite format 3\0';
 
 /**
@@ -33,7 +26,7 @@ export function prepareDataDir(dataDir: string): string {
     throw new StartError(`${absolute} is a file, not a directory. Choose another place with --data.`);
   }
   try {
-    mkdirSync(path.join(absolute, 'objects'), { recursive: true, mode: 0o700 });
+    makeDirectory(path.join(absolute, 'objects'));
     probeWrite(absolute);
   } catch (error) {
     throw new StartError(explainWriteFailure(absolute, error as NodeJS.ErrnoException));
@@ -41,6 +34,18 @@ export function prepareDataDir(dataDir: string): string {
   const { bavail, bsize } = statfsSync(absolute);
   if (bavail * bsize < MIN_FREE_BYTES) throw new StartError(fullDisk(absolute));
   return absolute;
+}
+
+/** As `mkdir -p`. Node's own recursion never ends where a file system knows no new entries, as /proc does. */
+function makeDirectory(directory: string): void {
+  if (statSync(directory, { throwIfNoEntry: false })?.isDirectory()) return;
+  const parent = path.dirname(directory);
+  if (parent !== directory) makeDirectory(parent);
+  try {
+    mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' || !statSync(directory).isDirectory()) throw error;
+  }
 }
 
 function probeWrite(directory: string): void {
@@ -66,6 +71,8 @@ export function explainWriteFailure(directory: string, error: NodeJS.ErrnoExcept
       return `no permission to write in ${directory} (as user ${process.getuid?.() ?? 'unknown'}). Change its owner or mode, or choose another directory with --data.`;
     case 'EROFS':
       return `${directory} is on a read-only file system. Choose another directory with --data.`;
+    case 'ENOENT':
+      return `no directory can be made at ${directory}: the file system there takes no new entries. Choose another place with --data.`;
     case 'ENOTDIR':
     case 'EEXIST':
       return `a part of the path ${directory} is a file, not a directory. Choose another place with --data.`;
@@ -83,21 +90,39 @@ function fullDisk(directory: string): string {
  * @throws StartError naming the file
  */
 export function checkDatabases(dataDir: string): void {
-  const root = path.join(dataDir, 'objects');
-  for (const entry of readdirSync(root, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile() || !entry.name.endsWith('.sqlite')) continue;
-    const file = path.join(entry.parentPath, entry.name);
-    const damage = damageOf(file);
-    if (damage) {
-      throw new StartError(
-        `the database ${file} is damaged: ${damage}. Restore the data directory ${dataDir} from a backup, ` +
-          `try "sqlite3 <file> .recover", or start empty with another --data.`,
-      );
-    }
+  for (const file of databasesIn(path.join(dataDir, 'objects'))) {
+    const what = headDamage(file);
+    if (what !== undefined) throw damaged(dataDir, { file, what });
   }
 }
 
-function damageOf(file: string): string | undefined {
+/**
+ * Looks further than `checkDatabases`: into the write-ahead logs and, within bounds, into every page (damage.ts). Must end before the runtime
+ * opens the files.
+ * @param script the bundle of check-data.ts
+ * @throws StartError naming the file
+ */
+export async function checkContents(dataDir: string, script: string): Promise<void> {
+  const root = path.join(dataDir, 'objects');
+  if (databasesIn(root).length === 0) return;
+  const output = await new Promise<string>((resolve) => {
+    const args = ['--no-warnings', script, root];
+    execFile(process.execPath, args, { timeout: CHECK_DEADLINE_MS, env: {} }, (error, stdout, stderr) => {
+      if (error) process.stderr.write(`repoint: the databases were not looked into: ${stderr || error.message}\n`);
+      resolve(error ? '' : stdout);
+    });
+  });
+  if (output !== '') throw damaged(dataDir, JSON.parse(output) as Damage);
+}
+
+function damaged(dataDir: string, { file, what }: Damage): StartError {
+  return new StartError(
+    `the database ${file} is damaged: ${what}. Restore the data directory ${dataDir} from a backup, ` +
+      `try "sqlite3 <file> .recover", or start empty with another --data.`,
+  );
+}
+
+function headDamage(file: string): string | undefined {
   const sizeBytes = statSync(file).size;
   // An empty file is a database nobody has committed to yet; its content may still be in the write-ahead log.
   if (sizeBytes === 0) return undefined;
