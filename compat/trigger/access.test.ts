@@ -135,3 +135,9 @@ it('without a key nobody is let in, and the refusal says so', async () => {
   }
   expect((await send('GET', '/api/v1/runs', undefined, { key: KEY })).status).toBe(200);
 });
+
+it("a project's runs are listed for a personal token, not for an environment's key", async () => {
+  const path = '/api/v1/projects/proj_test/runs';
+  expect((await send('GET', path, undefined, { key: KEY })).status).toBe(401);
+  expect((await send('GET', path, undefined, { key: 'tr_pat_local' })).status).toBe(200);
+});

@@ -121,6 +121,30 @@ describe('a run', () => {
     expect((await retrieve(run)).attemptCount).toBe(2);
   });
 
+  it('has used the time of all its attempts, and tells its worker what is used and how many attempts it may make', async () => {
+    const settings = [task('work', { retry: { maxAttempts: 3 } }), task('simple')];
+    const used = (durationMs: number, completion: object): object => ({ ...completion, usage: { durationMs } });
+    const { run, snapshot, worker } = await running('work', {}, settings);
+    // A time that has passed, as a hook of the user's may say it, is now.
+    const first = await complete(run, snapshot, used(40, failed(-5_000)));
+    expect(first.attemptStatus).toBe('RETRY_IMMEDIATELY');
+    const second = await begin({ run: { friendlyId: run }, snapshot: first.snapshot });
+    expect(second.execution.run).toMatchObject({ durationMs: 40, maxAttempts: 3 });
+    await complete(run, second.snapshot.friendlyId, used(60, failed(45_000)));
+    t.advance(45_000);
+    const [message] = await dequeue(worker);
+    const third = await begin(message as Message);
+    expect(third.execution.run).toMatchObject({ durationMs: 100 });
+    await complete(run, third.snapshot.friendlyId, used(5, succeeded('1')));
+    expect(await retrieve(run)).toMatchObject({ durationMs: 105, attemptCount: 3 });
+    const bounded = await trigger('work', { maxAttempts: 7 });
+    const simple = await trigger('simple');
+    const begun = new Map<string, unknown>();
+    for (const other of await dequeue(worker))
+      begun.set(other.run.friendlyId, ((await begin(other)).execution.run as { maxAttempts?: number }).maxAttempts);
+    expect([begun.get(bounded), begun.get(simple)]).toEqual([7, undefined]);
+  });
+
   it('has failed without retry settings, with the error as the API shows it', async () => {
     const { run, snapshot } = await running();
     expect(await complete(run, snapshot, failed(1_000))).toMatchObject({

@@ -19,21 +19,27 @@ export interface CompletionPlan {
   retry: 'RETRY_IMMEDIATELY' | 'RETRY_QUEUED';
 }
 
-/**
- * An attempt's completion as operations. Attempts left are counted by the engine. `largerMachine`: the task wants one after an attempt that ran
- * out of memory, and this attempt did not run on it.
- */
+export interface CompletedAttempt {
+  /** From 0. */
+  attempt: number;
+  nowMs: number;
+  forceRequeue: boolean;
+  /** What the attempt differed in from the run. */
+  before: AttemptMeta;
+  /** The task wants it after an attempt that ran out of memory, and this attempt did not run on it. */
+  largerMachine?: string | undefined;
+}
+
+/** An attempt's completion as operations. Attempts left are counted by the engine. */
 export function planCompletion(
   completion: Completion,
-  attempt: number,
-  nowMs: number,
-  forceRequeue: boolean,
-  largerMachine?: string,
+  { attempt, nowMs, forceRequeue, before, largerMachine }: CompletedAttempt,
 ): CompletionPlan {
-  const facts: OutcomeMeta = {
-    attemptNumber: attempt + 1,
-    ...(completion.usage ? { durationMs: completion.usage.durationMs } : {}),
-  };
+  const usedMs = (before.usedMs ?? 0) + (completion.usage?.durationMs ?? 0);
+  const facts: OutcomeMeta = { attemptNumber: attempt + 1, ...(usedMs === 0 ? {} : { durationMs: usedMs }) };
+  const nextOf = (changes: AttemptMeta): { meta: JsonText } => ({
+    meta: JSON.stringify({ ...before, ...(usedMs === 0 ? {} : { usedMs }), ...changes } satisfies AttemptMeta),
+  });
   if (completion.ok) {
     const meta = JSON.stringify({ ...facts, outputType: completion.outputType } satisfies OutcomeMeta);
     return { ops: [{ op: 'complete', output: completion.output ?? null, meta }], meta, retry: 'RETRY_QUEUED' };
@@ -54,7 +60,7 @@ export function planCompletion(
         ? ({ retry: 'never' } as const)
         : ({
             retry: 'policy',
-            next: { meta: JSON.stringify({ machine: largerMachine } satisfies AttemptMeta) },
+            next: nextOf({ machine: largerMachine }),
           } as const);
     return { ops: [{ op: 'fail', error: JSON.stringify(error), meta, ...retry }], meta, retry: 'RETRY_QUEUED' };
   }
@@ -62,12 +68,12 @@ export function planCompletion(
   const fail = { op: 'fail', error: JSON.stringify(error), meta } as const;
   if (wish.kind === 'never') return { ops: [{ ...fail, retry: 'never' }], meta, retry: 'RETRY_QUEUED' };
   if (wish.kind === 'policy' || completion.retry === undefined)
-    return { ops: [{ ...fail, retry: 'policy' }], meta, retry: 'RETRY_QUEUED' };
+    return { ops: [{ ...fail, retry: 'policy', next: nextOf({}) }], meta, retry: 'RETRY_QUEUED' };
   // The worker's clock is not this engine's: its delay counts, not its timestamp.
   const at = nowMs + completion.retry.delay;
   const keep = !forceRequeue && completion.retry.delay < IMMEDIATE_RETRY_MS;
   return {
-    ops: [{ ...fail, retry: { at }, ...(keep ? { keepLeaseUntilMs: at + START_GRACE_MS } : {}) }],
+    ops: [{ ...fail, retry: { at }, next: nextOf({}), ...(keep ? { keepLeaseUntilMs: at + START_GRACE_MS } : {}) }],
     meta,
     retry: keep ? 'RETRY_IMMEDIATELY' : 'RETRY_QUEUED',
   };

@@ -15,6 +15,15 @@ export interface Deployment {
 const ID =
   /^deployment_([a-z][a-z0-9-]{0,39}(?:~[a-z0-9-]{1,80})?)\.([A-Za-z0-9_-]{1,100})\.(\d{8})x(\d{1,9})\.([0-9a-f]{64})$/;
 
+/** By which a deployment is shown: unlike its signed id it is no key. */
+export function shownDeploymentId(workerId: string): string {
+  return `deployment_${workerId.replace(/^worker_/, '')}`;
+}
+
+export function shortCodeOf(version: string): string {
+  return version.replace('.', '-');
+}
+
 export async function deploymentIdOf(deployment: Deployment, signingKey: string): Promise<string> {
   const text = textOf(deployment);
   return `${text}.${await signatureOf(text, signingKey)}`;

@@ -231,7 +231,8 @@ describe('bulk actions', () => {
     (await s.ok<Bulk>('CreateBulkActionResponseBody', 'POST', '/api/v1/bulk-actions', body, { headers })).id;
   const read = (id: string): Promise<Bulk> => s.ok('BulkActionObject', 'GET', `/api/v1/bulk-actions/${id}`);
 
-  it('cancel what matches, in the background, and tell how many', async () => {
+  // Many requests, on a machine that others use too.
+  it('cancel what matches, in the background, and tell how many', { timeout: 60_000 }, async () => {
     for (let i = 0; i < 1_250; i++) await s.trigger('work', { tags: ['old'] });
     const kept = await s.trigger('work', { tags: ['new'] });
     const id = await create({ action: 'cancel', filter: { tag: 'old' }, name: 'clean up' });
@@ -263,7 +264,7 @@ describe('bulk actions', () => {
     expect(runs).not.toContain(data[0]?.id);
   });
 
-  it('are stopped where they stand', async () => {
+  it('are stopped where they stand', { timeout: 60_000 }, async () => {
     for (let i = 0; i < 450; i++) await s.trigger();
     const id = await create({ action: 'cancel', filter: { taskIdentifier: ['work'] } });
     s.t.advance(10);

@@ -65,6 +65,7 @@ export function readRunMeta(text: JsonText | null): RunMeta {
 export interface OutcomeMeta {
   outputType?: string;
   attemptNumber?: number;
+  /** Of all attempts together (trigger.dev: runAttemptSystem, usageDurationMs). */
   durationMs?: number;
 }
 
@@ -76,11 +77,17 @@ export function readOutcomeMeta(text: JsonText | null | undefined): OutcomeMeta 
 /** What one attempt of a run differs in from the run (the engine's `callMeta`). */
 export interface AttemptMeta {
   machine?: string;
+  /** What the attempts before have used. */
+  usedMs?: number;
 }
 
 export function readAttemptMeta(text: JsonText | null | undefined): AttemptMeta {
   const value = text === null || text === undefined ? null : parseJson(text);
-  return isRecord(value) && typeof value.machine === 'string' ? { machine: value.machine } : {};
+  if (!isRecord(value)) return {};
+  return {
+    ...(typeof value.machine === 'string' ? { machine: value.machine } : {}),
+    ...(typeof value.usedMs === 'number' ? { usedMs: value.usedMs } : {}),
+  };
 }
 
 /** A limit that tasks share by its name: for each concurrency key, and in all. */
@@ -106,11 +113,22 @@ export interface TaskData {
   /** 'schedule' for a task that schedules may start. */
   triggerSource?: string;
   hasRetry: boolean;
+  /** Of its retry settings, where they say it. */
+  maxAttempts?: number;
   /** Machine for the attempt after one that ran out of memory. */
   outOfMemoryMachine?: string;
   workerId: string;
   version: string;
   environmentType: EnvironmentType;
+  /** Of a deployed build: what its runs see of it (@trigger.dev/core: TaskRunExecutionDeployment). */
+  deployment?: {
+    id: string;
+    shortCode: string;
+    version: string;
+    runtime: string;
+    runtimeVersion: string;
+    externalId?: string;
+  };
 }
 
 /** @trigger.dev/core: v3/schemas/common.ts RuntimeEnvironmentType */

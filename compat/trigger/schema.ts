@@ -319,7 +319,8 @@ export const CompletionSchema = z.object({
     z.object({
       ok: z.literal(false),
       error: TaskRunErrorSchema,
-      retry: z.object({ timestamp: z.number(), delay: z.number().nonnegative() }).optional(),
+      /** A time that has passed (`retryAt` of a user's hook) is now. */
+      retry: z.object({ timestamp: z.number(), delay: z.number().transform((delay) => Math.max(0, delay)) }).optional(),
       skippedRetrying: z.boolean().optional(),
       usage: z.object({ durationMs: z.number() }).optional(),
       flushedMetadata: z.object({ data: z.string().optional(), dataType: z.string().max(100) }).optional(),

@@ -469,7 +469,23 @@ describe('a deployment', () => {
     await deploy('newer');
     const run = await trigger({ externalDeploymentId: 'release-7' });
     expect(await status(run)).toMatchObject({ version: created.body.version });
-    expect((await warmStart(created.body.id)).body.run.friendlyId).toBe(run);
+    const { body: message } = await warmStart(created.body.id);
+    expect(message.run.friendlyId).toBe(run);
+    const { body: started } = await act(created.body.id, message, 'attempts/start');
+    const { data } = (await sendAs<{ data: Array<Record<string, unknown>> }>(PROD_KEY, 'GET', '/api/v1/deployments'))
+      .body;
+    const shown = data.find(({ version }) => version === created.body.version);
+    expect(started).toMatchObject({
+      execution: {
+        deployment: {
+          id: shown?.id,
+          shortCode: shown?.shortCode,
+          version: created.body.version,
+          runtime: 'node',
+          externalId: 'release-7',
+        },
+      },
+    });
     const refused = await sendAs(PROD_KEY, 'POST', '/api/v1/tasks/work/trigger', {
       payload: '',
       options: { externalDeploymentId: 'release-8' },

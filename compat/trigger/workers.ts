@@ -18,6 +18,8 @@ export interface Worker {
   environmentType: EnvironmentType;
   /** Executed by deployed workers, which have this version only; else by a development session. */
   deployed: boolean;
+  /** The name under which it was deployed, if any. */
+  externalId?: string;
   /** The engine's versions of its tasks, by slug. */
   tasks?: Record<string, number>;
   /** What its tasks declare, by slug. */

@@ -1,14 +1,9 @@
 import { readFileSync } from 'node:fs';
-import { batch, idempotencyKeys, runs, tasks, TriggerClient } from '@trigger.dev/sdk';
+import { auth, batch, idempotencyKeys, runs, tasks, TriggerClient } from '@trigger.dev/sdk';
 import { expect, suite } from '../harness/index.ts';
 import type * as project from './project/src/trigger/basic.ts';
 import { call, finished, SDK, useSdk, useWorker } from './support.ts';
 import { startWorker, type Worker } from './worker.ts';
-
-interface Page {
-  data: Array<{ id: string }>;
-  pagination: { next?: string };
-}
 
 const statusOf = (error: unknown): number => (error as { status: number }).status;
 
@@ -82,17 +77,13 @@ suite({ vendor: 'trigger', name: 'runs over the API', sdk: SDK }, (s) => {
       expect.deepEqual(await ids({ version: done.version ?? '' }), [done.id]);
       expect.deepEqual(await ids({ period: '1h' }), [done.id, machine.id, delayed.id]);
       expect.deepEqual(await ids({ to: new Date(0) }), []);
-      const answer = await call(
-        context(),
-        'GET',
-        `/api/v1/projects/${worker.project}/runs?filter[tag]=${tag}&filter[env]=dev&page[size]=2`,
-        { key: environment.triggerAccessToken },
-      );
-      const page = (await answer.json()) as Page;
+      const ofProject = () => runs.list(worker.project, { tag, env: 'dev', limit: 2 });
+      const page = await auth.withAuth({ accessToken: environment.triggerAccessToken }, ofProject);
       expect.deepEqual(
         page.data.map((run) => run.id),
         [done.id, machine.id],
       );
+      expect.equal(await ofProject().then(() => 200, statusOf), 401, 'a secret key is not for a whole project');
     },
   );
 

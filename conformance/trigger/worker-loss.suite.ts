@@ -1,6 +1,7 @@
-import { runs, tasks } from '@trigger.dev/sdk';
+import { runs, tasks, wait } from '@trigger.dev/sdk';
 import { expect, suite } from '../harness/index.ts';
 import type * as project from './project/src/trigger/basic.ts';
+import type * as documented from './project/src/trigger/documented.ts';
 import { finished, SDK, seen, useOwnServer, type OwnServer } from './support.ts';
 import { startWorker, type Worker } from './worker.ts';
 
@@ -20,6 +21,28 @@ suite({ vendor: 'trigger', name: 'loss of the worker', sdk: SDK }, (s) => {
   const startAgain = async ({ url }: { url: string }, accessToken: string): Promise<void> => {
     worker = await startWorker({ url, project: worker.project, accessToken, directory: worker.directory });
   };
+
+  // Here, since the vendor's CLI keeps the process and its flag of a wait in progress: later runs in it may not wait any more.
+  s.case(
+    ['T-48', 'T-14', 'T-64'],
+    "two waits at once are refused by the SDK: one attempt, the vendor's message, and children that were triggered go on",
+    async (outer) => {
+      const context = server.aimed(outer);
+      const ids = await Promise.all([1, 2].map(async () => (await wait.createToken({})).id));
+      const tokens = await tasks.trigger<typeof documented.waitsTwiceAtOnce>('waits-twice-at-once', { ids });
+      const failed = await finished(tokens);
+      expect.deepEqual([failed.status, failed.attemptCount], ['SYSTEM_FAILURE', 1]);
+      expect.match(failed.error?.message ?? '', /Parallel waits are not supported/);
+      const children = await tasks.trigger<typeof documented.triggersTwiceAtOnce>('triggers-twice-at-once', {});
+      const parent = await finished(children);
+      expect.deepEqual([parent.status, parent.attemptCount], ['SYSTEM_FAILURE', 1]);
+      const ended = await Promise.all((parent.relatedRuns.children ?? []).map((child) => finished(child)));
+      expect.deepEqual(ended.map((run) => (run.output as { text: string }).text).sort(), ['one', 'two']);
+      for (const id of ids) await wait.completeToken(id, {});
+      expect.equal((await seen(context, tokens.id, 'the same end', (run) => run.isCompleted)).status, 'SYSTEM_FAILURE');
+    },
+    { timeoutMs: 60_000 },
+  );
 
   s.case(
     ['T-69', 'T-66'],

@@ -39,7 +39,7 @@ const installed = (name: string): string =>
 const NEWEST = { cli: 'trigger.dev', sdk: '@trigger.dev/sdk' };
 export const CLI = path.join(installed(NEWEST.cli), 'dist/esm/index.js');
 /** Tasks of what 4.0 does not have: streams, shared limits, heartbeats. */
-const NEWER = new Set(['realtime.ts', 'limits.ts', 'surface.ts', 'reference.ts']);
+const NEWER = new Set(['realtime.ts', 'limits.ts', 'surface.ts', 'reference.ts', 'documented.ts', 'init.ts']);
 /** 4.8 says local, 4.0 background. */
 const READY = /(?:Local|Background) worker ready/;
 /** Bundling and indexing: about 16 s on two cores. */

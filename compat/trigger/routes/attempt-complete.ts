@@ -1,6 +1,6 @@
 import type { RunStatus } from '../../../core/model/call.ts';
 import type { CellApi } from '../../../core/ports.ts';
-import { planCompletion, type CompletionPlan } from '../completion.ts';
+import { planCompletion, type CompletedAttempt, type CompletionPlan } from '../completion.ts';
 import { engineRun, snapshot, type EngineRunStatus } from '../engine-status.ts';
 import { ApiError, staleSnapshot } from '../errors.ts';
 import { parseSnapshotId, type SnapshotRef } from '../ids.ts';
@@ -9,7 +9,7 @@ import { flushMetadata } from '../metadata-store.ts';
 import { plainValue } from '../packets.ts';
 import { engineNow, openEngine, param, readBody, runParam, type RouteContext } from '../request.ts';
 import { CompletionSchema, MAX_COMPLETION_BODY_BYTES, type Completion } from '../schema.ts';
-import { readTaskData } from '../run-meta.ts';
+import { readAttemptMeta, readTaskData } from '../run-meta.ts';
 import { failureStatusOf, isOutOfMemory } from '../task-errors.ts';
 import { machineNameOf, mainCallOf } from '../waitpoints.ts';
 
@@ -22,13 +22,12 @@ export async function completeAttempt(c: RouteContext): Promise<Response> {
   if (!ref?.lease) throw staleSnapshot();
   const nowMs = await engineNow(c, cell);
   await applyFlushed(cell, run, ref, completion);
-  const plan = planCompletion(
-    completion,
-    ref.attempt,
+  const plan = planCompletion(completion, {
+    attempt: ref.attempt,
     nowMs,
     forceRequeue,
-    await largerMachineFor(cell, run, completion),
-  );
+    ...(await differencesOf(cell, run, ref.attempt, completion)),
+  });
   const [reported] = await cell.apply([
     {
       type: 'report',
@@ -45,13 +44,19 @@ export async function completeAttempt(c: RouteContext): Promise<Response> {
   return c.json({ result: finished(run, ref, reported.seq, statusOf(reported.status, completion), nowMs) });
 }
 
-/** Where the next attempt is to run, if this one ran out of memory and its task says so. */
-async function largerMachineFor(cell: CellApi, run: string, completion: Completion): Promise<string | undefined> {
-  if (completion.ok || !isOutOfMemory(completion.error)) return undefined;
-  const detail = await cell.query({ type: 'run-detail', run });
-  if (!detail) return undefined;
-  const wanted = readTaskData(detail.taskData ?? '{}').outOfMemoryMachine;
-  return wanted === machineNameOf(detail) ? undefined : wanted;
+/** What the attempt differed in, and where the next is to run if this one ran out of memory and its task says so. A first attempt that ended otherwise is as its run. */
+async function differencesOf(
+  cell: CellApi,
+  run: string,
+  attempt: number,
+  completion: Completion,
+): Promise<Pick<CompletedAttempt, 'before' | 'largerMachine'>> {
+  const outOfMemory = !completion.ok && isOutOfMemory(completion.error);
+  const detail = attempt > 0 || outOfMemory ? await cell.query({ type: 'run-detail', run }) : null;
+  if (!detail) return { before: {} };
+  const before = readAttemptMeta(mainCallOf(detail)?.meta);
+  const wanted = outOfMemory ? readTaskData(detail.taskData ?? '{}').outOfMemoryMachine : undefined;
+  return { before, largerMachine: wanted === machineNameOf(detail) ? undefined : wanted };
 }
 
 /** The last changes to a run's metadata travel with its completion; short runs never send them otherwise. */

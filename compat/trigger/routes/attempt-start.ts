@@ -10,10 +10,10 @@ import { machineOf } from '../machines.ts';
 import { readMetadata } from '../metadata-store.ts';
 import { projectOf, slugOf, tagsOf } from '../names.ts';
 import { engineNow, openEngine, param, runParam, type RouteContext } from '../request.ts';
-import { readRunMeta, readTaskData, slugOfType, type TaskData } from '../run-meta.ts';
+import { readAttemptMeta, readRunMeta, readTaskData, slugOfType, type TaskData } from '../run-meta.ts';
 import { queueIdOf } from '../queues.ts';
 import { readVariables } from '../variables.ts';
-import { machineNameOf } from '../waitpoints.ts';
+import { machineNameOf, mainCallOf } from '../waitpoints.ts';
 import { HEARTBEAT_TIMEOUT_MS } from './heartbeat.ts';
 import { telemetryPath } from './otlp.ts';
 
@@ -108,7 +108,8 @@ function executionOf(
 ): Record<string, unknown> {
   const meta = readRunMeta(detail.meta);
   const project = projectOf(detail.task);
-  const { maxAttempts } = meta;
+  // The worker counts by it, whatever a run before has left in its settings (trigger.dev: run-engine dequeueSystem).
+  const maxAttempts = meta.maxAttempts ?? settings.maxAttempts;
   return {
     attempt: { number: attempt + 1, startedAt: iso(nowMs) },
     run: {
@@ -120,7 +121,7 @@ function executionOf(
       isReplay: meta.replayOf !== undefined,
       createdAt: iso(detail.createdAt),
       startedAt: iso(detail.startedAt ?? nowMs),
-      durationMs: 0,
+      durationMs: readAttemptMeta(mainCallOf(detail)?.meta).usedMs ?? 0,
       costInCents: 0,
       baseCostInCents: 0,
       traceContext: meta.traceContext ?? {},
@@ -148,6 +149,7 @@ function executionOf(
     project: { id: project, ref: project, slug: project, name: project },
     machine: machineOf(machineNameOf(detail)),
     ...(meta.batch === undefined ? {} : { batch: { id: meta.batch.id } }),
+    ...(settings.deployment === undefined ? {} : { deployment: settings.deployment }),
   };
 }
 

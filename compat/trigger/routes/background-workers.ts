@@ -2,6 +2,7 @@ import type { Command } from '../../../core/model/command.ts';
 import type { TaskSpec } from '../../../core/model/task.ts';
 import type { CellApi, EnvironmentContext } from '../../../core/ports.ts';
 import { adoptParked } from '../adopt-parked.ts';
+import { shortCodeOf, shownDeploymentId } from '../deployment-ids.ts';
 import { ApiError, notServed } from '../errors.ts';
 import { machineNameFor } from '../machines.ts';
 import {
@@ -94,6 +95,7 @@ export function taskSpecOf(
     queue,
     machine: machineNameFor(task.machine),
     hasRetry: retry !== undefined,
+    ...(retry?.maxAttempts === undefined ? {} : { maxAttempts: retry.maxAttempts }),
     workerId: worker.id,
     version: worker.version,
     environmentType: worker.environmentType,
@@ -105,6 +107,7 @@ export function taskSpecOf(
     ...(task.maxDuration === undefined ? {} : { maxDuration: task.maxDuration }),
     ...(task.ttl === undefined ? {} : { ttl: task.ttl }),
     ...(task.triggerSource === undefined ? {} : { triggerSource: task.triggerSource }),
+    ...(worker.deployed ? { deployment: deploymentFacts(worker, metadata) } : {}),
   };
   return {
     id: taskIdOf(project, task.id),
@@ -129,6 +132,20 @@ export function taskSpecOf(
     // Limits depend on the queue and key of each trigger: they come with the run.
     limits: [],
     data: JSON.stringify(data),
+  };
+}
+
+function deploymentFacts(
+  { id, version, externalId }: Worker,
+  { runtime = 'node', runtimeVersion = '' }: RegisterWorkerBody['metadata'],
+): NonNullable<TaskData['deployment']> {
+  return {
+    id: shownDeploymentId(id),
+    shortCode: shortCodeOf(version),
+    version,
+    runtime,
+    runtimeVersion,
+    ...(externalId === undefined ? {} : { externalId }),
   };
 }
 

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { deploymentIdOf, type Deployment } from '../deployment-ids.ts';
+import { deploymentIdOf, shortCodeOf, type Deployment } from '../deployment-ids.ts';
 import { PROJECT_REF, signingKey, verifiedDeployment } from '../auth.ts';
 import { ApiError } from '../errors.ts';
 import { COLLECTIONS } from '../names.ts';
@@ -78,7 +78,13 @@ export async function registerDeployedWorker(c: RouteContext): Promise<Response>
   const latest = await readWorker(call.cell, project, 'latest');
   // A machine that comes back with an older build works on what is tied to that, and does not make it current again.
   if (record.status !== 'DEPLOYED' || latest?.version === version)
-    await registerBuild(call.cell, project, metadata, worker, c.get('host').context.vars);
+    await registerBuild(
+      call.cell,
+      project,
+      metadata,
+      { ...worker, ...(record.externalId === undefined ? {} : { externalId: record.externalId }) },
+      c.get('host').context.vars,
+    );
   if (record.status !== 'DEPLOYED')
     await writeRecord(call, project, { ...record, status: 'DEPLOYED', deployedAt: await engineNow(c, call.cell) });
   return c.json({ id: worker.id, version: worker.version, contentHash: worker.contentHash });
@@ -138,7 +144,7 @@ async function view(
 }
 
 function facts(version: string, contentHash: string): Record<string, unknown> {
-  return { contentHash, version, shortCode: version.replace('.', '-'), imagePlatform: '', imageTag: '' };
+  return { contentHash, version, shortCode: shortCodeOf(version), imagePlatform: '', imageTag: '' };
 }
 
 function idOf(c: RouteContext, project: string, version: string): Promise<string> {

@@ -1,3 +1,4 @@
+import { shortCodeOf, shownDeploymentId } from '../deployment-ids.ts';
 import { parseNaturalDuration } from '../durations.ts';
 import { ApiError } from '../errors.ts';
 import { engineNow, open, param, requireProject, type RouteContext } from '../request.ts';
@@ -27,14 +28,14 @@ export async function listDeployments(c: RouteContext): Promise<Response> {
       build.createdAt <= toMs,
   );
   const after = query['page[after]'];
-  const from = after === undefined ? 0 : all.findIndex((build) => deploymentId(build) === after) + 1;
+  const from = after === undefined ? 0 : all.findIndex((build) => shownDeploymentId(build.id) === after) + 1;
   if (after !== undefined && from === 0) throw new ApiError('bad_request', 'Invalid page cursor');
   const size = Math.min(MAX_PAGE, Math.max(1, Number(query['page[size]'] ?? DEFAULT_PAGE) || DEFAULT_PAGE));
   const shown = all.slice(from, from + size);
   const last = shown.at(-1);
   return c.json({
     data: shown.map((build) => deploymentOf(build, build.createdAt)),
-    pagination: from + size < all.length && last ? { next: deploymentId(last) } : {},
+    pagination: from + size < all.length && last ? { next: shownDeploymentId(last.id) } : {},
   });
 }
 
@@ -60,35 +61,22 @@ export async function promoteDeployment(c: RouteContext): Promise<Response> {
   const latest = await readWorker(call.cell, project, 'latest');
   if (latest?.version === version) throw new ApiError('bad_request', 'Deployment is already the current deployment');
   await promoteWorker(call.cell, project, build);
-  return c.json({ id: deploymentId(build), version, shortCode: shortCodeOf(build) });
+  return c.json({ id: shownDeploymentId(build.id), version, shortCode: shortCodeOf(build.version) });
 }
 
 /** @trigger.dev/core: v3/schemas/api.ts ApiDeploymentListResponseItem */
 function deploymentOf(build: Worker, createdAt: number): Record<string, unknown> {
   const at = new Date(createdAt).toISOString();
   return {
-    id: deploymentId(build),
+    id: shownDeploymentId(build.id),
     createdAt: at,
-    shortCode: shortCodeOf(build),
+    shortCode: shortCodeOf(build.version),
     version: build.version,
     runtime: 'node',
     runtimeVersion: null,
     status: 'DEPLOYED',
     deployedAt: at,
   };
-}
-
-function deploymentId(build: Worker): string {
-  return `deployment_${build.id.replace(/^worker_/, '')}`;
-}
-
-function shortCodeOf(build: Worker): string {
-  return (
-    build.contentHash
-      .replaceAll(/[^0-9a-z]/gi, '')
-      .slice(0, 8)
-      .toLowerCase() || 'build'
-  );
 }
 
 function timeOf(text: string | undefined, name: string): number | undefined {

@@ -49,9 +49,9 @@ export async function listRuns(c: RouteContext): Promise<Response> {
   );
 }
 
-/** GET /api/v1/projects/:project/runs */
+/** GET /api/v1/projects/:project/runs — for personal tokens alone (trigger.dev: api.v1.projects.$projectRef.runs). */
 export async function listProjectRuns(c: RouteContext): Promise<Response> {
-  const { cell } = await open(c, ['personal', 'secret']);
+  const { cell } = await open(c, ['personal']);
   const query = c.req.query();
   const nowMs = await engineNow(c, cell);
   return c.json(

@@ -111,7 +111,7 @@ export interface Started {
 export const at = (run: string, snapshot: string, action: string): string =>
   `/engine/v1/dev/runs/${run}/snapshots/${snapshot}/${action}`;
 
-export async function begin(message: Message): Promise<Started> {
+export async function begin(message: Pick<Message, 'run' | 'snapshot'>): Promise<Started> {
   const answer = await send('POST', at(message.run.friendlyId, message.snapshot.friendlyId, 'attempts/start'), {
     isWarmStart: false,
   });
