@@ -1,6 +1,10 @@
 #!/usr/bin/env node
 // Plain JavaScript, so that any Node from 20 on runs it. The launcher itself is TypeScript, bundled on first use.
+import { setFlagsFromString } from 'node:v8';
 import { ensureBuilt, packageRoot } from '../src/launcher/build.mjs';
+
+// It waits nearly all of its life: without the compilers' code in memory it is 8 MiB lighter (Node 24), and starts as fast.
+for (const flag of ['--no-opt', '--no-maglev', '--no-sparkplug']) setFlagsFromString(flag);
 
 const { pathToFileURL } = await import('node:url');
 try {
