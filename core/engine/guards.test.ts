@@ -122,6 +122,18 @@ describe('a start timeout', () => {
 });
 
 describe('a finish timeout', () => {
+  it('does not stand any more when the lease from which it counts is taken back at the same moment', () => {
+    const t = open({ finishWithinMs: 5000 }, { mode: 'pull', pool: 'p' });
+    const run = send(t, 'begin');
+    const lease = (): number => t.engine.lease({ pool: 'p', max: 1, holdMs: 5000, holder: 'w' }).length;
+    expect(lease()).toBe(1);
+    t.advance(5000);
+    expect(end(t, run)).toBe('running');
+    expect(lease()).toBe(1);
+    t.advance(4999);
+    expect(end(t, run)).toBe('running');
+  });
+
   it('counts from the first lease, through retries, sleeps and restarts', () => {
     const t = open({ finishWithinMs: 10_000 });
     const run = send(t, 'begin');

@@ -83,6 +83,8 @@ export function dropGuards(k: Kernel, { head, expireAt }: RunState): void {
 
 /** A guard's time has come. */
 export function fireGuard(k: Kernel, row: { owner: string; key: string }): void {
+  // Something else that was due at this moment has taken it back.
+  if (!hasTimer(k, row.owner, row.key)) return;
   dropTimer(k, row.owner, row.key);
   const handle = k.find(row.owner.slice(GUARD_OWNER.length));
   if (!handle || row.key.startsWith(EVENT)) return;

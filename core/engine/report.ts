@@ -48,11 +48,11 @@ export function report(k: Kernel, command: Report): ResultOf<'report'> {
     return answer('ended');
   }
   const reporter = findReporter(k, handle, command.lease, command.attempt);
-  if (!reporter && !command.anyLease) {
-    keepFinishedSteps(k, handle, command.outcome.ops);
-    return answer('stale');
-  }
   const started: StartResult[] = [];
+  if (!reporter && !command.anyLease) {
+    keepFinishedSteps(k, handle, command.outcome.ops, started);
+    return answer('stale', started);
+  }
   if (reporter && command.final) releaseLease(k, handle, reporter, command.lease as string);
   if (reporter && command.final && handle.state.cancelling)
     endRun(k, handle, {
@@ -95,11 +95,18 @@ function releaseLease(k: Kernel, handle: RunHandle, reporter: Reporter, token: s
   k.places.releaseCall(handle, reporter.key);
 }
 
-/** Work that is done is never asked for again, even when the lease under which it was done is not live any more. */
-function keepFinishedSteps(k: Kernel, handle: RunHandle, ops: Op[]): void {
+/**
+ * Work that is done is never asked for again, even when the lease under which it was done is not live any more. Nor are the runs that were to be started
+ * with it: those that bear a name, so that whoever tells of them too starts none twice.
+ */
+function keepFinishedSteps(k: Kernel, handle: RunHandle, ops: Op[], started: StartResult[]): void {
+  let kept = false;
   for (const op of ops)
-    if (op.op === 'step' && !op.error && op.key !== MAIN && !handle.state.stepKeys.has(op.key))
+    if (op.op === 'step' && !op.error && op.key !== MAIN && !handle.state.stepKeys.has(op.key)) {
       step(k, handle, op, null, false);
+      kept = true;
+    } else if (kept && op.op === 'start' && (op.spec.id ?? op.spec.dedupe) !== undefined)
+      started.push(start(k, op.spec));
 }
 
 function step(

@@ -168,6 +168,25 @@ export function engineSuite(open: (body: (sql: Sql) => void) => void | Promise<v
       expect(t.engine.query({ type: 'run-detail', run })?.steps.map((memo) => memo.data)).toEqual(['1']);
       expect(t.report(fresh, { op: 'complete', output: null }).result).toBe('ended');
     });
+
+    test('keeps what was started together with a finished step of a stale lease, once', (t) => {
+      t.register({ id: 'work' });
+      const run = t.start('work');
+      const old = t.one();
+      t.restart();
+      const fresh = t.one();
+      const spec = { task: 'work', input: '"child"', dedupe: { key: `${run} a`, untilMs: t.nowMs + 60_000 } };
+      const told = { op: 'step' as const, key: 'a', data: '1' };
+      const kept = t.report(old, told, { op: 'start', spec });
+      expect(kept).toMatchObject({ result: 'stale', started: [{ outcome: 'started' }] });
+      expect(t.one().input).toBe('"child"');
+      expect(t.report(old, told, { op: 'start', spec: { ...spec, dedupe: undefined } })).toMatchObject({ started: [] });
+      expect(t.report(fresh, told, { op: 'start', spec }, { op: 'complete', output: null })).toMatchObject({
+        result: 'live',
+        started: [{ deduplicated: true, run: kept.started[0]?.run }],
+      });
+      expect(t.take()).toEqual([]);
+    });
   });
 
   describe('a repeated report', () => {
