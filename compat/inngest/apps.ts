@@ -19,6 +19,8 @@ export interface AppRecord {
   appVersion: string | null;
   method: 'SERVE' | 'CONNECT' | 'API';
   syncedAt: number;
+  /** What its SDK says of two of its features, by the numbers of the vendor's reasons: AI metadata, extended traces. */
+  readiness?: { ai?: number; traces?: number };
 }
 
 export interface KnownFunction {

@@ -1,13 +1,14 @@
 import type { Op, StepEntry } from '../../core/model/call.ts';
 import type { EventInput } from '../../core/model/event.ts';
-import type { JsonText } from '../../core/model/payload.ts';
+import type { JsonText, Payload } from '../../core/model/payload.ts';
 import { canonicalJson, canonicalObject } from './canonical.ts';
 import { textOf } from './events.ts';
+import { derivedUlid } from './ids.ts';
 import { DEFERRED_SCHEDULE } from './names.ts';
 import { optionOf, textOption } from './opcode.ts';
 import type { Opcode } from './opcode.ts';
 import { mergeSessions } from './sessions.ts';
-import { writeMeta } from './step-meta.ts';
+import { readMeta, writeMeta } from './step-meta.ts';
 
 /** Deferred runs of one run, and their inputs together (inngest/inngest: pkg/consts, 20 and 4 MiB). What is beyond is left out: it never fails the run. */
 const MAX_DEFERS = 20;
@@ -54,7 +55,9 @@ export function deferOps(opcodes: readonly Opcode[], steps: readonly StepEntry[]
 }
 
 function kept(key: string, data: JsonText | null, opcode: Opcode): Op {
-  const name = typeof opcode.displayName === 'string' ? { n: opcode.displayName } : {};
+  const given = opcode.userland as { id?: unknown } | null | undefined;
+  const id = [given?.id, opcode.displayName].find((one) => typeof one === 'string');
+  const name = id === undefined ? {} : { n: id };
   return { op: 'step', key, data, meta: writeMeta({ o: opcode.op, ...name }), again: 'none' };
 }
 
@@ -118,8 +121,36 @@ export function deferredEvents(
       ['ts', String(parent.endedAt)],
       ['user', '{}'],
     ]);
-    return [{ name: DEFERRED_SCHEDULE, ts: parent.endedAt, body }];
+    const eventId = deferEventId(parent.run, id, parent.endedAt);
+    return [{ id: eventId, name: DEFERRED_SCHEDULE, ts: parent.endedAt, body }];
   });
+}
+
+/** The id of the event that starts what a run has deferred, so that the run it started is found. */
+export function deferEventId(run: string, id: string, endedAtMs: number): string {
+  return derivedUlid(endedAtMs, `${run}.${id}`);
+}
+
+/** What a run has deferred so far. */
+export interface DeferredStep {
+  /** Hashed id, as the SDK made it. */
+  id: string;
+  name: string;
+  slug: string;
+  aborted: boolean;
+}
+
+/** By id, as the vendor lists them. */
+export function deferredOf(steps: readonly StepEntry[]): DeferredStep[] {
+  const aborted = abortedOf(steps);
+  return steps
+    .filter((step) => step.key.startsWith(ADD) && isHidden(step) && step.data !== null)
+    .map((step) => {
+      const id = step.key.slice(ADD.length);
+      const { fn_slug: slug } = JSON.parse(textOf(step.data as Payload)) as Deferred;
+      return { id, name: readMeta(step.meta).n ?? id, slug, aborted: aborted.has(id) };
+    })
+    .sort((a, b) => (a.id < b.id ? -1 : 1));
 }
 
 /** A run's end never fails: sessions that are not as they should be are left out. */

@@ -13,6 +13,7 @@ export interface Opcode {
   error?: unknown;
   opts?: unknown;
   metadata?: unknown;
+  userland?: unknown;
 }
 
 export interface Reply {

@@ -25,14 +25,14 @@ const MAX_CANCELLATIONS = 5;
 const MAX_DEBOUNCE_MS = 7 * DAY_MS;
 const MAX_PRIORITY_MS = 12 * 3_600_000;
 /** A debounced run begins so much after its period, so that whoever counts from the acknowledgement of an event sees a whole one (inngest/inngest: pkg/execution/debounce). */
-const DEBOUNCE_BUFFER_MS = 1_050;
+export const DEBOUNCE_BUFFER_MS = 1_050;
 /** inngest/inngest: pkg/consts DefaultBatchSizeLimit, DefaultBatchTimeout, and the most bytes that a batch takes. */
 const DEFAULT_BATCH_SIZE = 100;
 const DEFAULT_BATCH_WAIT = '60s';
 const MAX_BATCH_SIZE = 10_000;
 const MAX_BATCH_BYTES = 10 * 1_048_576;
 /** A wait for a cancelling event lasts a year where nothing else is said. */
-const CANCEL_WITHIN_MS = 365 * DAY_MS;
+export const CANCEL_WITHIN_MS = 365 * DAY_MS;
 
 const text = z.string().max(MAX_TEXT_CHARS);
 const optional = text.nullish();

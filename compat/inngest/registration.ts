@@ -4,6 +4,7 @@ import type { RetryPolicy } from '../../core/schedule/backoff.ts';
 import { compileExpression } from '../../core/events/expression/index.ts';
 import type { CellApi, EnvironmentContext } from '../../core/ports.ts';
 import { keepApp } from './apps.ts';
+import type { AppRecord } from './apps.ts';
 import { parseDurationMs } from './duration.ts';
 import { InngestError } from './errors.ts';
 import { toLimits } from './flow-control.ts';
@@ -16,7 +17,7 @@ import { POLICY_FIELDS, toPolicies } from './policies.ts';
 import type { FunctionConfig, RegisterRequest } from './schema.ts';
 
 /** Attempts when a function says nothing: four retries. */
-const DEFAULT_RETRIES = 4;
+export const DEFAULT_RETRIES = 4;
 /** inngest/inngest: pkg/backoff/backoff.go. */
 const BACKOFF: RetryPolicy = {
   kind: 'table',
@@ -81,6 +82,7 @@ export async function registerApp(
     appVersion: request.appVersion ?? null,
     method: 'SERVE',
     syncedAt: context.wallClockMs(),
+    ...readinessOf(request.featureObservations),
   });
   const versions = JSON.stringify(Object.entries(result.versions).sort());
   return {
@@ -88,6 +90,39 @@ export async function registerApp(
     app_id: await appIdOf(request.appName),
     sync_id: await uuidOf(`inngest sync ${request.appName} ${versions}`),
   };
+}
+
+/** Reasons as the SDK writes them, by their number (npm inngest: feature_observations.proto). */
+const AI_REASONS = [
+  'UNSPECIFIED',
+  'READY',
+  'DISABLED_BY_USER',
+  'OTEL_PROVIDER_MISSING',
+  'OTEL_SPAN_PROCESSOR_NOT_ADDED',
+];
+const TRACES_REASONS = [
+  'UNSPECIFIED',
+  'READY',
+  'NOT_ENABLED_BY_USER',
+  'DISABLED_BY_USER',
+  'OTEL_PROVIDER_MISSING',
+  'OTEL_SPAN_PROCESSOR_NOT_ADDED',
+  'OTEL_PROVIDER_CREATION_FAILED',
+];
+
+function readinessOf(observed: RegisterRequest['featureObservations']): Pick<AppRecord, 'readiness'> {
+  const numberOf = (
+    reasons: string[],
+    feature?: { readinessReason?: string | undefined } | null,
+  ): number | undefined => {
+    const reason = feature?.readinessReason?.replace(/^.*_READINESS_REASON_/, '');
+    const number = reason === undefined ? -1 : reasons.indexOf(reason);
+    return number === -1 ? undefined : number;
+  };
+  const ai = numberOf(AI_REASONS, observed?.aiMetadataExtraction);
+  const traces = numberOf(TRACES_REASONS, observed?.extendedTraces);
+  if (ai === undefined && traces === undefined) return {};
+  return { readiness: { ...(ai === undefined ? {} : { ai }), ...(traces === undefined ? {} : { traces }) } };
 }
 
 async function toTask(config: FunctionConfig, app: string, appId: string, retry: RetryPolicy): Promise<TaskSpec> {

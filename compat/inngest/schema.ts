@@ -76,6 +76,9 @@ const FunctionSchema = z.looseObject({
 export type FunctionConfig = z.infer<typeof FunctionSchema>;
 export type ConcurrencyOption = z.infer<typeof ConcurrencyOptionSchema>;
 
+/** Only told, never acted on: one that cannot be read is as none. */
+const FeatureSchema = z.looseObject({ readinessReason: text.optional() }).nullish();
+
 export const RegisterSchema = z.looseObject({
   url: text,
   appName: z.string().min(1).max(MAX_ID_CHARS),
@@ -84,6 +87,10 @@ export const RegisterSchema = z.looseObject({
   sdk: text.nullish(),
   v: text.nullish(),
   appVersion: text.nullish(),
+  featureObservations: z
+    .looseObject({ aiMetadataExtraction: FeatureSchema, extendedTraces: FeatureSchema })
+    .nullish()
+    .catch(null),
 });
 
 /** The vendor's server reads member names in any case, and the Python SDK relies on it: it sends `appname`. */

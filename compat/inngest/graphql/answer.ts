@@ -21,8 +21,9 @@ import type { Connection } from '../connect/connections.ts';
 import { findConnection, listConnections } from './connections.ts';
 import { listEvents, listRuns } from './lists.ts';
 import { SCHEMA } from './schema.ts';
-import type { Reader } from './views.ts';
-import { appView, eventV2View, eventView, functionView, runV2View, runView, spanView, time } from './views.ts';
+import { time } from './reader.ts';
+import type { Reader } from './reader.ts';
+import { appView, eventV2View, eventView, functionView, runV2View, runView, spanView } from './views.ts';
 
 /** A query's text in tokens, and its nesting: the vendor's own queries have a few hundred and about ten. */
 const MAX_TOKENS = 3_000;
@@ -190,6 +191,18 @@ function rootOf(reader: Reader, host: GraphqlHost): object {
       const app = await findApp(cell, await host.sync(input.url));
       return app && appView(reader, app);
     },
+    updateApp: async ({ input }: { input: { id: string; url: string } }) => {
+      const app = await findApp(cell, input.id);
+      if (!app) throw new InngestError(404, 'unknown-app', 'no such app');
+      const synced = await findApp(cell, await host.sync(input.url));
+      if (synced?.id !== app.id)
+        throw new InngestError(
+          422,
+          'app_refused',
+          `the app at ${input.url} is "${synced?.name ?? ''}", not "${app.name}"`,
+        );
+      return appView(reader, synced);
+    },
     deleteApp: async ({ id }: { id: string }) => {
       const app = await findApp(cell, id);
       if (!app) throw new InngestError(404, 'unknown-app', 'no such app');
@@ -201,7 +214,11 @@ function rootOf(reader: Reader, host: GraphqlHost): object {
       if (app) await removeApp(cell, app);
       return app !== null;
     },
-    invokeFunction: async ({ data, functionSlug, user }: { data?: unknown; functionSlug: string; user?: unknown }) => {
+    debugRun: () => refuseDebugging(),
+    debugSession: () => refuseDebugging(),
+    createDebugSession: () => refuseDebugging(),
+    invokeFunction: async ({ data, functionSlug, user, ...debug }: InvokeArgs) => {
+      if (debug.debugRunID || debug.debugSessionID) refuseDebugging();
       const found = pickFunction(await reader.functions(), null, functionSlug);
       if (!found) throw new InngestError(404, 'unknown-task', `no function "${functionSlug}" in ${groupOf('')}`);
       await invokeFunction(cell, found, { data, user }, { nowMs: host.nowMs, listed: true });
@@ -212,7 +229,8 @@ function rootOf(reader: Reader, host: GraphqlHost): object {
       await cell.apply([{ type: 'cancel', run: runID }]);
       return runView(reader, await needed(runID));
     },
-    rerun: async ({ runID, fromStep }: { runID: string; fromStep?: { stepID: string; input?: unknown } | null }) => {
+    rerun: async ({ runID, fromStep, ...debug }: RerunArgs) => {
+      if (debug.debugRunID || debug.debugSessionID) refuseDebugging();
       const run = await needed(runID);
       if (!fromStep) return rerunRun(cell, run, null);
       const { stepID, input } = fromStep;
@@ -223,6 +241,24 @@ function rootOf(reader: Reader, host: GraphqlHost): object {
       return rerunRun(cell, run, { step: stepID, ...text });
     },
   };
+}
+
+interface DebugArgs {
+  debugSessionID?: string | null;
+  debugRunID?: string | null;
+}
+interface InvokeArgs extends DebugArgs {
+  data?: unknown;
+  functionSlug: string;
+  user?: unknown;
+}
+interface RerunArgs extends DebugArgs {
+  runID: string;
+  fromStep?: { stepID: string; input?: unknown } | null;
+}
+
+function refuseDebugging(): never {
+  throw new InngestError(501, 'not_implemented', 'debugging step by step is not served by this server');
 }
 
 function errorView(text: string | null): object | null {

@@ -3,8 +3,9 @@ import { findApp } from '../apps.ts';
 import type { Connection } from '../connect/connections.ts';
 import { idTimeMs } from '../ids.ts';
 import { appIdOf } from '../registration.ts';
-import type { Reader } from './views.ts';
-import { appView, time } from './views.ts';
+import type { Reader } from './reader.ts';
+import { time } from './reader.ts';
+import { appView } from './views.ts';
 
 interface ConnectionsArgs {
   first: number;

@@ -7,7 +7,7 @@ import { DEFERRED_SCHEDULE, INTERNAL_PREFIX, taskIdOf } from '../names.ts';
 import { originEvents } from '../read.ts';
 import { nameIn, textOf } from '../events.ts';
 import { eventV2View, runV2View, statusOf } from './views.ts';
-import type { Reader } from './views.ts';
+import type { Reader } from './reader.ts';
 
 const MAX_FIRST = 400;
 /** Items that a list with a condition on their content looks at for one page. */

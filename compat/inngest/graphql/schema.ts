@@ -1,8 +1,11 @@
+import { TYPES } from './schema-types.ts';
+
 /**
  * The part of the dev server's schema that people's tests and tools ask for (inngest/inngest: pkg/coreapi/gql.*.graphql): names and
  * nullability are the vendor's, what is not here is answered by GraphQL's own "Cannot query field".
  */
-export const SCHEMA = /* GraphQL */ `
+export const SCHEMA = `${TYPES}
+
   scalar Time
   scalar ULID
   scalar UUID
@@ -10,6 +13,11 @@ export const SCHEMA = /* GraphQL */ `
   scalar Map
   scalar Uint
   scalar Int64
+  scalar Unknown
+  scalar SpanMetadataKind
+  scalar SpanMetadataScope
+  scalar SpanMetadataValues
+  scalar HTTPHeaders
 
   type Query {
     apps(filter: AppsFilterV1): [App!]!
@@ -40,15 +48,26 @@ export const SCHEMA = /* GraphQL */ `
       filter: ConnectV1WorkerConnectionsFilter!
     ): ConnectV1WorkerConnectionsConnection!
     workerConnection(connectionId: ULID!): ConnectV1WorkerConnection
+    debugRun(query: DebugRunQuery!): DebugRun
+    debugSession(query: DebugSessionQuery!): DebugSession
   }
 
   type Mutation {
     createApp(input: CreateAppInput!): App!
-    deleteApp(id: UUID!): UUID!
+    updateApp(input: UpdateAppInput!): App!
+    deleteApp(id: String!): String!
     deleteAppByName(name: String!): Boolean!
-    invokeFunction(data: Map, functionSlug: String!, user: Map): Boolean
+    invokeFunction(
+      data: Map
+      functionSlug: String!
+      meta: Map
+      user: Map
+      debugSessionID: ULID
+      debugRunID: ULID
+    ): Boolean
     cancelRun(runID: ULID!): FunctionRun!
-    rerun(runID: ULID!, fromStep: RerunFromStepInput): ULID!
+    rerun(runID: ULID!, fromStep: RerunFromStepInput, debugSessionID: ULID, debugRunID: ULID): ULID!
+    createDebugSession(input: CreateDebugSessionInput!): CreateDebugSessionResponse!
   }
 
   input AppsFilterV1 {
@@ -78,6 +97,46 @@ export const SCHEMA = /* GraphQL */ `
   }
   input CreateAppInput {
     url: String!
+  }
+  input UpdateAppInput {
+    id: String!
+    url: String!
+  }
+  input CreateDebugSessionInput {
+    workspaceId: ID! = "local"
+    functionSlug: String!
+    runID: String
+  }
+  type CreateDebugSessionResponse {
+    debugSessionID: ULID!
+    debugRunID: ULID!
+  }
+  input DebugRunQuery {
+    workspaceId: ID! = "local"
+    functionSlug: String!
+    debugRunID: String
+    runID: String
+  }
+  input DebugSessionQuery {
+    workspaceId: ID! = "local"
+    functionSlug: String!
+    debugSessionID: String
+    runID: String
+  }
+  type DebugRun {
+    debugTraces: [RunTraceSpan!]
+  }
+  type DebugSession {
+    debugRuns: [DebugSessionRun!]
+  }
+  type DebugSessionRun {
+    status: RunTraceSpanStatus!
+    queuedAt: Time!
+    startedAt: Time
+    endedAt: Time
+    debugRunID: ULID
+    tags: [String!]
+    versions: [String!]
   }
   input RerunFromStepInput {
     stepID: String!
@@ -221,228 +280,5 @@ export const SCHEMA = /* GraphQL */ `
   type ConnectV1WorkerConnectionEdge {
     node: ConnectV1WorkerConnection!
     cursor: String!
-  }
-
-  type PageInfo {
-    hasNextPage: Boolean!
-    hasPreviousPage: Boolean!
-    startCursor: String
-    endCursor: String
-  }
-
-  type App {
-    id: ID!
-    externalID: String!
-    name: String!
-    sdkLanguage: String!
-    sdkVersion: String!
-    framework: String
-    url: String
-    checksum: String
-    error: String
-    functions: [Function!]!
-    method: AppMethod!
-    appVersion: String
-    connected: Boolean!
-    functionCount: Int!
-    autodiscovered: Boolean!
-  }
-
-  type Function {
-    id: String!
-    name: String!
-    slug: String!
-    config: String!
-    concurrency: Int!
-    triggers: [FunctionTrigger!]
-    url: String!
-    appID: String!
-    app: App!
-  }
-  type FunctionTrigger {
-    type: FunctionTriggerTypes!
-    value: String!
-    condition: String
-  }
-
-  type FunctionRun {
-    id: ID!
-    functionID: String!
-    function: Function
-    event: Event
-    events: [Event!]!
-    batchID: ULID
-    batchCreatedAt: Time
-    status: FunctionRunStatus
-    startedAt: Time
-    finishedAt: Time
-    output: String
-    eventID: ID!
-    cron: String
-  }
-
-  type FunctionRunV2 {
-    id: ULID!
-    appID: UUID!
-    app: App!
-    functionID: UUID!
-    function: Function!
-    traceID: String!
-    queuedAt: Time!
-    startedAt: Time
-    endedAt: Time
-    status: FunctionRunStatus!
-    sourceID: String
-    triggerIDs: [ULID!]!
-    eventName: String
-    isBatch: Boolean!
-    batchCreatedAt: Time
-    cronSchedule: String
-    output: Bytes
-    trace(preview: Boolean): RunTraceSpan
-    hasAI: Boolean!
-    isDeferred: Boolean!
-  }
-  type RunsV2Connection {
-    edges: [FunctionRunV2Edge!]!
-    pageInfo: PageInfo!
-    totalCount(preview: Boolean): Int!
-  }
-  type FunctionRunV2Edge {
-    node: FunctionRunV2!
-    cursor: String!
-  }
-
-  union StepInfo = InvokeStepInfo | SleepStepInfo | WaitForEventStepInfo | RunStepInfo | WaitForSignalStepInfo
-  type InvokeStepInfo {
-    triggeringEventID: ULID!
-    functionID: String!
-    timeout: Time!
-    returnEventID: ULID
-    runID: ULID
-    timedOut: Boolean
-  }
-  type SleepStepInfo {
-    sleepUntil: Time!
-  }
-  type WaitForEventStepInfo {
-    eventName: String!
-    expression: String
-    timeout: Time!
-    foundEventID: ULID
-    timedOut: Boolean
-  }
-  type RunStepInfo {
-    type: String
-  }
-  type WaitForSignalStepInfo {
-    signal: String!
-    timeout: Time!
-    timedOut: Boolean
-  }
-
-  type RunTraceSpan {
-    appID: UUID!
-    functionID: UUID!
-    runID: ULID!
-    run: FunctionRun!
-    spanID: String!
-    traceID: String!
-    name: String!
-    status: RunTraceSpanStatus!
-    attempts: Int
-    duration: Int
-    outputID: String
-    queuedAt: Time!
-    scheduledAt: Time
-    startedAt: Time
-    endedAt: Time
-    childrenSpans: [RunTraceSpan!]!
-    stepOp: StepOp
-    stepID: String
-    stepInfo: StepInfo
-    stepType: String!
-    isRoot: Boolean!
-    parentSpanID: String
-    isUserland: Boolean!
-    groupID: String
-    debugPaused: Boolean!
-    skipReason: String
-    skipExistingRunID: String
-    metadata: [SpanMetadata!]!
-  }
-  type SpanMetadata {
-    scope: String!
-    kind: String!
-    values: Map!
-    updatedAt: Time!
-  }
-  type RunTraceSpanOutput {
-    input: Bytes
-    data: Bytes
-    error: StepError
-  }
-  type StepError {
-    message: String!
-    name: String
-    stack: String
-    cause: Map
-  }
-  type RunTraceTrigger {
-    eventName: String
-    IDs: [ULID!]!
-    payloads: [Bytes!]!
-    timestamp: Time!
-    isBatch: Boolean!
-    batchID: ULID
-    cron: String
-  }
-
-  type Event {
-    id: ULID!
-    externalID: String
-    name: String
-    createdAt: Time
-    payload: String
-    status: EventStatus
-    pendingRuns: Int
-    totalRuns: Int
-    raw: String
-    functionRuns: [FunctionRun!]
-  }
-  type EventV2 {
-    id: ULID!
-    externalID: String
-    idempotencyKey: String
-    name: String!
-    occurredAt: Time!
-    receivedAt: Time!
-    raw: String!
-    envID: UUID!
-    source: EventSource
-    runs: [FunctionRunV2!]!
-    version: String
-  }
-  type EventSource {
-    id: ID!
-    name: String
-    sourceKind: String!
-  }
-  type EventsConnection {
-    edges: [EventsEdge!]!
-    pageInfo: PageInfo!
-    totalCount: Int!
-  }
-  type EventsEdge {
-    node: EventV2!
-    cursor: String!
-  }
-  type StreamItem {
-    id: ID!
-    trigger: String!
-    type: StreamType!
-    createdAt: Time!
-    runs: [FunctionRun]
-    inBatch: Boolean!
   }
 `;

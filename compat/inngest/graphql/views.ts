@@ -1,52 +1,31 @@
 import type { EventRecord } from '../../../core/model/event.ts';
-import type { RunRecord } from '../../../core/model/query.ts';
-import type { CellApi } from '../../../core/ports.ts';
+import type { PendingRecord, RunRecord } from '../../../core/model/query.ts';
 import type { AppRecord, KnownFunction } from '../apps.ts';
-import { appOf, functionsOf } from '../apps.ts';
+import { appOf, pickFunction } from '../apps.ts';
 import { nameIn, textOf } from '../events.ts';
 import { uuidOf } from '../hex.ts';
 import { DEFERRED_SCHEDULE, ENVIRONMENT_ID, slugOf } from '../names.ts';
 import { batchIdOf, originEvents } from '../read.ts';
 import { outputId, traceOfRun } from '../run-view.ts';
+import { readMeta } from '../step-meta.ts';
 import { FINALIZATION } from '../trace.ts';
 import type { Span } from '../trace.ts';
 import { traceId } from '../trace-context.ts';
+import { configurationView } from './configuration.ts';
+import { deferredFromView, defersView, siblingDefersView } from './defers.ts';
+import type { Show } from './defers.ts';
+import { time } from './reader.ts';
+import type { Reader } from './reader.ts';
+import { historyOutput, historyView } from './run-history.ts';
 
-/** What one request of GraphQL asks for: reads are shared within it, and counted. */
-export class Reader {
-  readonly cell: CellApi;
-  #functions: Promise<KnownFunction[]> | null = null;
-  #left = 20_000;
-
-  constructor(cell: CellApi) {
-    this.cell = cell;
-  }
-
-  /** A query over related lists may not grow without bound. */
-  spend(n: number): void {
-    this.#left -= n;
-    if (this.#left < 0) throw new Error('the query asks for too much: ask for less of it at once');
-  }
-
-  functions(): Promise<KnownFunction[]> {
-    this.#functions ??= functionsOf(this.cell);
-    return this.#functions;
-  }
-
-  async functionOf(run: RunRecord): Promise<KnownFunction | null> {
-    return (await this.functions()).find(({ task }) => task.id === run.task) ?? null;
-  }
-}
+/** "Ready" among the reasons of the SDK's features (npm inngest: feature_observations.proto). */
+const READY = 1;
 
 const STATUS = { completed: 'COMPLETED', failed: 'FAILED', cancelled: 'CANCELLED', running: 'RUNNING' } as const;
 
 export function statusOf(run: RunRecord): string {
   if (run.reason === 'skipped') return 'SKIPPED';
   return run.status === 'running' && run.startedAt === null ? 'QUEUED' : STATUS[run.status];
-}
-
-export function time(ms: number | null): string | null {
-  return ms === null ? null : new Date(ms).toISOString();
 }
 
 export function outputText(run: RunRecord): string | null {
@@ -76,9 +55,16 @@ export function appView(reader: Reader, app: AppRecord): object {
     appVersion: app.appVersion,
     connected: true,
     autodiscovered: false,
+    sdkFeatureReadiness: readinessOf(app),
     functionCount: async () => (await own()).length,
     functions: async () => (await own()).map((known) => functionView(reader, known)),
   };
+}
+
+function readinessOf({ readiness }: AppRecord): object {
+  const status = (reason: number | undefined): object | null =>
+    reason === undefined ? null : { ready: reason === READY, reason };
+  return { aiMetadataExtraction: status(readiness?.ai), extendedTraces: status(readiness?.traces) };
 }
 
 export function functionView(reader: Reader, { task, fn }: KnownFunction): object {
@@ -88,6 +74,11 @@ export function functionView(reader: Reader, { task, fn }: KnownFunction): objec
     name: task.name,
     slug: fn.slug,
     config: () => JSON.stringify({ id: fn.slug, name: task.name, triggers: task.triggers, concurrency: task.limits }),
+    configuration: () => configurationView(task),
+    failureHandler: async () => {
+      const handler = pickFunction(await reader.functions(), null, `${fn.slug}-failure`);
+      return handler && functionView(reader, handler);
+    },
     concurrency: task.limits.length,
     triggers: () =>
       task.triggers.map((trigger) =>
@@ -122,6 +113,7 @@ async function removedFunction(reader: Reader, run: RunRecord): Promise<object> 
     name: slug,
     slug,
     config: '{}',
+    configuration: { cancellations: [], retries: { value: 0, isDefault: false }, concurrency: [] },
     concurrency: 0,
     triggers: [],
     url: '',
@@ -153,10 +145,22 @@ export function runView(reader: Reader, run: RunRecord): object {
     status: statusOf(run),
     startedAt: time(run.startedAt),
     finishedAt: time(run.endedAt),
+    waitingFor: async () => waitedFor((await reader.cell.query({ type: 'run-detail', run: run.id }))?.pending ?? []),
+    pendingSteps: async () => (await reader.cell.query({ type: 'run-detail', run: run.id }))?.pending.length ?? 0,
+    history: () => historyView(reader, run),
+    historyItemOutput: ({ id }: { id: string }) => historyOutput(reader, run, id),
     output: () => outputText(run),
     eventID: run.eventIds[0] ?? run.id,
     cron: async () => cronOf(reader, run),
   };
+}
+
+/** The oldest of the events that it waits for. */
+function waitedFor(pending: readonly PendingRecord[]): object | null {
+  const wait = pending.find(({ kind }) => kind === 'event');
+  if (!wait) return null;
+  const expression = readMeta(wait.meta).x ?? null;
+  return { eventName: wait.target, expression, expiryTime: time(wait.dueAt) };
 }
 
 async function cronOf(reader: Reader, run: RunRecord): Promise<string | null> {
@@ -190,6 +194,9 @@ export function runV2View(reader: Reader, run: RunRecord): object {
     output: () => outputText(run),
     trace: async ({ preview }: { preview?: boolean | null }) =>
       spanView(reader, run, await traceOfRun(reader.cell, run, preview ? 'newer' : 'older')),
+    defers: () => defersView(reader, run, SHOW),
+    siblingDefers: () => siblingDefersView(reader, run, SHOW),
+    deferredFrom: () => deferredFromView(reader, run, SHOW),
     isDeferred: async () => nameIn((await originEvents(reader.cell, run))[0] ?? '{}') === DEFERRED_SCHEDULE,
     hasAI: async () => {
       const { children } = await traceOfRun(reader.cell, run);
@@ -198,9 +205,11 @@ export function runV2View(reader: Reader, run: RunRecord): object {
   };
 }
 
-export function spanView(reader: Reader, run: RunRecord, span: Span): object {
+const SHOW: Show = { run: runV2View, fn: functionView };
+
+export function spanView(reader: Reader, run: RunRecord, span: Span, parent: object | null = null): object {
   const info = span.stepInfo;
-  return {
+  const view = {
     appID: async () => (await idsOf(reader, run)).app,
     functionID: async () => (await idsOf(reader, run)).fn,
     runID: run.id,
@@ -216,20 +225,26 @@ export function spanView(reader: Reader, run: RunRecord, span: Span): object {
     scheduledAt: time(span.queuedAt),
     startedAt: time(span.startedAt),
     endedAt: time(span.endedAt),
-    childrenSpans: () => span.children.map((child) => spanView(reader, run, child)),
+    childrenSpans: (): object[] => span.children.map((child) => spanView(reader, run, child, view)),
     stepOp: span.stepOp,
     stepID: span.stepID,
     stepInfo: info && { ...info, __typename: info.kind, ...timesOf(info) },
     stepType: span.name === FINALIZATION ? 'FINALIZATION' : (span.stepOp ?? ''),
     isRoot: span.isRoot,
     parentSpanID: span.parentSpanID,
+    parentSpan: parent,
     isUserland: false,
+    userlandSpan: null,
+    debugRunID: null,
+    debugSessionID: null,
+    response: null,
     groupID: null,
     debugPaused: false,
     skipReason: span.isRoot && run.reason === 'skipped' ? 'SingletonSkipped' : null,
     skipExistingRunID: null,
     metadata: span.metadata.map((one) => ({ ...one, updatedAt: time(one.updatedAt) })),
   };
+  return view;
 }
 
 function timesOf(info: NonNullable<Span['stepInfo']>): object {

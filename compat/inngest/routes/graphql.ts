@@ -23,7 +23,7 @@ export async function graphql(c: RouteContext): Promise<Response> {
     throw new InngestError(400, 'invalid_request', `The query is invalid: ${explain(parsed.error)}.`);
   const [{ answerGraphql }, { Reader }] = await Promise.all([
     import('../graphql/answer.ts'),
-    import('../graphql/views.ts'),
+    import('../graphql/reader.ts'),
   ]);
   const { context } = c.var.host;
   const answer = await answerGraphql(new Reader(new SharedReads(cellOf(c))), parsed.data, {

@@ -1,0 +1,34 @@
+import type { RunRecord } from '../../../core/model/query.ts';
+import type { CellApi } from '../../../core/ports.ts';
+import type { KnownFunction } from '../apps.ts';
+import { functionsOf } from '../apps.ts';
+
+/** What one request of GraphQL asks for: reads are shared within it, and counted. */
+export class Reader {
+  readonly cell: CellApi;
+  #functions: Promise<KnownFunction[]> | null = null;
+  #left = 20_000;
+
+  constructor(cell: CellApi) {
+    this.cell = cell;
+  }
+
+  /** A query over related lists may not grow without bound. */
+  spend(n: number): void {
+    this.#left -= n;
+    if (this.#left < 0) throw new Error('the query asks for too much: ask for less of it at once');
+  }
+
+  functions(): Promise<KnownFunction[]> {
+    this.#functions ??= functionsOf(this.cell);
+    return this.#functions;
+  }
+
+  async functionOf(run: RunRecord): Promise<KnownFunction | null> {
+    return (await this.functions()).find(({ task }) => task.id === run.task) ?? null;
+  }
+}
+
+export function time(ms: number | null): string | null {
+  return ms === null ? null : new Date(ms).toISOString();
+}
