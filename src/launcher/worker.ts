@@ -237,13 +237,32 @@ async function index(directory: string, manifest: BuildManifest, env: Environmen
     throw new Error(`the tasks of the build could not be registered:\n${output.trim()}`);
 }
 
+/**
+ * Runs in a controller's process before the vendor's code. Only this process holds the other end of the pipe: once it is gone, however it ended,
+ * the controller is told to end as by an operator, and its group ends with it. What it prints then has no reader any more.
+ */
+const KEEPER = `
+  const endGroup = () => process.kill(-process.pid, 'SIGKILL');
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+  new (require('node:net').Socket)({ fd: 3, readable: true, writable: false })
+    .on('error', () => {})
+    .on('close', () => {
+      process.once('exit', endGroup);
+      setTimeout(endGroup, ${GRACE_MS}).unref();
+      process.kill(process.pid, 'SIGTERM');
+    })
+    .resume()
+    .unref();
+  import(require('node:url').pathToFileURL(process.argv[1]).href);
+`;
+
 function start(directory: string, entry: string, env: Environment): ChildProcess {
   const set = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined));
   // A process group of its own: what it leaves behind can be ended by that.
-  return spawn(process.execPath, [entry], {
+  return spawn(process.execPath, ['--eval', KEEPER, entry], {
     cwd: directory,
     env: set,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     detached: true,
   });
 }
