@@ -136,6 +136,12 @@ it('without a key nobody is let in, and the refusal says so', async () => {
   expect((await send('GET', '/api/v1/runs', undefined, { key: KEY })).status).toBe(200);
 });
 
+it('whoever may read a run reads its payload and output, and its tags in order', async () => {
+  const own = await trigger('work', { tags: ['b', 'a'] });
+  const answer = await send('GET', `/api/v3/runs/${own}`, undefined, { key: await tokenOf(`read:runs:${own}`) });
+  expect(answer.body).toMatchObject({ id: own, payload: { n: 1 }, tags: ['a', 'b'] });
+});
+
 it("a project's runs are listed for a personal token, not for an environment's key", async () => {
   const path = '/api/v1/projects/proj_test/runs';
   expect((await send('GET', path, undefined, { key: KEY })).status).toBe(401);

@@ -91,7 +91,8 @@ export function commonFields(record: RunRecord, nowMs: number): Record<string, u
     ...(delayed === null ? {} : { delayedUntil: iso(delayed) }),
     ...(meta.ttl === undefined ? {} : { ttl: meta.ttl }),
     ...(status === 'EXPIRED' && endedAt !== null ? { expiredAt: iso(endedAt) } : {}),
-    tags: tagsOf(record),
+    // In order (trigger.dev: ApiRetrieveRunPresenter); a subscription's row has them as they were given.
+    tags: tagsOf(record).sort((a, b) => a.localeCompare(b)),
     costInCents: 0,
     baseCostInCents: 0,
     durationMs: readOutcomeMeta(record.outcomeMeta).durationMs ?? 0,

@@ -10,6 +10,7 @@ const BRANCHED = /^tr_(dev|preview|pat)_/;
 const MAX_BRANCH_CHARS = 255;
 /** As in auth.ts, which reads this file's subjects. */
 const WORKLOAD_HEADER = 'x-trigger-workload-deployment-id';
+export const BRANCH_HEADER = 'x-trigger-branch';
 /** A development session that names no branch of its own. */
 const NO_BRANCH = 'default';
 
@@ -24,7 +25,7 @@ export const triggerKeys: EnvironmentKeys = {
       match?.[3] !== undefined && isEnvironmentName(match[3])
         ? { environment: match[3], keyVersion: Number(match[2]) }
         : null;
-    const branch = request.headers.get('x-trigger-branch');
+    const branch = request.headers.get(BRANCH_HEADER);
     if (branch === null || branch === '' || branch === NO_BRANCH || branch.length > MAX_BRANCH_CHARS) return keyed;
     return BRANCHED.test(token) ? { ...keyed, environment: keyed?.environment ?? 'default', branch } : keyed;
   },
@@ -49,6 +50,12 @@ function kindOf(environment: string): 'dev' | 'prod' | 'stg' | 'preview' {
 /** Subject of the public tokens that a server signs itself: `env_<environment>`. A client's own is 24 hexadecimal digits (auth.ts). */
 export function subjectOf(environment: string): string {
   return `env_${environment}`;
+}
+
+/** How a branch's environment calls itself: as the request does, else as its own name has it, in which not every character is kept. Null for any other environment. */
+export function branchOf(environment: string, header: string | undefined): string | null {
+  const named = environment.split('~')[1];
+  return named === undefined ? null : (header ?? named);
 }
 
 /** The environment with its branch, if it is one. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseKeyTtl, parseMoment, parseNaturalDuration, parseTtl } from './durations.ts';
+import { branchOf } from './environment-keys.ts';
 import { parseSnapshotId, publicRunId, runIdOf, snapshotId } from './ids.ts';
 import { allows, issueToken, peekSubject, tokenTtlSeconds, verifyToken } from './jwt.ts';
 import { changeDocument } from '../../core/model/document.ts';
@@ -14,6 +15,14 @@ import { versionAfter, versionOfWorker, workerIdOf } from './versions.ts';
 type Document = Parameters<typeof changeDocument>[0];
 const applyMetadata = (document: Document, operations: MetadataOperation[]): Document =>
   changeDocument(document, operations.map(changeOf));
+
+describe('branches', () => {
+  it('are called as the request calls them, or as their environment does; no other environment is one', () => {
+    expect(branchOf('preview~feature-one-x1', 'feature/one')).toBe('feature/one');
+    expect(branchOf('preview~feature', undefined)).toBe('feature');
+    expect(branchOf('default', 'feature/one')).toBeNull();
+  });
+});
 
 describe('ids', () => {
   it('a run id goes out and comes back', () => {

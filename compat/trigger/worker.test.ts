@@ -253,6 +253,21 @@ describe('a build', () => {
     expect((await dequeue())?.run.friendlyId).toBe(run);
   });
 
+  it('refuses a queue that no build declares to a run that is locked to it, and to no other', async () => {
+    await registerBuild('a', [{ id: 'work', queue: { name: 'own' } }]);
+    const lockToVersion = '20260101.1';
+    const options = { lockToVersion, queue: { name: 'elsewhere' } };
+    const refused = await send('POST', '/api/v1/tasks/work/trigger', { payload: '1', options });
+    expect(refused).toMatchObject({ status: 422, body: { error: expect.stringContaining("'elsewhere' not found") } });
+    await trigger({ lockToVersion, queue: { name: 'own' } });
+    await trigger({ queue: { name: 'elsewhere' } });
+  });
+
+  it('of a development session is no deployment: the name of one ties no run to anything', async () => {
+    await registerBuild('a');
+    expect(await status(await trigger({ externalDeploymentId: 'some-commit' }))).toMatchObject({ status: 'QUEUED' });
+  });
+
   it('takes the runs that waited for a task it brings: they were pending a version, and did not expire', async () => {
     await registerBuild('a', [{ id: 'other' }]);
     const run = await trigger({ ttl: '1m' });

@@ -149,13 +149,13 @@ export interface VersionLock {
 
 /**
  * The lock that a trigger asks for, by version or by the name under which a build was deployed. A version that does not exist locks nothing (trigger.dev: triggerTask looks it up and goes on without).
- * @throws ApiError 422 for a version that has no such task
+ * @throws ApiError 422 for a version that has no such task, and for a queue that no build declares
  */
 export async function lockFor(
   cell: CellApi,
   project: string,
   slug: string,
-  options: Pick<TriggerOptions, 'lockToVersion' | 'externalDeploymentId'>,
+  options: Pick<TriggerOptions, 'lockToVersion' | 'externalDeploymentId' | 'queue'>,
 ): Promise<VersionLock | null> {
   const { externalDeploymentId } = options;
   const lockToVersion = externalDeploymentId
@@ -167,11 +167,23 @@ export async function lockFor(
   const version = Object.hasOwn(worker.tasks, slug) ? worker.tasks[slug] : undefined;
   if (version === undefined)
     throw new ApiError('invalid', `Task "${slug}" is not part of version ${lockToVersion}, to which the run is locked`);
+  const queue = options.queue?.name;
+  if (
+    queue !== undefined &&
+    !(await cell.query({ type: 'record', collection: COLLECTIONS.queues, id: `${project}/${queue}` }))
+  )
+    throw new ApiError(
+      'invalid',
+      `Specified queue '${queue}' not found or not associated with locked version '${lockToVersion}'.`,
+    );
   return { version, ...(worker.deployed ? { pool: versionPoolOf(project, lockToVersion) } : {}) };
 }
 
-/** @throws ApiError 501 for a deployment that is not there: the vendor lets the run wait for it */
-async function versionOfDeployment(cell: CellApi, project: string, externalId: string): Promise<string> {
+/**
+ * In development, where no deployment can ever have the name, it means nothing.
+ * @throws ApiError 501 for a deployment that is not there: the vendor lets the run wait for it
+ */
+async function versionOfDeployment(cell: CellApi, project: string, externalId: string): Promise<string | undefined> {
   const page = await cell.query({
     type: 'records',
     collection: `${COLLECTIONS.deployments}/${project}`,
@@ -182,5 +194,7 @@ async function versionOfDeployment(cell: CellApi, project: string, externalId: s
     const value = parseJson(data);
     if (isRecord(value) && value.externalId === externalId && value.status === 'DEPLOYED') return id;
   }
+  const latest = await readWorker(cell, project, 'latest');
+  if (latest && !latest.deployed) return undefined;
   throw notServed(`A run that waits for a deployment ("${externalId}" is not deployed)`);
 }

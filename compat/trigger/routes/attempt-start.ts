@@ -2,7 +2,7 @@ import type { RunDetail } from '../../../core/model/query.ts';
 import type { EnvironmentContext } from '../../../core/ports.ts';
 import { seedMetadata } from '../api-status.ts';
 import { secretKeyFor } from '../auth.ts';
-import { subjectOf } from '../environment-keys.ts';
+import { BRANCH_HEADER, branchOf, subjectOf } from '../environment-keys.ts';
 import { engineRun, snapshot } from '../engine-status.ts';
 import { ApiError, staleSnapshot } from '../errors.ts';
 import { parseSnapshotId, publicRunId } from '../ids.ts';
@@ -66,6 +66,7 @@ export async function startAttempt(c: RouteContext): Promise<Response> {
       nowMs,
       metadata: metadata ?? seedMetadata(meta),
       environmentId: subjectOf(context.environment),
+      branch: branchOf(context.environment, c.req.header(BRANCH_HEADER)),
       queueId: await queueIdOf(projectOf(detail.task), meta.queue),
     }),
     envVars: {
@@ -98,13 +99,14 @@ interface Execution {
   nowMs: number;
   metadata: Record<string, unknown> | null;
   environmentId: string;
+  branch: string | null;
   queueId: string;
 }
 
 /** @trigger.dev/core: v3/schemas/common.ts TaskRunExecution */
 function executionOf(
   detail: RunDetail,
-  { settings, attempt, nowMs, metadata, environmentId, queueId }: Execution,
+  { settings, attempt, nowMs, metadata, environmentId, branch, queueId }: Execution,
 ): Record<string, unknown> {
   const meta = readRunMeta(detail.meta);
   const project = projectOf(detail.task);
@@ -144,7 +146,12 @@ function executionOf(
       ...(settings.exportName === undefined ? {} : { exportName: settings.exportName }),
     },
     queue: { id: queueId, name: meta.queue },
-    environment: { id: environmentId, slug: slugOfType(settings.environmentType), type: settings.environmentType },
+    environment: {
+      id: environmentId,
+      slug: slugOfType(settings.environmentType),
+      type: settings.environmentType,
+      ...(branch === null ? {} : { branchName: branch }),
+    },
     organization: { id: 'org_default', slug: 'default', name: 'default' },
     project: { id: project, ref: project, slug: project, name: project },
     machine: machineOf(machineNameOf(detail)),

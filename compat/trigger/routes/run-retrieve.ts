@@ -29,17 +29,11 @@ export async function retrieveRun(c: RouteContext): Promise<Response> {
   requireScope(access, 'read', resourcesOf(detail));
   const [related, attemptCount] = await Promise.all([relatedRuns(cell, detail), attemptCountOf(cell, detail)]);
   const body = retrieveResponse({ record: detail, metadata, attemptCount, related, nowMs });
-  if (access.kind === 'public') {
-    delete body.payload;
-    delete body.output;
-  } else {
-    // What lies in the store is read there.
-    const stored = storedPaths(detail);
-    if (stored.payload !== undefined)
-      body.payloadPresignedUrl = await presign(c, access.environment, 'GET', stored.payload);
-    if (stored.output !== undefined)
-      body.outputPresignedUrl = await presign(c, access.environment, 'GET', stored.output);
-  }
+  // What lies in the store is read there.
+  const stored = storedPaths(detail);
+  if (stored.payload !== undefined)
+    body.payloadPresignedUrl = await presign(c, access.environment, 'GET', stored.payload);
+  if (stored.output !== undefined) body.outputPresignedUrl = await presign(c, access.environment, 'GET', stored.output);
   if (body.status === 'DEQUEUED' && c.req.header(VERSION_HEADER) === undefined) body.status = 'EXECUTING';
   return c.json(body);
 }
