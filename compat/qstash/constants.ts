@@ -62,6 +62,8 @@ export const COLLECTION = {
   groupHeaders: 'qstash:url-group-headers',
   flow: 'qstash:flow-control',
   waiter: 'qstash:waiter',
+  bulkMessages: 'qstash:bulk-action',
+  bulkRuns: 'qstash:workflow-bulk-action',
 } as const;
 
 export const queueLimitKey = (name: string): string => `qstash:queue:${name}`;

@@ -51,11 +51,18 @@ export async function* scanLetters(
     });
     for (const stored of page.items) {
       const letter = readLetter(stored);
-      if (letter?.source === source && filter.matches(letter)) yield letter;
+      if (letter?.source === source && filter.matches(letter) && (await hasState(route, filter, letter.id)))
+        yield letter;
     }
     if (page.cursor === undefined) return;
     cursor = page.cursor;
   }
+}
+
+/** Documentation and older clients name the filter differently. */
+async function hasState(route: Route, filter: Filter, deadLetterId: string): Promise<boolean> {
+  const wanted = [...filter.values('failureFunctionState'), ...filter.values('failureCallbackState')];
+  return wanted.length === 0 || wanted.includes((await failureState(route, deadLetterId)) ?? '');
 }
 
 /** Up to `count` letters, and the cursor when there are more. */

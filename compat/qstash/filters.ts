@@ -67,21 +67,32 @@ const PLAIN = new Set([
   'toDate',
   'workflowUrl',
   'workflowUrlExactMatch',
+  'failureFunctionState',
+  'failureCallbackState',
+  'async',
 ]);
+/** What names single things: given without a value, nothing is meant, and not everything. */
+const IDS = new Set(['messageId', 'messageIds', 'dlqIds', 'workflowRunId', 'workflowRunIds', 'workflowRuns']);
+/** How a bulk request is carried out, and not what it means. */
+const MANNER = new Set(['cursor', 'count', 'order', 'source', 'async', 'qstash_token']);
 
 export interface Filter {
   matches(subject: Subject): boolean;
   /** No field at all was given. */
   empty: boolean;
   values(name: string): string[];
+  /** Also without a value. */
+  has(name: string): boolean;
+  /** The fields that choose, as they were given. */
+  given: Record<string, string[]>;
   cursor?: string;
   count?: number;
   ascending: boolean;
 }
 
 /**
- * Reads the filters of a query. `strict` (everything that deletes, cancels or retries) refuses a name that it does not know:
- * ignoring a misspelt one would act on everything.
+ * Reads the filters of a query. `strict` (everything that deletes, cancels or retries) refuses a name that it does not know, and a filter without a
+ * value: ignoring one would act on everything.
  */
 export function parseFilter(
   query: URLSearchParams,
@@ -98,6 +109,8 @@ export function parseFilter(
       continue;
     }
     if (values.length > 0) fields.set(name, values);
+    else if (options.strict && name in TESTS && !IDS.has(name))
+      throw new WireError(400, `invalid query parameter ${name}: it is empty`);
   }
   const fromMs = dateOf(query, 'fromDate');
   const toMs = dateOf(query, 'toDate');
@@ -112,8 +125,10 @@ export function parseFilter(
       `invalid query parameter count: ${JSON.stringify(countText)} is not a whole number of at least 1`,
     );
   }
+  const isNothing = options.strict && [...IDS].some((name) => query.has(name) && !fields.has(name));
   return {
     matches(subject) {
+      if (isNothing) return false;
       const at = subject.atMs ?? subject.run.createdAt;
       if (fromMs !== undefined && at < fromMs) return false;
       if (toMs !== undefined && at > toMs) return false;
@@ -123,6 +138,8 @@ export function parseFilter(
     },
     empty: tests.length === 0 && fromMs === undefined && toMs === undefined && urls === undefined,
     values: (name) => fields.get(name) ?? [],
+    has: (name) => query.has(name),
+    given: Object.fromEntries([...fields].filter(([name]) => !MANNER.has(name))),
     cursor: fields.get('cursor')?.[0],
     count: count === undefined ? undefined : Math.min(count, options.maxCount),
     ascending: fields.get('order')?.[0] === 'earliestFirst',

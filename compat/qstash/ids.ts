@@ -40,6 +40,11 @@ export function newScheduleId(): string {
   return `scd_${newId()}`;
 }
 
+/** Sorts by age. */
+export function newBulkActionId(): string {
+  return `bulk_${newId()}`;
+}
+
 /** The call that delivers a message inside a run. Its key differs from the message's own, which names the memo. */
 export function deliveryKey(messageId: string): string {
   return `d:${messageId}`;

@@ -53,9 +53,10 @@ export function openWork(history: HistoryEntry[]): OpenWork {
 
 /**
  * Puts a new run where a failed one was: its finished steps in their order, and behind each the delivery that was still open,
- * so that it sees the same steps as before.
+ * so that it sees the same steps as before. `dueAt`: when those deliveries are made; default: at once.
  */
-export function resumeOps(run: RunDetail, open: OpenWork, runId: string): Op[] {
+export function resumeOps(run: RunDetail, open: OpenWork, runId: string, dueAt?: number): Op[] {
+  const again = ({ dueAt: _before, ...call }: CallSpec): CallSpec => (dueAt === undefined ? call : { ...call, dueAt });
   const calls = new Map(open.calls);
   const ops: Op[] = run.steps.map((entry) => {
     const key = deliveryKey(entry.key);
@@ -66,10 +67,10 @@ export function resumeOps(run: RunDetail, open: OpenWork, runId: string): Op[] {
       key: entry.key,
       data: rawStepText(entry),
       again: 'none',
-      ...(then ? { then: now(then) } : {}),
+      ...(then ? { then: again(then) } : {}),
     };
   });
-  if (calls.size > 0) ops.push({ op: 'plan', calls: [...calls.values()].map(now) });
+  if (calls.size > 0) ops.push({ op: 'plan', calls: [...calls.values()].map(again) });
   for (const wait of open.waits.values()) {
     const base = { key: wait.key, untilMs: wait.untilMs, meta: wait.meta, again: 'none', then: wait.then } as const;
     if (wait.wait.kind === 'run') ops.push({ op: 'wait-run', run: wait.wait.run, ...base });
@@ -77,10 +78,6 @@ export function resumeOps(run: RunDetail, open: OpenWork, runId: string): Op[] {
       ops.push({ op: 'wait-token', token: eventToken(runId, eventOf(wait)), ...base });
   }
   return ops;
-}
-
-function now({ dueAt: _dueAt, ...call }: CallSpec): CallSpec {
-  return call;
 }
 
 export function eventOf(wait: Wait): string {

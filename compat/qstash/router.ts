@@ -1,9 +1,11 @@
 import { Hono } from 'hono';
 import type { RouteEnv } from '../../core/ports.ts';
+import { COLLECTION } from './constants.ts';
 import { notFound, unserved } from './errors.ts';
 import { handle, handleOpen, type RouteBody } from './route.ts';
 import { batchTrigger } from './routes/batch-trigger.ts';
 import { batch } from './routes/batch.ts';
+import { getBulkAction, listBulkActions } from './routes/bulk-actions.ts';
 import { cancelMessage } from './routes/cancel-message.ts';
 import { cancelMessages } from './routes/cancel-messages.ts';
 import {
@@ -59,6 +61,8 @@ const ROUTES: Array<[Method | Method[], string, RouteBody]> = [
   ['GET', '/v2/messages/:id', getMessage],
   ['DELETE', '/v2/messages/:id', cancelMessage],
   ['DELETE', '/v2/messages', cancelMessages],
+  ['GET', '/v2/bulkActions', listBulkActions(COLLECTION.bulkMessages)],
+  ['GET', '/v2/bulkActions/:id', getBulkAction(COLLECTION.bulkMessages)],
   ['GET', '/v2/events', listLogs('events')],
   ['GET', '/v2/logs', listLogs('logs')],
 
@@ -118,6 +122,8 @@ const ROUTES: Array<[Method | Method[], string, RouteBody]> = [
   ['GET', '/v2/workflows/runs/:run', getSteps],
   ['DELETE', '/v2/workflows/runs/:run', endRun],
   ['DELETE', '/v2/workflows/runs', cancelWorkflows],
+  ['GET', '/v2/workflows/bulkActions', listBulkActions(COLLECTION.bulkRuns)],
+  ['GET', '/v2/workflows/bulkActions/:id', getBulkAction(COLLECTION.bulkRuns)],
   ['GET', '/v2/workflows/events', workflowLogs],
   ['GET', '/v2/workflows/logs', workflowLogs],
   ['GET', '/v2/workflows/dlq', listWorkflowDeadLetters],
@@ -144,6 +150,7 @@ const PREFIXES = [
   'enqueue',
   'batch',
   'messages',
+  'bulkActions',
   'logs',
   'queues',
   'schedules',

@@ -38,11 +38,13 @@ export const GroupHeadersSchema = z.object({
     .refine((headers) => Object.keys(headers).length <= MAX_GROUP_HEADERS, `has more than ${MAX_GROUP_HEADERS} names`),
 });
 
-export const IdsSchema = z.object({
-  messageIds: z.array(z.string().max(MAX_NAME_LENGTH)).max(MAX_IDS).optional(),
-  dlqIds: z.array(z.string().max(MAX_NAME_LENGTH)).max(MAX_IDS).optional(),
-  workflowRunIds: z.array(z.string().max(MAX_NAME_LENGTH)).max(MAX_IDS).optional(),
-});
+const BulkValue = z.union([z.string().max(MAX_URL_LENGTH), z.number(), z.boolean()]);
+
+/** Ids or filters of a bulk request: which names there are is for the filters to say. */
+export const BulkSchema = z.record(
+  z.string().max(MAX_NAME_LENGTH),
+  z.union([BulkValue, z.array(BulkValue).max(MAX_IDS), z.null()]),
+);
 
 /** A schedule as `@upstash/qstash` 2.0.0 sends it. */
 export const OldScheduleSchema = z.object({

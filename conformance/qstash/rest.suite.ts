@@ -224,14 +224,26 @@ suite({ vendor: 'qstash', name: 'plain HTTP', sdk: 'plain HTTP' }, (s) => {
       for (const [query, ids] of expected) expect.deepEqual(await listed(query), ids.sort(), query);
       const { responses } = await json<{ responses: Array<{ messageId: string }> }>(
         call(context, 'POST', `/v2/dlq/retry?queueName=${queue}&label=${label}`, {
-          headers: { 'upstash-retries': '7', 'upstash-label': `${label}-again`, 'upstash-retry-delay': '5000' },
+          headers: {
+            'upstash-retries': '7',
+            'upstash-label': `${label}-again`,
+            'upstash-retry-delay': '5000',
+            'upstash-delay': '1h',
+            'upstash-method': 'PUT',
+            'upstash-forward-x-again': 'yes',
+          },
         }),
       );
-      const again = await json(call(context, 'GET', `/v2/messages/${responses[0]?.messageId}`));
-      expect.deepEqual(
-        [again.maxRetries, again.label, again.retryDelayExpression, again.queueName],
-        [7, `${label}-again`, '5000', queue],
+      const again = await json<Record<string, unknown> & { header: Record<string, string[]> }>(
+        call(context, 'GET', `/v2/messages/${responses[0]?.messageId}`),
       );
+      expect.deepEqual(
+        [again.maxRetries, again.label, again.retryDelayExpression, again.queueName, again.method],
+        [7, `${label}-again`, '5000', queue, 'PUT'],
+      );
+      expect.deepEqual(again.header['X-Again'], ['yes']);
+      expect.equal(Number(again.notBefore) - Number(again.createdAt), 3_600_000);
+      expect.equal(app.received.length, 3);
       await json(call(context, 'DELETE', `/v2/messages/${responses[0]?.messageId}`));
       expect.deepEqual(await listed(''), [one, three].sort());
       expect.equal((await json(call(context, 'DELETE', `/v2/dlq?label=${label}`))).deleted, 2);
@@ -320,6 +332,61 @@ suite({ vendor: 'qstash', name: 'plain HTTP', sdk: 'plain HTTP' }, (s) => {
       // Resumed: the second step and what follows. Restarted: the whole.
       expect.equal(workflow.deliveries.length - before, 2 + 3);
       expect.equal((await call(context, 'POST', `/v2/workflows/dlq/resume/${first}`)).status, 404);
+    },
+  );
+
+  s.case(
+    ['Q-79', 'Q-40'],
+    'failed runs are chosen by the state of their failure function, and go on later, with another failure callback',
+    async (context) => {
+      const attempts: string[] = [];
+      const { handler } = serveOldest(
+        (async (w: WorkflowContext<string>) => {
+          await w.run('one', () => 1);
+          await w.run('two', () => {
+            attempts.push(w.workflowRunId);
+            throw new Error('never');
+          });
+        }) as never,
+        { ...workflowOptions(context), failureFunction: () => 'seen' } as never,
+      );
+      const workflow = await serveWorkflowHandler(context, handler as (request: Request) => Promise<Response>);
+      const back = await destination(context);
+      const label = context.unique('state');
+      for (let i = 0; i < 2; i++) await workflow.ended(await workflow.trigger('x', { retries: 0, label }));
+      const inState = async (state: string): Promise<number> => {
+        const path = `/v2/workflows/dlq?label=${label}&failureFunctionState=${state}`;
+        return (await json<{ messages: unknown[] }>(call(context, 'GET', path))).messages.length;
+      };
+      await context.until(async () => (await inState('CALLBACK_SUCCESS')) === 2);
+      expect.deepEqual([await inState('CALLBACK_FAIL'), await inState('CALLBACK_FAIL,CALLBACK_SUCCESS')], [0, 2]);
+      const go = async (how: string): Promise<{ workflowRuns: Array<{ workflowRunId: string }> }> =>
+        json(
+          call(
+            context,
+            'POST',
+            `/v2/workflows/dlq/${how}?label=${label}&failureFunctionState=CALLBACK_SUCCESS&count=1`,
+            {
+              headers: { 'upstash-delay': '1h', 'upstash-failure-callback': `${back.url}/${how}` },
+            },
+          ),
+        );
+      const resumed = (await go('resume')).workflowRuns;
+      const restarted = (await go('restart')).workflowRuns;
+      expect.deepEqual([resumed.length, restarted.length, await inState('CALLBACK_SUCCESS')], [1, 1, 0]);
+      await context.clock.idle();
+      await context.clock.advance(3_500_000);
+      expect.equal(attempts.length, 2);
+      await context.clock.advance(200_000);
+      const runs = [...resumed, ...restarted].map(({ workflowRunId }) => workflowRunId);
+      for (const runId of runs) expect.equal((await workflow.ended(runId)).workflowState, 'RUN_FAILED');
+      expect.deepEqual(attempts.slice(2).sort(), runs.sort());
+      await context.until(() => back.received.length === 2);
+      expect.deepEqual(back.received.map(({ path }) => path).sort(), ['/restart', '/resume']);
+      for (const { headers, body } of back.received) {
+        expect.equal(headers.get('upstash-workflow-is-failure'), 'true');
+        expect(runs.includes((JSON.parse(body) as { workflowRunId: string }).workflowRunId), body);
+      }
     },
   );
 

@@ -1,31 +1,27 @@
 import type { Command, CommandResult } from '../../../core/model/command.ts';
-import { readJson } from '../body.ts';
-import { TASK_MESSAGE } from '../constants.ts';
+import { bulkCancelled, bulkFilter } from '../bulk.ts';
+import { COLLECTION, TASK_MESSAGE } from '../constants.ts';
 import { json } from '../errors.ts';
-import { parseFilter } from '../filters.ts';
 import { runOfMessage } from '../ids.ts';
 import type { Route } from '../route.ts';
 import { scanRuns } from '../scan.ts';
-import { IdsSchema, parse } from '../schema.ts';
 
 const MAX_COUNT = 500;
 const CANCELS_PER_TRANSACTION = 200;
 
 /** By ids (query, or JSON body as Python and Go send them), by filter, or all. Answers how many were really cancelled. */
 export async function cancelMessages(route: Route): Promise<Response> {
-  const filter = parseFilter(route.query(), { strict: true, maxCount: MAX_COUNT });
-  const body = parse(IdsSchema, (await readJson(route.request)) ?? {});
-  const ids = body.messageIds ?? filter.values('messageIds');
-  let runs: string[];
-  if (ids.length > 0) runs = await messageRuns(route, ids);
-  else {
-    runs = [];
-    for await (const { run } of scanRuns(route, filter, { task: TASK_MESSAGE, status: 'running' })) {
-      runs.push(run.id);
-      if (filter.count !== undefined && runs.length >= filter.count) break;
-    }
+  const sinceMs = await route.now();
+  const filter = await bulkFilter(route, { maxCount: MAX_COUNT });
+  if (filter.has('messageIds'))
+    return json({ cancelled: await cancelRuns(route, await messageRuns(route, filter.values('messageIds'))) });
+  const runs: string[] = [];
+  for await (const { run } of scanRuns(route, filter, { task: TASK_MESSAGE, status: 'running' })) {
+    runs.push(run.id);
+    if (filter.count !== undefined && runs.length >= filter.count) break;
   }
-  return json({ cancelled: await cancelRuns(route, runs) });
+  const cancelled = await cancelRuns(route, runs);
+  return bulkCancelled(route, filter, COLLECTION.bulkMessages, { total: runs.length, cancelled, sinceMs });
 }
 
 /** The runs behind message ids; those of workflows and of other vendors are none. */

@@ -1,15 +1,16 @@
 import type { StartSpec } from '../../../core/model/call.ts';
 import type { Command, ResultOf } from '../../../core/model/command.ts';
-import { readJson } from '../body.ts';
+import { bulkFilter } from '../bulk.ts';
 import { type Letter, letterView, readLetter, takeLetters } from '../dead-letters.ts';
 import { json, notFound } from '../errors.ts';
 import { type Filter, parseFilter } from '../filters.ts';
+import { mergeHeaders } from '../headers.ts';
 import { messageIdOf } from '../ids.ts';
+import { dueTime } from '../item.ts';
 import { limitsOf, retryPolicy } from '../limits.ts';
 import type { RunMeta } from '../meta.ts';
 import { parseOptions } from '../options.ts';
 import type { Route } from '../route.ts';
-import { IdsSchema, parse } from '../schema.ts';
 import type { DeadLetterData } from '../translator.ts';
 
 const MAX_COUNT = 100;
@@ -75,18 +76,25 @@ export async function retryDeadLetters(route: Route): Promise<Response> {
 async function retryAll(route: Route, letters: Letter[]): Promise<Array<{ messageId: string }>> {
   if (letters.length === 0) return [];
   const overrides = parseOptions(route.request.headers);
+  const dueAt = await dueTime(route, overrides);
   const results = await route.apply(
     letters.map((letter): Command => ({
       type: 'retry-dead-letter',
       id: letter.id,
-      overrides: restart(letter.meta, overrides),
+      overrides: restart(letter.meta, overrides, dueAt),
     })),
   );
   return results.map((result) => ({ messageId: messageIdOf((result as ResultOf<'retry-dead-letter'>).run) }));
 }
 
-function restart(before: RunMeta, overrides: ReturnType<typeof parseOptions>): Partial<StartSpec> {
-  const meta: RunMeta = { ...before, notBeforeMs: undefined };
+function restart(
+  before: RunMeta,
+  overrides: ReturnType<typeof parseOptions>,
+  dueAt: number | undefined,
+): Partial<StartSpec> {
+  const meta: RunMeta = { ...before, notBeforeMs: dueAt, headers: mergeHeaders(before.headers, overrides.forward) };
+  if (overrides.method !== undefined) meta.method = overrides.method;
+  if (overrides.redact !== undefined) meta.redact = overrides.redact;
   if (overrides.retries !== undefined) meta.retries = overrides.retries;
   if (overrides.retryDelay !== undefined) meta.retryDelay = overrides.retryDelay;
   if (overrides.timeoutMs !== undefined) meta.timeoutMs = overrides.timeoutMs;
@@ -96,6 +104,7 @@ function restart(before: RunMeta, overrides: ReturnType<typeof parseOptions>): P
   if (overrides.failureCallback !== undefined) meta.failureCallback = overrides.failureCallback;
   return {
     meta: JSON.stringify(meta),
+    dueAt,
     maxAttempts: meta.retries + 1,
     retry: retryPolicy(meta.retryDelay),
     limits: limitsOf(meta),
@@ -105,11 +114,9 @@ function restart(before: RunMeta, overrides: ReturnType<typeof parseOptions>): P
 
 /** The letters that a bulk request means: ids from the query or (Python, Go) the JSON body, else those of the filter. */
 export async function chosen(route: Route, source: Source): Promise<{ letters: Letter[]; cursor?: string }> {
-  const filter = parseFilter(route.query(), { strict: true, maxCount: MAX_COUNT, defaultCount: MAX_COUNT });
-  const body = parse(IdsSchema, route.request.method === 'DELETE' ? ((await readJson(route.request)) ?? {}) : {});
-  const ids = body.dlqIds ?? filter.values('dlqIds');
-  if (ids.length === 0) return takeLetters(route, filter, source, filter.count ?? MAX_COUNT);
-  return { letters: await byIds(route, ids, source, filter) };
+  const filter = await bulkFilter(route, { maxCount: MAX_COUNT, defaultCount: MAX_COUNT });
+  if (!filter.has('dlqIds')) return takeLetters(route, filter, source, filter.count ?? MAX_COUNT);
+  return { letters: await byIds(route, filter.values('dlqIds'), source, filter) };
 }
 
 async function byIds(route: Route, ids: string[], source: Source, filter: Filter): Promise<Letter[]> {

@@ -3,6 +3,7 @@ import { COLLECTION, TASK_MESSAGE, TASK_WORKFLOW } from '../constants.ts';
 import { failureCallback, type Letter } from '../dead-letters.ts';
 import { json, notFound, WireError } from '../errors.ts';
 import { wholeHistory } from '../history.ts';
+import { dueTime } from '../item.ts';
 import { messageIdOf, newWorkflowRunId } from '../ids.ts';
 import { limitsOf, retryPolicy } from '../limits.ts';
 import { type CallMeta, parseMeta, type RunMeta } from '../meta.ts';
@@ -38,6 +39,7 @@ interface StartedRun {
 
 async function restartAll(route: Route, letters: Letter[]): Promise<StartedRun[]> {
   const overrides = parseOptions(route.request.headers);
+  const dueAt = await dueTime(route, overrides);
   const ids = letters.map(() => newWorkflowRunId());
   const commands = letters.map(({ id, meta }, i): Command => {
     const next = restarted(meta, ids[i] as string, overrides);
@@ -46,6 +48,7 @@ async function restartAll(route: Route, letters: Letter[]): Promise<StartedRun[]
       id,
       overrides: {
         alias: next.workflow?.runId,
+        dueAt,
         meta: JSON.stringify(next),
         maxAttempts: next.retries + 1,
         retry: retryPolicy(next.retryDelay),
@@ -69,13 +72,18 @@ function restarted(before: RunMeta, runId: string, overrides: ReturnType<typeof 
     retryDelay: overrides.retryDelay ?? before.retryDelay,
     flowControl: overrides.flowControl ?? before.flowControl,
     labels: overrides.labels ?? before.labels,
-    failureCallback: failureCallbackOf(before, runId),
+    failureCallback: failureCallbackOf(before, runId, overrides.failureCallback?.url),
     workflow: { ...before.workflow, runId },
   };
 }
 
-/** The failure callback names the run that it reports. */
-function failureCallbackOf({ failureCallback }: RunMeta, runId: string): RunMeta['failureCallback'] {
+/** The failure callback names the run that it reports; another URL gets what the first one would have got. */
+function failureCallbackOf(
+  { failureCallback: before }: RunMeta,
+  runId: string,
+  url: string | undefined,
+): RunMeta['failureCallback'] {
+  const failureCallback = url === undefined ? before : { forward: [], ...before, url };
   if (!failureCallback?.workflow) return failureCallback;
   return { ...failureCallback, workflow: { ...failureCallback.workflow, runId } };
 }
@@ -96,13 +104,20 @@ async function resumeAll(route: Route, letters: Letter[]): Promise<StartedRun[]>
   const workflowRuns: StartedRun[] = [];
   for (const letter of letters) {
     const runId = newWorkflowRunId();
-    const results = await route.apply(await resumption(route, letter, restarted(letter.meta, runId, overrides), runId));
+    const meta = restarted(letter.meta, runId, overrides);
+    const results = await route.apply(await resumption(route, letter, meta, runId, await dueTime(route, overrides)));
     workflowRuns.push({ workflowRunId: runId, workflowCreatedAt: (results[0] as ResultOf<'start'>).createdAt });
   }
   return workflowRuns;
 }
 
-async function resumption(route: Route, letter: Letter, meta: RunMeta, runId: string): Promise<Command[]> {
+async function resumption(
+  route: Route,
+  letter: Letter,
+  meta: RunMeta,
+  runId: string,
+  dueAt: number | undefined,
+): Promise<Command[]> {
   const [run, history] = await Promise.all([
     route.ask({ type: 'run-detail', run: letter.run.id }),
     wholeHistory(route, letter.run.id),
@@ -116,6 +131,7 @@ async function resumption(route: Route, letter: Letter, meta: RunMeta, runId: st
       task: TASK_WORKFLOW,
       input: letter.run.input,
       meta: JSON.stringify(meta),
+      ...(open.first ? { dueAt } : {}),
       maxAttempts: meta.retries + 1,
       retry: retryPolicy(meta.retryDelay),
       limits: limitsOf({ flowControl: meta.flowControl }),
@@ -129,7 +145,7 @@ async function resumption(route: Route, letter: Letter, meta: RunMeta, runId: st
   const report: Command = {
     type: 'report',
     run: runId,
-    outcome: { ops: resumeOps(run, open, runId) },
+    outcome: { ops: resumeOps(run, open, runId, dueAt) },
     final: false,
     anyLease: true,
   };

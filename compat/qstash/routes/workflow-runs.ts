@@ -1,13 +1,12 @@
-import { readBody, readJson } from '../body.ts';
-import { MAX_MESSAGE_BYTES, TASK_WORKFLOW } from '../constants.ts';
+import { readBody } from '../body.ts';
+import { bulkCancelled, bulkFilter } from '../bulk.ts';
+import { COLLECTION, MAX_MESSAGE_BYTES, TASK_WORKFLOW } from '../constants.ts';
 import { bytesOf, payloadOf, base64 } from '../encoding.ts';
 import { json, notFound, WireError } from '../errors.ts';
-import { parseFilter } from '../filters.ts';
 import type { CallMeta } from '../meta.ts';
 import { deliveredMessage, isWorkflowRunId } from '../ids.ts';
 import type { Route } from '../route.ts';
 import { scanRuns } from '../scan.ts';
-import { IdsSchema, parse } from '../schema.ts';
 import { initialStep, rawStep, rawStepText } from '../workflow-delivery.ts';
 import { cancelRuns } from './cancel-messages.ts';
 
@@ -55,15 +54,15 @@ export async function endRun(route: Route): Promise<Response> {
 
 /** By ids, by URL (prefix, or exact) and other filters, or all. Answers how many were really cancelled. */
 export async function cancelWorkflows(route: Route): Promise<Response> {
-  const filter = parseFilter(route.query(), { strict: true, maxCount: MAX_COUNT });
-  const body = parse(IdsSchema, (await readJson(route.request)) ?? {});
-  const ids = body.workflowRunIds ?? filter.values('workflowRunIds');
-  const runs = ids.filter(isWorkflowRunId);
-  if (ids.length === 0) {
-    for await (const { run } of scanRuns(route, filter, { task: TASK_WORKFLOW, status: 'running' })) {
-      runs.push(run.id);
-      if (filter.count !== undefined && runs.length >= filter.count) break;
-    }
+  const sinceMs = await route.now();
+  const filter = await bulkFilter(route, { maxCount: MAX_COUNT });
+  if (filter.has('workflowRunIds'))
+    return json({ cancelled: await cancelRuns(route, filter.values('workflowRunIds').filter(isWorkflowRunId)) });
+  const runs: string[] = [];
+  for await (const { run } of scanRuns(route, filter, { task: TASK_WORKFLOW, status: 'running' })) {
+    runs.push(run.id);
+    if (filter.count !== undefined && runs.length >= filter.count) break;
   }
-  return json({ cancelled: await cancelRuns(route, runs) });
+  const cancelled = await cancelRuns(route, runs);
+  return bulkCancelled(route, filter, COLLECTION.bulkRuns, { total: runs.length, cancelled, sinceMs });
 }
