@@ -1,3 +1,4 @@
+import { request } from 'node:http';
 import { createServer, type Server, type Socket } from 'node:net';
 import { Client } from '@upstash/qstash';
 import fc from 'fast-check';
@@ -46,6 +47,33 @@ const BEHAVIOURS: Record<string, { behave: Hostility; error: RegExp }> = {
 };
 
 const HUNDRED_MB = 100_000_000;
+
+/** A POST with no `Content-Length`, a megabyte a chunk, every one of them sent before the answer is looked at. */
+function sendChunks(
+  { url, environment }: CaseContext,
+  path: string,
+  megabytes: number,
+): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const sending = request(
+      url + path,
+      { method: 'POST', headers: { authorization: `Bearer ${environment.qstashToken}` } },
+      (response) => {
+        let body = '';
+        response.setEncoding('utf8');
+        response.on('data', (chunk: string) => (body += chunk));
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+      },
+    );
+    sending.on('error', reject);
+    const chunk = Buffer.alloc(1_000_000, 'x');
+    const send = (left: number): void => {
+      if (left === 0) sending.end();
+      else sending.write(chunk, (error) => (error ? reject(error) : send(left - 1)));
+    };
+    send(megabytes);
+  });
+}
 
 suite({ vendor: 'qstash', name: 'hostile', sdk: '@upstash/qstash 2.12.0' }, (s) => {
   for (const [what, { behave, error }] of Object.entries(BEHAVIOURS))
@@ -141,6 +169,26 @@ suite({ vendor: 'qstash', name: 'hostile', sdk: '@upstash/qstash 2.12.0' }, (s) 
     const { logs } = await client.logs({ filter: { state: 'CREATED' }, count: 100 });
     expect.equal(logs.length, 17);
   });
+
+  s.case(
+    ['Q-8', 'Q-12', 'Q-6'],
+    'a body over the limit that comes in chunks of unknown number is refused, and its sender gets to read that',
+    async (context) => {
+      const app = await destination(context);
+      for (const [path, megabytes] of [
+        [`/v2/publish/${app.url}`, 40],
+        ['/v2/batch', 90],
+      ] as const) {
+        const { status, body } = await sendChunks(context, path, megabytes);
+        expect.equal(status, 413, path);
+        expect.match((JSON.parse(body) as { error: string }).error, /larger than \d+ bytes/);
+      }
+      expect.equal((await sendChunks(context, `/v2/publish/${app.url}`, 9)).status, 200);
+      await context.until(() => app.received.length === 1, { timeoutMs: 30_000 });
+      expect.equal(app.received[0]?.body.length, 9_000_000);
+    },
+    { timeoutMs: 60_000 },
+  );
 
   s.case(
     ['Q-12'],

@@ -1,5 +1,8 @@
-/** Of a body that is too long, read and thrown away: an answer to half a request reaches its sender as a broken connection. */
-const MAX_DISCARDED_BYTES = 32 * 1_024 * 1_024;
+/**
+ * Of a body that is too long, read and thrown away: an answer to half a request reaches its sender as a broken connection. As much as the largest
+ * request that any of the services takes whose clients come here.
+ */
+const MAX_DISCARDED_BYTES = 100 * 1_024 * 1_024;
 
 const UTF8 = new TextDecoder();
 
