@@ -1,6 +1,6 @@
 import { Client, QstashDailyRatelimitError, QstashRatelimitError, Receiver } from '@upstash/qstash';
 import { expect, suite } from '../harness/index.ts';
-import { destination } from './support.ts';
+import { call, destination } from './support.ts';
 
 const DAY_MS = 86_400_000;
 const TOKEN = btoa('{"UserID":"me","Password":"all"}');
@@ -42,6 +42,19 @@ suite({ vendor: 'qstash', name: 'settings', sdk: '@upstash/qstash 2.12.0' }, (s)
     await expect.rejects(client.publish({ url: app.url, body: 'x' }), { status: 429 });
     await context.until(() => app.received.length === 4);
     expect.deepEqual(app.bodies().sort(), ['0', '1', '2', '3']);
+    // Counted in memory: a restart begins anew, and what is above the limit is told as before.
+    await server.restart();
+    const publish = (): Promise<Response> =>
+      call({ ...context, url: server.url }, 'POST', `/v2/publish/${app.url}`, { body: 'again' });
+    for (let i = 0; i < 4; i++) expect.equal((await publish()).status, 200);
+    const above = await publish();
+    const midnight = Math.floor(Date.now() / 86_400_000 + 1) * 86_400;
+    expect.deepEqual(
+      [above.status, ...['limit', 'remaining', 'reset'].map((name) => above.headers.get(`ratelimit-${name}`))],
+      [429, '4', '0', String(midnight)],
+    );
+    expect.equal(above.headers.get('burst-ratelimit-limit'), null);
+    expect.deepEqual(await above.json(), { error: 'quota exceeded: at most 4 messages a day' });
   });
 
   s.case(
