@@ -1,14 +1,23 @@
 import type { RunStatus, StepEntry } from '../../core/model/call.ts';
 import type { HistoryEntry } from '../../core/model/history.ts';
-import type { RunDetail } from '../../core/model/query.ts';
+import type { RunDetail, RunRecord } from '../../core/model/query.ts';
 import { CALLBACK_STATES, failureCallback } from './dead-letters.ts';
 import { bytesOf, fromBase64 } from './encoding.ts';
+import type { HeaderMap } from './headers.ts';
 import { wholeHistory } from './history.ts';
 import { deliveredMessage, messageIdOf } from './ids.ts';
-import { type CallMeta, type ExchangeMeta, parseResponse, type RunMeta, type WaitMeta } from './meta.ts';
+import { type CallMeta, type ExchangeMeta, parseMeta, parseResponse, type RunMeta, type WaitMeta } from './meta.ts';
 import { shownHeaders, shownPayload } from './message-view.ts';
 import { openWork } from './resume.ts';
 import type { Route } from './route.ts';
+import {
+  finishedCallFields,
+  invokeFields,
+  pendingCallFields,
+  type StepDetails,
+  stepDetails,
+  waitFields,
+} from './step-details.ts';
 import { type RawStep, rawStepText } from './workflow-delivery.ts';
 
 const STATES: Record<RunStatus, string> = {
@@ -54,6 +63,8 @@ export async function workflowRunView(route: Route, runId: string, meta: RunMeta
   const labels = meta.labels;
   const initial = { out: await shownPayload(meta, detail.input), headers: await shownHeaders(meta) };
   const deadLetter = detail.status === 'failed' ? await failureFunction(route, detail, meta) : {};
+  const details = stepDetails(history);
+  const shown = await withInvokes(route, groups(detail, meta, history, initial, details), details);
   return {
     workflowRunId: workflow?.runId,
     workflowUrl: workflow?.url ?? meta.url,
@@ -66,7 +77,7 @@ export async function workflowRunView(route: Route, runId: string, meta: RunMeta
     ...(labels === undefined ? {} : { label: labels[0], labels }),
     ...(meta.flowControl === undefined ? {} : { flowControlKey: meta.flowControl.key }),
     ...deadLetter,
-    steps: await settleInvokes(route, groups(detail, meta, history, initial), detail.status, history),
+    steps: await settleInvokes(route, shown, detail.status, history),
   };
 }
 
@@ -85,6 +96,7 @@ async function failureFunction(route: Route, run: RunDetail, meta: RunMeta): Pro
   const callback = await failureCallback(route, dlqId);
   if (callback === null) return { dlqId };
   const response = parseResponse(run.error);
+  const errors = errorsOf(await wholeHistory(route, callback.run.id), '');
   return {
     dlqId,
     failureFunction: {
@@ -95,7 +107,29 @@ async function failureFunction(route: Route, run: RunDetail, meta: RunMeta): Pro
       failHeaders: response.header,
       failStatus: response.status,
       failResponse: text(fromBase64(response.body) ?? ''),
+      maxRetries: parseMeta(callback.run.meta).retries,
+      ...(errors.length === 0 ? {} : { errors }),
+      ...callbackAnswer(callback.run),
     },
+  };
+}
+
+/** What the failure function has answered at last. */
+function callbackAnswer({ status, output, error, outcomeMeta }: RunRecord): Record<string, unknown> {
+  if (status === 'failed') {
+    const response = parseResponse(error);
+    return {
+      responseStatus: response.status,
+      responseHeaders: response.header,
+      responseBody: text(fromBase64(response.body) ?? ''),
+    };
+  }
+  if (status !== 'completed') return {};
+  const exchange = JSON.parse(outcomeMeta ?? '{}') as Partial<ExchangeMeta>;
+  return {
+    responseStatus: exchange.status ?? 0,
+    responseHeaders: exchange.header ?? {},
+    responseBody: text(output ?? ''),
   };
 }
 
@@ -105,6 +139,7 @@ function groups(
   meta: RunMeta,
   history: HistoryEntry[],
   initial: Pick<StepLog, 'out' | 'headers'>,
+  details: StepDetails,
 ): Group[] {
   const common = { retries: meta.retries, ...(meta.retryDelay === undefined ? {} : { retryDelay: meta.retryDelay }) };
   const init: StepLog = {
@@ -125,6 +160,9 @@ function groups(
     if (!step) continue;
     const log: StepLog = {
       ...fieldsOf(step),
+      ...(step.stepType === 'Call' && step.out !== undefined
+        ? finishedCallFields(details, step.stepId, step.out)
+        : waitFieldsOf(step, details, entry.key)),
       callType: 'step',
       messageId: entry.key,
       ...common,
@@ -151,6 +189,15 @@ function groups(
       result.push({ type: 'sequential', steps: [log] });
     }
   }
+  for (const waiting of openWaits(run, common)) {
+    // A branch has its plan's line there already.
+    const branch = parallel?.steps.find(
+      ({ stepId, state }) =>
+        stepId === waiting.stepId && (waiting.concurrent as number) > 1 && state !== 'STEP_SUCCESS',
+    );
+    if (branch) Object.assign(branch, waiting);
+    else result.push({ type: 'sequential', steps: [waiting] });
+  }
   const next = nextSteps(run, common, history).filter((step) => {
     // A branch of a parallel group has its line there already.
     const branch = result
@@ -161,6 +208,37 @@ function groups(
   });
   if (next.length > 0) result.push({ type: 'next', steps: next });
   return result;
+}
+
+/** Events and invoked runs that are waited for now: they have no memo yet. */
+function openWaits(run: RunDetail, common: Record<string, unknown>): StepLog[] {
+  if (run.status !== 'running') return [];
+  return run.pending.flatMap((pending) => {
+    if (pending.kind !== 'token' && pending.kind !== 'run') return [];
+    const { step, eventId } = JSON.parse(pending.meta ?? '{"step":{}}') as WaitMeta;
+    return [
+      {
+        ...fieldsOf(step as Step),
+        callType: 'step',
+        messageId: pending.key,
+        ...common,
+        concurrent: (step as Step).concurrent ?? 1,
+        state: 'STEP_PROGRESS',
+        headers: {},
+        ...(eventId === undefined ? {} : { waitEventId: eventId, waitTimeoutDeadline: pending.dueAt }),
+      },
+    ];
+  });
+}
+
+function waitFieldsOf(step: Step, details: StepDetails, messageId: string): Record<string, unknown> {
+  return step.stepType === 'Wait' || step.stepType === 'WaitForWebhook' ? waitFields(details, messageId) : {};
+}
+
+async function withInvokes(route: Route, all: Group[], details: StepDetails): Promise<Group[]> {
+  const invokes = all.flatMap(({ steps }) => steps.filter(({ stepType }) => stepType === 'Invoke'));
+  for (const step of invokes) Object.assign(step, await invokeFields(route, details, step.messageId));
+  return all;
 }
 
 /** A run that is invoked by a branch goes on when its parent has failed beside it: the branch shows what became of it. */
@@ -181,7 +259,7 @@ function nextSteps(run: RunDetail, common: Record<string, unknown>, history: His
   if (run.status === 'failed') {
     const key = failedCall(history);
     const errors = errorsOf(history, key);
-    return [{ messageId: deliveredMessage(key, run.id), ...common, state: 'STEP_FAILED', errors }];
+    return [{ messageId: deliveredMessage(key, run.id), ...common, state: 'STEP_FAILED', ...namedBy(errors), errors }];
   }
   if (run.status === 'cancelled') {
     const open = openWork(history);
@@ -201,8 +279,19 @@ function nextSteps(run: RunDetail, common: Record<string, unknown>, history: His
       messageId: deliveredMessage(pending.key, run.id),
       ...common,
       state: pending.attempt > 0 ? 'STEP_RETRY' : 'STEP_PROGRESS',
-      ...(pending.attempt > 0 ? { errors: errorsOf(history, pending.key), nextDeliveryTime: pending.dueAt } : {}),
+      ...pendingCallFields(pending),
+      ...(pending.attempt > 0 ? retried(errorsOf(history, pending.key), pending.dueAt) : {}),
     }));
+}
+
+function retried(errors: StepError[], dueAt: number): Record<string, unknown> {
+  return { ...namedBy(errors), errors, nextDeliveryTime: dueAt };
+}
+
+/** The SDK says in its answer which step has failed. */
+function namedBy(errors: StepError[]): { stepName?: string } {
+  const stepName = errors.at(-1)?.headers['Upstash-Error-Step-Name']?.[0];
+  return stepName === undefined ? {} : { stepName };
 }
 
 /** What the log does not show: a call's result on its way to the workflow, and a delivery that brings no step. */
@@ -223,7 +312,15 @@ function failedCall(history: HistoryEntry[]): string {
   return '';
 }
 
-function errorsOf(history: HistoryEntry[], key: string): unknown[] {
+interface StepError {
+  error: string;
+  body: string;
+  headers: HeaderMap;
+  status: number;
+  time: number;
+}
+
+function errorsOf(history: HistoryEntry[], key: string): StepError[] {
   return history.flatMap((entry) => {
     const { body } = entry;
     const failed = (body.kind === 'retry' && body.key === key) || (body.kind === 'end' && body.status === 'failed');

@@ -4,12 +4,11 @@ import { call, clientOf, destination } from './support.ts';
 import { serveWorkflow } from './workflow-support.ts';
 
 suite({ vendor: 'qstash', name: 'differences', sdk: '@upstash/qstash 2.12.0' }, (s) => {
-  s.case(['Q-6'], 'QST-3: what is not served answers 501 with a code and does nothing', async (context) => {
+  s.case(['Q-6', 'Q-58'], 'what is not served answers 501 with a code and does nothing', async (context) => {
     const { url } = await destination(context);
     const unserved: Array<[string, string, string, Record<string, string>]> = [
       ['POST', '/v2/publish/api/llm', 'qstash-api-destination', {}],
       ['POST', '/llm/v1/chat/completions', 'qstash-llm', {}],
-      ['GET', '/v2/workflows/events', 'qstash-workflow-events', {}],
     ];
     for (const [method, path, code, headers] of unserved) {
       const response = await call(context, method, path, { headers });

@@ -235,6 +235,21 @@ suite({ vendor: 'qstash', name: 'workflow failures', sdk: '@upstash/workflow 1.3
     },
   );
 
+  s.case(
+    ['Q-66', 'Q-13'],
+    'a call whose body is an object, which the SDK sends as it is, fails its run and says what to send',
+    async (context) => {
+      const third = await destination(context);
+      const workflow = await serveWorkflow(context, (w) =>
+        w.call('ask', { url: third.url, method: 'POST', body: { an: 'object' } as unknown as string }),
+      );
+      const run = await workflow.ended(await workflow.trigger(undefined, { retries: 0 }));
+      expect.equal(run.workflowState, 'RUN_FAILED');
+      expect.match(JSON.stringify(run.steps.at(-1)), /body is not a string \(of an object send its JSON\)/);
+      expect.equal(third.received.length, 0);
+    },
+  );
+
   s.case(['Q-76'], 'a failure function gets a long error whole', async (context) => {
     const text = 'x'.repeat(2_000_000);
     const failures: string[] = [];

@@ -58,7 +58,7 @@ export function readItem(item: unknown, i: number): PublishItem {
   if (typeof destination !== 'string')
     throw new WireError(400, `invalid body: message ${i}: destination is not a string`);
   if (body !== undefined && body !== null && typeof body !== 'string') {
-    throw new WireError(400, `invalid body: message ${i}: body is not a string`);
+    throw new WireError(400, `invalid body: message ${i}: body is not a string (of an object send its JSON)`);
   }
   const bytes = bytesOf(body ?? null);
   if (bytes.byteLength > MAX_MESSAGE_BYTES) throw tooLarge(MAX_MESSAGE_BYTES);
