@@ -174,7 +174,13 @@ function makeBranch(rng: Rng, key: () => string, work: () => Work, children: str
         key: piece.key,
         work: { ...piece, maxAttempts: rng.chance(0.3) ? rng.int(1, 3) : null },
         then: rng.chance(0.2) ? key() : null,
-        limit: rng.chance(0.25) ? { key: 'branches', max: 2, hold: 'call' } : null,
+        limit: rng.chance(0.25)
+          ? rng.pick([
+              { key: 'branches', max: 2, hold: 'call' },
+              // Held by the run until this call is resolved.
+              { key: 'parts', max: 2, hold: 'run' },
+            ])
+          : null,
       };
     }
     case 'sleep':

@@ -60,9 +60,18 @@ function takePlace(world: World, run: string, spec: LimitSpec, bound?: Bound): v
   let set = places.get(counter);
   if (!set) places.set(counter, (set = new Set()));
   if (set.has(run)) return;
-  for (const other of set) if (tracker.get(other)?.state.status !== 'running') set.delete(other);
+  for (const other of set) if (!keepsPlace(tracker.get(other), counter)) set.delete(other);
   set.add(run);
   checkRoom(world, spec, set.size, 'runs', bound);
+}
+
+/** A run keeps what it holds as a whole to its end, and what a call of it names until that is resolved. */
+function keepsPlace(tracked: Tracked | undefined, counter: string): boolean {
+  if (tracked?.state.status !== 'running') return false;
+  const { head, pending } = tracked.state;
+  return [...head.limits, ...[...pending.values()].flatMap(({ call }) => call?.limits ?? [])].some(
+    (limit) => limit.hold === 'run' && counterOf(limit) === counter,
+  );
 }
 
 function checkRoom(
@@ -103,13 +112,19 @@ function checkRate(world: World, spec: LimitSpec, rate: Rate): void {
   );
 }
 
-/** Places that rows remember: each counts those that its run has, in order. */
+/** Places that rows remember: each counts those that its run has as a whole, in order, and above a thousand those that its call names. */
 function rememberedPlaces(world: World, where: string, ...params: string[]): Array<{ run: string; spec: LimitSpec }> {
   return world.db
-    .all<{ owner: string; held: number }>(`SELECT owner, held FROM pending WHERE held > 0 ${where}`, ...params)
-    .flatMap(({ owner, held }) => {
-      const limits = world.tracker.get(owner)?.state.head.limits.filter(({ hold }) => hold === 'run') ?? [];
-      return limits.slice(0, held % 1000).map((spec) => ({ run: owner, spec }));
+    .all<{ owner: string; key: string; held: number }>(
+      `SELECT owner, key, held FROM pending WHERE held > 0 ${where}`,
+      ...params,
+    )
+    .flatMap(({ owner, key, held }) => {
+      const state = world.tracker.get(owner)?.state;
+      const places = (limits: readonly LimitSpec[] = [], n: number): LimitSpec[] =>
+        limits.filter(({ hold }) => hold === 'run').slice(0, n);
+      const own = places(state?.pending.get(key)?.call?.limits, Math.floor(held / 1000));
+      return [...places(state?.head.limits, held % 1000), ...own].map((spec) => ({ run: owner, spec }));
     });
 }
 

@@ -130,7 +130,9 @@ function checkHolders(world: World): void {
     // A lease that its worker never heard of holds them too.
     for (const [key, pending] of tracked.state.pending)
       if (pending.lease !== null && tracked.held.get(key)?.standing !== 'live') add(limitsOver(tracked.state, key));
-    for (const limit of tracked.state.head.limits) {
+    // As a whole, and for a call that is not resolved.
+    const ofCalls = [...tracked.state.pending.values()].flatMap(({ call }) => call?.limits ?? []);
+    for (const limit of [...tracked.state.head.limits, ...ofCalls]) {
       const counter = counterOf(limit);
       const set = runs.get(counter);
       if (set) set.add(run);

@@ -32,6 +32,14 @@ const LIMIT_MUTANTS: readonly Mutant[] = [
     },
   },
   {
+    name: 'a place that a run has for one call is kept after it',
+    patch: {
+      file: 'engine/rows.ts',
+      find: 'if (pending.call?.limits) this.#k.places.leave(handle, pending.call.limits);',
+      replace: '',
+    },
+  },
+  {
     name: 'a restart gives rates a second burst',
     patch: {
       file: 'flow/rate-book.ts',

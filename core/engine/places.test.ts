@@ -75,6 +75,71 @@ describe('the place of a run that goes on from another', () => {
   });
 });
 
+describe('a place that a run has for one of its calls', () => {
+  const part = [{ key: 'part', max: 1, hold: 'run' as const }];
+
+  /** A run that has planned calls, and another that waits for the same place. */
+  function planned(...keys: string[]): { t: TestEngine; calls: LeasedCall[]; behind: string } {
+    const t = open();
+    t.start('work');
+    t.report(t.one(), { op: 'plan', calls: keys.map((key) => ({ key, limits: part, maxAttempts: 3, again: 'none' })) });
+    const calls = t.take();
+    const behind = t.start('work', { limits: part });
+    expect(t.take()).toEqual([]);
+    return { t, calls, behind };
+  }
+
+  const done = (key: string) => ({ op: 'step' as const, key, data: null, again: 'none' as const });
+
+  it('is free once the call is resolved, while the run goes on', () => {
+    const { t, calls, behind } = planned('a');
+    t.report(calls[0] as LeasedCall, done('a'));
+    expect(t.one().run).toBe(behind);
+  });
+
+  it('is kept through the retries of the call, and over a restart', () => {
+    const { t, calls, behind } = planned('a');
+    t.report(calls[0] as LeasedCall, { op: 'fail', error: '""', retry: { at: t.nowMs + 60_000 } });
+    expect(t.take()).toEqual([]);
+    t.restart();
+    expect(t.take()).toEqual([]);
+    t.advance(60_000);
+    const again = t.one();
+    expect(again).toMatchObject({ key: 'a', attempt: 1 });
+    t.report(again, done('a'));
+    expect(t.one().run).toBe(behind);
+  });
+
+  it('is kept while another of its calls names it', () => {
+    const { t, calls, behind } = planned('a', 'b');
+    expect(calls.map(({ key }) => key)).toEqual(['a', 'b']);
+    t.report(calls[0] as LeasedCall, done('a'));
+    expect(t.take()).toEqual([]);
+    t.report(calls[1] as LeasedCall, done('b'));
+    expect(t.one().run).toBe(behind);
+  });
+
+  it('is free when the call is resolved by another, and when the run is cancelled', () => {
+    for (const end of ['step', 'cancel'] as const) {
+      const { t, calls, behind } = planned('a');
+      const { run } = calls[0] as LeasedCall;
+      if (end === 'cancel') t.apply({ type: 'cancel', run });
+      else t.apply({ type: 'report', run, outcome: { ops: [done('a')] }, final: false, anyLease: true });
+      expect(t.one().run).toBe(behind);
+    }
+  });
+
+  it('is the run’s own where the run holds it as a whole', () => {
+    const t = open();
+    t.start('work', { limits: part });
+    t.report(t.one(), { op: 'plan', calls: [{ key: 'a', limits: part, again: 'none' }] });
+    const call = t.one();
+    t.start('work', { limits: part });
+    t.report(call, done('a'));
+    expect(t.take()).toEqual([]);
+  });
+});
+
 describe('what a place costs', () => {
   it('is no row more for an ordinary run in a queue: start 3, sleep 3, end 3', () => {
     const t = open();

@@ -169,6 +169,17 @@ export class Places {
       if (limit.hold === 'call') this.release(limit, holderOf(limit, handle.state.head, key));
   }
 
+  /** A call is resolved that had these limits of its own: its run keeps the places that it has as a whole, or that another of its calls names. */
+  leave(handle: RunHandle, limits: readonly LimitSpec[]): void {
+    const { head } = handle.state;
+    for (const limit of limits) {
+      if (limit.hold !== 'run') continue;
+      const counter = counterOf(limit);
+      if (!this.runLimitsOf(handle).some((other) => counterOf(other) === counter))
+        this.release(limit, head.holder ?? head.id, head.id);
+    }
+  }
+
   /** Every limit that a run as a whole may hold, its own or named by one of its calls. */
   runLimitsOf(handle: RunHandle): LimitSpec[] {
     return [

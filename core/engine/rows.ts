@@ -117,7 +117,10 @@ export class Rows {
     this.#k.onUndo(() => handle.rows.set(row.key, saved));
   }
 
-  /** A call that was resolved while it was leased, by somebody else's report: its lease is over, and what it held is free. */
+  /**
+   * A call is resolved. Where that happened while it was leased, by somebody else's report, its lease is over, and what it held is free. A place that
+   * the run has for it alone is free too.
+   */
   #letGo(handle: RunHandle, pending: Pending): void {
     if (pending.kind !== 'call') return;
     const { head } = handle.state;
@@ -125,6 +128,7 @@ export class Rows {
     if (push) this.#k.dropPush(push);
     for (const limit of limitsUnder(head, pending.call))
       if (limit.hold === 'call') this.#k.places.release(limit, holderOf(limit, head, pending.key));
+    if (pending.call?.limits) this.#k.places.leave(handle, pending.call.limits);
   }
 
   #matchFor(handle: RunHandle, pending: Pending): string | null {

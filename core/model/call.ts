@@ -46,7 +46,10 @@ export interface CallSpec {
   again?: Again;
   maxAttempts?: number;
   retry?: RetryPolicy;
-  /** In the place of the limits that the run's other calls hold one by one; what the run holds as a whole counts for all. */
+  /**
+   * In the place of the limits that the run's other calls hold one by one; what the run holds as a whole counts for all. One that is named here with
+   * `hold: 'run'` the run holds from this call's first lease until the call is resolved, its retries included.
+   */
   limits?: LimitSpec[];
   /** Larger runs earlier within its lane, by so many ms; default 0. */
   priorityMs?: number;
