@@ -87,6 +87,7 @@ async function main(): Promise<number> {
     await Promise.all(busy.map((each) => each.stop()));
     moved = await drain(server, ledger);
     checks.push(...roundChecks(rounds, ledger), ...(await confirmations(loads, ledger)));
+    for (const load of loads) checks.push(...(await booksOf(load)));
     checks.push({ title: 'nothing that was finished is done again', failures: ledger.violations });
   } finally {
     await Promise.all(loads.map((load) => load.stop()));
@@ -147,6 +148,12 @@ async function confirmations(loads: Load[], ledger: Ledger): Promise<Check[]> {
     checks.push({ title: `${load.name}: the server says of all ${items.length} that they are done, once`, failures });
   }
   return checks;
+}
+
+async function booksOf(load: Load): Promise<Check[]> {
+  const books = (await load.books?.()) ?? [];
+  for (const { title } of books) console.log(title);
+  return books;
 }
 
 function printRound(round: number, afterMs: number, downMs: number, loads: Load[], ledger: Ledger): void {

@@ -9,7 +9,15 @@ export interface Load {
   submit(key: string): Promise<void>;
   /** What the server itself says of the work: done, and how. */
   confirm(serverId: string): Promise<{ done: boolean; detail: string }>;
+  /** Whether the server's own books of all that it has are even, at the end. */
+  books?(): Promise<Books[]>;
   stop(): Promise<void>;
+}
+
+export interface Books {
+  /** The equation with its numbers. */
+  title: string;
+  failures: string[];
 }
 
 export class Refused extends Error {}
