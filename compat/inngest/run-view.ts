@@ -8,6 +8,7 @@ import { readMeta } from './step-meta.ts';
 import { INPUT_NOTE } from './step-notes.ts';
 import { traceOf } from './trace.ts';
 import type { Span, TraceStyle } from './trace.ts';
+import { attachSpans, spansOf } from './user-spans.ts';
 
 /** A run's history is read in pages of this many entries. */
 const HISTORY_PAGE = 1_000;
@@ -29,12 +30,15 @@ export async function historyOf(cell: CellApi, run: string): Promise<HistoryEntr
 }
 
 export async function traceOfRun(cell: CellApi, run: RunRecord, style?: TraceStyle): Promise<Span> {
-  const [history, detail, metadata] = await Promise.all([
+  const [history, detail, metadata, spans] = await Promise.all([
     historyOf(cell, run.id),
     cell.query({ type: 'run-detail', run: run.id }),
     runMetadata(cell, run.id),
+    spansOf(cell, run.id),
   ]);
-  return traceOf(run, history, detail?.pending ?? [], metadata, style);
+  const root = traceOf(run, history, detail?.pending ?? [], metadata, style);
+  attachSpans(root, spans, history);
+  return root;
 }
 
 /** Names a span's result for later: the run, the position of its entry, and the step. */

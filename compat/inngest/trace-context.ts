@@ -17,14 +17,38 @@ export function spanId(run: string, n: number, text = ''): string {
   return hash(0x811c9dc5) + hash(0x1b873593);
 }
 
+/** Longest key of a call that fits into a reference: a member of `tracestate` has at most 256 characters. */
+const MAX_REFERENCE_KEY = 128;
+
+/** A call, as an app's spans name the one that they belong to: opaque to the SDK, which sends it back with each span. */
+export interface CallReference {
+  seq: number;
+  attempt: number;
+  key: string;
+}
+
+function writeReference({ seq, attempt, key }: CallReference): string {
+  return key.length > MAX_REFERENCE_KEY ? '' : `,inngest@traceref=${seq}.${attempt}.${encodeURIComponent(key)}`;
+}
+
+export function readReference(text: string): CallReference | null {
+  const match = /^(\d{1,9})\.(\d{1,9})\.([\w%.~-]*)$/.exec(text);
+  if (!match) return null;
+  try {
+    return { seq: Number(match[1]), attempt: Number(match[2]), key: decodeURIComponent(match[3] as string) };
+  } catch {
+    return null;
+  }
+}
+
 /** Headers by which an app's own tracing knows whose its spans are (W3C Trace Context; npm inngest: TraceStateKey). */
 export function traceHeaders(
   run: string,
-  call: { seq: number; key: string; attempt: number },
+  call: CallReference,
   fn: { id: string; appId: string },
 ): Array<[string, string]> {
   return [
     ['traceparent', `00-${traceId(run)}-${spanId(run, call.seq, `${call.key} ${call.attempt}`)}-01`],
-    ['tracestate', `inngest@app=${fn.appId},inngest@fn=${fn.id}`],
+    ['tracestate', `inngest@app=${fn.appId},inngest@fn=${fn.id}${writeReference(call)}`],
   ];
 }

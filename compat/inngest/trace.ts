@@ -5,6 +5,7 @@ import { METADATA_NOTE } from './step-notes.ts';
 import { readMeta } from './step-meta.ts';
 import type { StepMeta } from './step-meta.ts';
 import { textOf } from './events.ts';
+import type { UserSpan } from './otlp.ts';
 import { derivedUlid } from './ids.ts';
 import { spanId } from './trace-context.ts';
 
@@ -72,6 +73,8 @@ export interface Span {
   isRoot: boolean;
   metadata: SpanMetadata[];
   children: Span[];
+  /** The app's own span that this line is; null: it is the server's. */
+  userland: UserSpan | null;
 }
 
 const OPS: Readonly<Record<string, StepOp>> = {
@@ -135,6 +138,7 @@ export function traceOf(
     isRoot: true,
     metadata: more.get('') ?? [],
     children: [],
+    userland: null,
   };
   for (const step of steps) {
     const span = spanOf(run, step, pending, root.spanID, style);
@@ -237,6 +241,7 @@ function spanOf(
     // A sleep has no result to be asked for.
     outputSeq: op === 'SLEEP' ? null : (end?.entry.seq ?? null),
     children: [],
+    userland: null,
   };
   withAttempts(span, [...step.before, ...step.failures], step.dueAt, style);
   return span;
@@ -275,6 +280,7 @@ function ownSpan(
     isRoot: false,
     metadata: [],
     children: [],
+    userland: null,
   };
   withAttempts(span, failures, own.dueAt, style);
   const last = span.children.at(-1);
@@ -290,9 +296,11 @@ function attemptsOf(style: TraceStyle, status: SpanStatus, failures: number, onc
 function withAttempts(span: Span, failures: readonly Attempt[], dueAt: number, style: TraceStyle): void {
   if (failures.length === 0) return;
   const parentSpanID = style === 'older' ? span.parentSpanID : span.spanID;
-  const base = { ...span, parentSpanID, metadata: [], children: [] };
+  const base = { ...span, parentSpanID };
   span.children = failures.map((attempt, i) => ({
     ...base,
+    metadata: [],
+    children: [],
     spanID: spanId(span.runID, attempt.seq, `${span.stepID ?? span.name}/${i}`),
     name: `Attempt ${i}`,
     status: 'FAILED',
@@ -305,6 +313,8 @@ function withAttempts(span: Span, failures: readonly Attempt[], dueAt: number, s
   }));
   span.children.push({
     ...base,
+    metadata: [],
+    children: [],
     spanID: `${span.spanID}-last`,
     name: `Attempt ${failures.length}`,
     attempts: failures.length,

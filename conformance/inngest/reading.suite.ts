@@ -588,7 +588,7 @@ for (const flavour of four) {
 
     s.case(
       ['I-45'],
-      'INN-14: traces of the app’s own are taken and kept as they come, as JSON and as protobuf',
+      'INN-14: spans of the app’s own are taken as JSON and as protobuf, and those of no known run are told to be rejected',
       async (context) => {
         const json = await call(context, 'POST', '/v1/traces/userland', { resourceSpans: [] });
         expect.equal(json.status, 200);
@@ -599,6 +599,11 @@ for (const flavour of four) {
         });
         expect.deepEqual([protobuf.status, (await protobuf.arrayBuffer()).byteLength], [200, 0]);
         expect.equal((await call(context, 'POST', '/v1/traces/userland', { spans: [] })).status, 400);
+        const spans = [{ spanId: '0123456789abcdef', name: 'lost', attributes: [] }];
+        const lost = await call(context, 'POST', '/v1/traces/userland', {
+          resourceSpans: [{ scopeSpans: [{ spans }] }],
+        });
+        expect.deepEqual([lost.status, lost.body], [200, { partialSuccess: { rejectedSpans: '1' } }]);
         const text = await fetch(new URL('/v1/traces/userland', context.url), { method: 'POST', body: 'x' });
         expect.equal(text.status, 415);
       },

@@ -1,9 +1,9 @@
 /**
- * The part of Protocol Buffers' binary format that Connect uses: varints, strings, bytes and messages, each by a table of fields. A generated
+ * The part of Protocol Buffers' binary format that Connect and OTLP use: varints, fixed 64 bits, strings, bytes and messages, each by a table of fields. A generated
  * codec and its runtime would be ten times as long. Fields nobody knows are skipped, as newer SDKs send some.
  */
 
-type Scalar = 'string' | 'bytes' | 'bool' | 'number';
+type Scalar = 'string' | 'bytes' | 'bool' | 'number' | 'fixed64' | 'double';
 export type Field =
   readonly [number: number, type: Scalar] | readonly [number: number, type: 'message' | 'messages', of: Fields];
 export interface Fields {
@@ -14,15 +14,17 @@ type ValueOf<F extends Field> = F extends readonly [number, 'string']
   ? string
   : F extends readonly [number, 'bytes']
     ? Uint8Array
-    : F extends readonly [number, 'bool']
-      ? boolean
-      : F extends readonly [number, 'number']
-        ? number
-        : F extends readonly [number, 'message', infer T extends Fields]
-          ? Message<T>
-          : F extends readonly [number, 'messages', infer T extends Fields]
-            ? Message<T>[]
-            : never;
+    : F extends readonly [number, 'fixed64']
+      ? bigint
+      : F extends readonly [number, 'bool']
+        ? boolean
+        : F extends readonly [number, 'number' | 'double']
+          ? number
+          : F extends readonly [number, 'message', infer T extends Fields]
+            ? Message<T>
+            : F extends readonly [number, 'messages', infer T extends Fields]
+              ? Message<T>[]
+              : never;
 
 /** What was in the bytes, and nothing else: a field that was not there is absent. */
 export type Message<T extends Fields> = { -readonly [K in keyof T]?: ValueOf<T[K]> };
@@ -40,7 +42,7 @@ const LENGTH = 2;
 const FIXED_32 = 5;
 /** Bytes of a 64-bit varint. */
 const MAX_VARINT_BYTES = 10;
-/** Deeper messages than any of Connect's. */
+/** Deeper messages than any of Connect's or of OTLP's. */
 const MAX_DEPTH = 8;
 
 const encoder = new TextEncoder();
@@ -69,13 +71,18 @@ export function decode<T extends Fields>(fields: T, bytes: Uint8Array, depth = 0
 
 function readField(reader: Reader, wireType: number, field: Field, depth: number): unknown {
   const type = field[1];
-  const expected = type === 'bool' || type === 'number' ? VARINT : LENGTH;
+  const expected =
+    type === 'bool' || type === 'number' ? VARINT : type === 'fixed64' || type === 'double' ? FIXED_64 : LENGTH;
   if (wireType !== expected) throw new WireError(`field ${field[0]} has wire type ${wireType}`);
   switch (type) {
     case 'bool':
       return reader.varint() !== 0;
     case 'number':
       return reader.varint();
+    case 'fixed64':
+      return reader.fixed64().getBigUint64(0, true);
+    case 'double':
+      return reader.fixed64().getFloat64(0, true);
     case 'string':
       return decoder.decode(reader.bytes());
     case 'bytes':
@@ -103,6 +110,15 @@ export function encode<T extends Fields>(fields: T, message: Message<T>): Uint8A
       case 'number':
         put(field[0], VARINT, varint(value as number));
         break;
+      case 'fixed64':
+      case 'double': {
+        const bytes = new Uint8Array(8);
+        const view = new DataView(bytes.buffer);
+        if (field[1] === 'double') view.setFloat64(0, value as number, true);
+        else view.setBigUint64(0, value as bigint, true);
+        put(field[0], FIXED_64, bytes);
+        break;
+      }
       case 'string':
         put(field[0], LENGTH, encoder.encode(value as string));
         break;
@@ -157,6 +173,11 @@ class Reader {
   bytes(): Uint8Array {
     const length = this.varint();
     return this.#take(length);
+  }
+
+  fixed64(): DataView {
+    const bytes = this.#take(8);
+    return new DataView(bytes.buffer, bytes.byteOffset, 8);
   }
 
   skip(wireType: number): void {

@@ -7,6 +7,7 @@ import { uuidOf } from '../hex.ts';
 import { DEFERRED_SCHEDULE, ENVIRONMENT_ID, slugOf } from '../names.ts';
 import { batchIdOf, originEvents } from '../read.ts';
 import { outputId, traceOfRun } from '../run-view.ts';
+import type { UserSpan } from '../otlp.ts';
 import { readMeta } from '../step-meta.ts';
 import { FINALIZATION } from '../trace.ts';
 import type { Span } from '../trace.ts';
@@ -233,8 +234,8 @@ export function spanView(reader: Reader, run: RunRecord, span: Span, parent: obj
     isRoot: span.isRoot,
     parentSpanID: span.parentSpanID,
     parentSpan: parent,
-    isUserland: false,
-    userlandSpan: null,
+    isUserland: span.userland !== null,
+    userlandSpan: span.userland && userlandView(span.userland),
     debugRunID: null,
     debugSessionID: null,
     response: null,
@@ -245,6 +246,18 @@ export function spanView(reader: Reader, run: RunRecord, span: Span, parent: obj
     metadata: span.metadata.map((one) => ({ ...one, updatedAt: time(one.updatedAt) })),
   };
   return view;
+}
+
+function userlandView(user: UserSpan): object {
+  return {
+    spanName: user.name,
+    spanKind: user.kind,
+    serviceName: user.service,
+    scopeName: user.scope,
+    scopeVersion: user.scopeVersion,
+    spanAttrs: JSON.stringify(user.attributes),
+    resourceAttrs: JSON.stringify(user.resource),
+  };
 }
 
 function timesOf(info: NonNullable<Span['stepInfo']>): object {

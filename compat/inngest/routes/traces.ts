@@ -1,54 +1,57 @@
+import { readBounded } from '../../../core/net/bounded-body.ts';
+import { encode } from '../connect/wire.ts';
+import type { Fields } from '../connect/wire.ts';
 import { InngestError } from '../errors.ts';
-import { cellOf, readBytes } from '../http.ts';
+import { cellOf } from '../http.ts';
 import type { RouteContext } from '../http.ts';
-import { newEventId } from '../ids.ts';
+import { readExport } from '../otlp.ts';
+import { keepSpans } from '../user-spans.ts';
 
-/** Of one export (inngest/inngest: apiv1 traces). */
+/** Of one export, unpacked (inngest/inngest: apiv1 traces). */
 const MAX_BODY_BYTES = 8 * 1_048_576;
-/** Exports are kept for looking at, not for ever. */
-const KEPT_MS = 7 * 86_400_000;
-/** Collection of what was exported, as it came: JSON as text, protobuf as base 64. */
-export const TRACES = 'inngest/traces';
 
-/** POST /v1/traces/userland, POST /dev/traces: spans of the app's own, by OTLP over HTTP. */
+/** POST /v1/traces/userland, POST /dev/traces: spans of the app's own, by OTLP over HTTP. They are shown in the traces of their runs. */
 export async function receiveTraces(c: RouteContext): Promise<Response> {
   const type = c.req.header('content-type') ?? '';
   const isJson = type.startsWith('application/json');
   if (!isJson && !type.startsWith('application/x-protobuf'))
     throw new InngestError(415, 'unsupported_media_type', 'Traces come as application/json or application/x-protobuf.');
-  if (Number(c.req.header('content-length') ?? 0) > MAX_BODY_BYTES) throw tooLarge();
-  const body = await readBytes(c, MAX_BODY_BYTES);
-  const text = isJson ? new TextDecoder().decode(body) : base64(body);
-  if (isJson && !isExport(text))
-    throw new InngestError(400, 'invalid_request', 'The body is no OTLP export: resourceSpans is missing.');
-  const { nowMs } = await cellOf(c).query({ type: 'clock' });
-  const data = JSON.stringify({
-    type: isJson ? 'json' : 'protobuf',
-    encoding: c.req.header('content-encoding') ?? null,
-    body: text,
+  const { spans, rejected: homeless } = readExport(await readUnpacked(c), isJson) ?? refuse(isJson);
+  const cell = cellOf(c);
+  const { nowMs } = await cell.query({ type: 'clock' });
+  let rejected = homeless;
+  for (const [run, list] of spans) rejected += await keepSpans(cell, run, list, nowMs);
+  if (isJson) return c.json(rejected === 0 ? {} : { partialSuccess: { rejectedSpans: String(rejected) } });
+  return c.body(rejected === 0 ? new Uint8Array(0) : partialSuccess(rejected), 200, {
+    'content-type': 'application/x-protobuf',
   });
-  await cellOf(c).apply([
-    { type: 'put-record', collection: TRACES, id: newEventId(nowMs), data, expiresAt: nowMs + KEPT_MS },
-  ]);
-  if (isJson) return c.json({});
-  return c.body(new Uint8Array(0), 200, { 'content-type': 'application/x-protobuf' });
 }
 
-function isExport(text: string): boolean {
+async function readUnpacked(c: RouteContext): Promise<Uint8Array> {
+  const encoding = c.req.header('content-encoding') ?? 'identity';
+  if (encoding !== 'identity' && encoding !== 'gzip')
+    throw new InngestError(415, 'unsupported_media_type', 'Traces come as they are, or packed by gzip.');
+  let { body } = c.req.raw;
+  if (encoding === 'gzip' && body) body = body.pipeThrough(new DecompressionStream('gzip'));
   try {
-    const value = JSON.parse(text) as { resourceSpans?: unknown } | null;
-    return Array.isArray(value?.resourceSpans);
+    const bytes = await readBounded(body, MAX_BODY_BYTES);
+    if (bytes !== null) return bytes;
   } catch {
-    return false;
+    throw new InngestError(400, 'invalid_request', 'The body is not packed by gzip, or ends too early.');
   }
+  throw new InngestError(413, 'payload_too_large', `An export has at most ${MAX_BODY_BYTES} bytes.`);
 }
 
-function base64(bytes: Uint8Array): string {
-  let binary = '';
-  for (const byte of bytes) binary += String.fromCharCode(byte);
-  return btoa(binary);
+function refuse(isJson: boolean): never {
+  const why = isJson ? 'resourceSpans is missing' : 'its Protocol Buffers cannot be read';
+  throw new InngestError(400, 'invalid_request', `The body is no OTLP export: ${why}.`);
 }
 
-function tooLarge(): InngestError {
-  return new InngestError(413, 'payload_too_large', `An export has at most ${MAX_BODY_BYTES} bytes.`);
+/** `ExportTraceServiceResponse` with `partial_success.rejected_spans`. */
+function partialSuccess(rejected: number): Uint8Array<ArrayBuffer> {
+  return encode(RESPONSE, { partialSuccess: { rejectedSpans: rejected } });
 }
+
+const RESPONSE = {
+  partialSuccess: [1, 'message', { rejectedSpans: [1, 'number'] }],
+} as const satisfies Fields;

@@ -104,7 +104,7 @@ async function runV2(cell: CellApi, run: RunRecord, withOutput: boolean): Promis
 }
 
 async function spanV2(cell: CellApi, span: Span, withOutput: boolean): Promise<object> {
-  const { children, outputSeq, stepInfo, ...plain } = span;
+  const { children, outputSeq, stepInfo, userland, ...plain } = span;
   const id = outputId(span);
   const output = withOutput && id !== null ? await outputOf(cell, id) : null;
   return {
@@ -122,6 +122,8 @@ async function spanV2(cell: CellApi, span: Span, withOutput: boolean): Promise<o
     durationMs: plain.startedAt === null || plain.endedAt === null ? null : plain.endedAt - plain.startedAt,
     outputId: outputSeq === null ? null : id,
     metadata: plain.metadata,
+    isUserland: userland !== null,
+    ...(userland === null ? {} : { userland: { ...userland, step: undefined, call: undefined } }),
     ...(output === null ? {} : { input: json(output.input), output: json(output.data), error: json(output.error) }),
     children: await Promise.all(children.map((child) => spanV2(cell, child, withOutput))),
   };
