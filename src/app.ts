@@ -136,7 +136,8 @@ const MAX_DISCARDED_BYTES = 64 * 1_048_576;
 
 /** A body that was refused unread would break the connection before the sender has read why. */
 async function discardRest(request: Request): Promise<void> {
-  if (!request.body || request.bodyUsed || Number(request.headers.get('content-length') ?? 0) > MAX_DISCARDED_BYTES)
+  // Asked for first: a body that is looked at becomes a stream of its own.
+  if (request.bodyUsed || !request.body || Number(request.headers.get('content-length') ?? 0) > MAX_DISCARDED_BYTES)
     return;
   await request.body.pipeTo(new WritableStream()).catch(() => {});
 }

@@ -9,12 +9,18 @@ export function traceId(run: string): string {
 
 /** 16 hex digits: the same span always has the same. */
 export function spanId(run: string, n: number, text = ''): string {
-  const hash = (seed: number): string => {
-    let h = seed;
-    for (const char of `${run} ${n} ${text}`) h = Math.imul(h ^ (char.codePointAt(0) as number), 0x01000193);
-    return (h >>> 0).toString(16).padStart(8, '0');
-  };
-  return hash(0x811c9dc5) + hash(0x1b873593);
+  const name = `${run} ${n} ${text}`;
+  let [a, b] = [0x811c9dc5, 0x1b873593];
+  for (let i = 0; i < name.length; i++) {
+    const unit = name.charCodeAt(i);
+    a = Math.imul(a ^ unit, 0x01000193);
+    b = Math.imul(b ^ unit, 0x01000193);
+  }
+  return hex(a) + hex(b);
+}
+
+function hex(n: number): string {
+  return (n >>> 0).toString(16).padStart(8, '0');
 }
 
 /** Longest key of a call that fits into a reference: a member of `tracestate` has at most 256 characters. */
