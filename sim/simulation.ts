@@ -109,6 +109,19 @@ function drain(world: World, requests: Requests): void {
   requests.flush();
   world.kill();
   requests.insist('open limits', openLimits(world));
+  endAll(world, requests);
+  // A registration or a start that was still on its way may have armed a schedule anew, or begun a run.
+  const settled = world.timeMs + 60_000;
+  while (world.step(settled));
+  endAll(world, requests);
+  checkOutcomes(world);
+  for (const { counter, held } of world.engine.kernel.limits.counters())
+    world.checks.that('limit', held === 0, () => `limit ${counter} is still held by ${held}`);
+  forget(world);
+}
+
+/** Schedules stopped, waits answered, until no run goes on. */
+function endAll(world: World, requests: Requests): void {
   const from = world.timeMs;
   const limit = world.transitions + DRAIN_TRANSITIONS;
   let events = 0;
@@ -156,10 +169,6 @@ function drain(world: World, requests: Requests): void {
     while (world.step(until));
     world.timeMs = Math.max(world.timeMs, until);
   }
-  checkOutcomes(world);
-  for (const { counter, held } of world.engine.kernel.limits.counters())
-    world.checks.that('limit', held === 0, () => `limit ${counter} is still held by ${held}`);
-  forget(world);
 }
 
 function running(world: World): string[] {
@@ -211,15 +220,16 @@ function checkOutcomes(world: World): void {
 /** After the retention nothing is left. */
 function forget(world: World): void {
   world.note('retention');
-  // A registration that was still on its way may have armed a schedule anew.
-  const settled = world.timeMs + 60_000;
-  while (world.step(settled));
   for (const { id } of world.db.all<{ id: string }>(`SELECT id FROM schedules`))
     world.transition(`delete ${id}`, (engine) => engine.apply([{ type: 'delete-schedule', id }]));
   const until = world.timeMs + RETENTION_MS + DAY_MS;
   while (world.tracker.runs.size > 0 && world.timeMs < until + 2 * DAY_MS && world.step(until + 2 * DAY_MS));
   const { db, checks } = world;
-  checks.that('retention', world.tracker.runs.size === 0, () => `${world.tracker.runs.size} runs are still there`);
+  checks.that(
+    'retention',
+    world.tracker.runs.size === 0,
+    () => `${world.tracker.runs.size} runs are still there: ${[...world.tracker.runs.keys()].slice(0, 3).join()}`,
+  );
   while (world.step(world.timeMs + 2 * DAY_MS) && world.timeMs < until + 4 * DAY_MS);
   for (const table of ['runs', 'history', 'labels', 'names', 'events', 'dead_letters', 'schedules', 'log', 'rates'])
     checks.that(
