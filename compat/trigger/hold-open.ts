@@ -3,6 +3,8 @@ import type { CellApi } from '../../core/ports.ts';
 
 /** How often an open request is looked at for whether its worker is still there. */
 const TICK_MS = 250;
+/** A request that was answered sooner than this has not been left meanwhile. */
+const FRESH_MS = 20;
 /** Time for the news of a closed connection to arrive: at once on the same machine. */
 const PROBE_MS = 3;
 const BLANK = new TextEncoder().encode(' ');
@@ -26,6 +28,7 @@ export function holdOpen(
       const ticker = setInterval(() => {
         if (!gone) controller.enqueue(BLANK);
       }, TICK_MS);
+      const askedAt = Date.now();
       done = (async () => {
         let calls: LeasedCall[];
         for (;;) {
@@ -36,7 +39,7 @@ export function holdOpen(
         }
         clearInterval(ticker);
         // A last look before runs leave for somebody who may have gone since the last blank.
-        if (calls.length > 0 && !gone) {
+        if (calls.length > 0 && !gone && Date.now() - askedAt >= FRESH_MS) {
           controller.enqueue(BLANK);
           await pause(PROBE_MS);
         }
