@@ -109,11 +109,17 @@ export function versionOf({ versionLocked, taskData }: RunRecord): string | unde
   return versionLocked && version !== '' ? version : undefined;
 }
 
+/** A run of the same family, with its metadata. */
+export interface RelatedRun {
+  record: RunRecord;
+  metadata: Record<string, unknown> | null;
+}
+
 export interface RunPresentation {
   record: RunRecord;
   metadata: Record<string, unknown> | null;
   attemptCount: number;
-  related: { root?: RunRecord; parent?: RunRecord; children: RunRecord[] };
+  related: { root?: RelatedRun; parent?: RelatedRun; children: RelatedRun[] };
   nowMs: number;
 }
 
@@ -146,10 +152,14 @@ export function retrieveResponse({
       generator: generatorOf(cron),
     };
   }
+  const relatedOf = (run: RelatedRun): Record<string, unknown> => ({
+    ...commonFields(run.record, nowMs),
+    ...(run.metadata === null ? {} : { metadata: run.metadata }),
+  });
   body.relatedRuns = {
-    ...(related.root ? { root: commonFields(related.root, nowMs) } : {}),
-    ...(related.parent ? { parent: commonFields(related.parent, nowMs) } : {}),
-    ...(related.children.length > 0 ? { children: related.children.map((child) => commonFields(child, nowMs)) } : {}),
+    ...(related.root ? { root: relatedOf(related.root) } : {}),
+    ...(related.parent ? { parent: relatedOf(related.parent) } : {}),
+    ...(related.children.length > 0 ? { children: related.children.map(relatedOf) } : {}),
   };
   return body;
 }

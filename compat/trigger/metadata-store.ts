@@ -21,6 +21,20 @@ export async function readMetadata(cell: CellApi, run: string): Promise<Record<s
   return isRecord(value) ? value : null;
 }
 
+/** Of several runs, as they are shown: what operations have made of it, else what the trigger gave, else nothing. */
+export async function metadataOf(
+  cell: CellApi,
+  records: readonly RunRecord[],
+): Promise<Array<Record<string, unknown> | null>> {
+  if (records.length === 0) return [];
+  const runs = records.map(({ id }) => id);
+  const documents = await cell.query({ type: 'documents', runs, document: METADATA_DOCUMENT });
+  return records.map(({ meta }, i) => {
+    const value = documents[i] ? parseJson(documents[i]) : null;
+    return isRecord(value) ? value : seedMetadata(readRunMeta(meta));
+  });
+}
+
 /**
  * Applies a worker's or caller's operations to the run, its parent and its root (itself where it has none), all or nothing, once by key;
  * also after the run's end. @throws ApiError 404, 413

@@ -204,8 +204,39 @@ describe('lists of runs', () => {
       ['filter[batch]=batch_none', []],
     ] as const)
       expect((await list(query)).ids, query).toEqual(ids);
-    const bad = await s.send('GET', '/api/v1/runs?filter[createdAt][from]=soon');
-    expect(bad.status).toBe(400);
+  });
+
+  it.each([
+    ['filter[createdAt][from]=soon', /createdAt/],
+    ['filter[status]=QUEUED,DONE', /Invalid status values: DONE/],
+    ['filter[isTest]=maybe', /isTest/],
+    ['page[size]=500', /page\[size\]/],
+    ['page[size]=none', /page\[size\]/],
+  ])('refuse %s', async (query, message) => {
+    const answer = await s.send('GET', `/api/v1/runs?${query}`);
+    expect(answer.status).toBe(400);
+    expect((answer.body as { error: string }).error).toMatch(message);
+  });
+
+  it('show the metadata of each run: as given, as changed, or none; so do runs of a family', async () => {
+    const parent = await s.trigger('work', { metadata: '{"given":1}', metadataType: 'application/json' });
+    const child = await s.trigger('other', { parentRunId: parent });
+    const changed = { operations: [{ type: 'set', key: 'state', value: 'on' }] };
+    await s.ok('UpdateMetadataResponseBody', 'PUT', `/api/v1/runs/${child}/metadata`, changed);
+    const plain = await s.trigger();
+    const { body } = await s.send('GET', '/api/v1/runs');
+    const shown = (body as { data: Array<{ id: string; metadata?: unknown }> }).data;
+    expect(shown.map(({ id, metadata }) => [id, metadata])).toEqual([
+      [plain, undefined],
+      [child, { state: 'on' }],
+      [parent, { given: 1 }],
+    ]);
+    expect(await s.run(parent)).toMatchObject({
+      relatedRuns: { children: [{ id: child, metadata: { state: 'on' } }] },
+    });
+    expect(await s.run(child)).toMatchObject({
+      relatedRuns: { parent: { id: parent, metadata: { given: 1 } }, root: { id: parent } },
+    });
   });
 
   it('go forward and back in pages', async () => {

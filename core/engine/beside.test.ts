@@ -54,6 +54,8 @@ describe('a document of a run', () => {
     expect(beside(t, second, patch('b', [set], { run: 'nobody' }))).toBe('ended');
     expect(t.engine.query({ type: 'document', run: first, document: 'd' })?.data).toBe('{"x":1}');
     expect(t.engine.query({ type: 'document', run: second, document: 'd' })).toBeNull();
+    const runs = [second, first, 'nobody'];
+    expect(t.engine.query({ type: 'documents', runs, document: 'd' })).toEqual([null, '{"x":1}', null]);
     // The end's own facts are still found, and the position has grown.
     const record = t.engine.query({ type: 'run', run: first });
     expect(record).toMatchObject({ status: 'completed', output: '"done"' });

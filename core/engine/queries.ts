@@ -46,6 +46,8 @@ function dispatch(k: Kernel, query: Query): unknown {
       const row = rowOf(k, query.run);
       return row ? documentOf(k, row.id, query.document) : null;
     }
+    case 'documents':
+      return query.runs.slice(0, MAX_PAGE).map((run) => documentOf(k, run, query.document)?.data ?? null);
     case 'leased-call': {
       const handle = k.find(query.run);
       const held = handle && [...handle.state.pending.values()].find((pending) => pending.lease === query.lease);

@@ -202,6 +202,8 @@ interface Queries {
   'leased-call': { request: { run: string; lease: string }; result: LeasedCall | null };
   /** A document of a run (operation `patch`), and the run's position when it changed last. */
   document: { request: { run: string; document: string }; result: { data: JsonText; seq: number } | null };
+  /** The same document of several runs, of MAX_PAGE at most, in their order; null where a run has none. */
+  documents: { request: { runs: string[]; document: string }; result: Array<JsonText | null> };
   /** In order; fewer than asked for also where their payloads come to `maxBytes` (default PAGE_BYTES): ask again after the last. At least one, if there is one. */
   history: { request: { run: string; afterSeq?: number; limit?: number; maxBytes?: number }; result: HistoryEntry[] };
   /** Whole records, payloads included, up to `maxBytes` (default PAGE_BYTES) a page; for lists take `run-list`. */

@@ -7,6 +7,7 @@ import { parseNaturalDuration } from '../durations.ts';
 import { subjectOf } from '../environment-keys.ts';
 import { ApiError } from '../errors.ts';
 import { publicRunId, runIdOf } from '../ids.ts';
+import { metadataOf } from '../metadata-store.ts';
 import { groupOf, labelOf, slugOf, tagsOf, taskIdOf } from '../names.ts';
 import { engineNow, open, projectParam, requireProject, type RouteContext } from '../request.ts';
 import { readRunMeta, readTaskData, slugOfType } from '../run-meta.ts';
@@ -15,6 +16,27 @@ const DEFAULT_PAGE = 25;
 const MAX_PAGE = 100;
 /** Runs looked at for one page of a filter that no index serves. */
 const MAX_SCANNED = 5_000;
+
+/** @trigger.dev/core: v3/schemas/api.ts RunStatus, with the words of its earlier versions, which no run has any more. */
+const RUN_STATUSES = new Set([
+  'DELAYED',
+  'PENDING_VERSION',
+  'WAITING_FOR_DEPLOY',
+  'QUEUED',
+  'DEQUEUED',
+  'EXECUTING',
+  'WAITING',
+  'REATTEMPTING',
+  'FROZEN',
+  'COMPLETED',
+  'CANCELED',
+  'FAILED',
+  'CRASHED',
+  'INTERRUPTED',
+  'SYSTEM_FAILURE',
+  'EXPIRED',
+  'TIMED_OUT',
+]);
 
 export interface RunFilter {
   statuses: string[];
@@ -76,7 +98,11 @@ export function readFilter(query: Record<string, string>, nowMs: number): RunFil
   const batch = query['filter[batch]'];
   const schedule = query['filter[schedule]'];
   const bulkAction = query['filter[bulkAction]'];
-  const isTest = query['filter[isTest]'];
+  const isTest = query['filter[isTest]'] || undefined;
+  if (isTest !== undefined && isTest !== 'true' && isTest !== 'false')
+    throw new ApiError('bad_request', `Invalid value for isTest: ${isTest}`);
+  const invalid = list('status').filter((status) => !RUN_STATUSES.has(status));
+  if (invalid.length > 0) throw new ApiError('bad_request', `Invalid status values: ${invalid.join(', ')}`);
   return {
     statuses: list('status'),
     tasks: list('taskIdentifier'),
@@ -156,7 +182,9 @@ async function pageOf(
   query: Record<string, string>,
   { nowMs, environmentId }: { nowMs: number; environmentId: string },
 ): Promise<Record<string, unknown>> {
-  const size = Math.min(MAX_PAGE, Math.max(1, Number(query['page[size]'] ?? DEFAULT_PAGE) || DEFAULT_PAGE));
+  const size = Number(query['page[size]'] ?? DEFAULT_PAGE);
+  if (!Number.isInteger(size) || size < 1 || size > MAX_PAGE)
+    throw new ApiError('bad_request', `Invalid page[size]: a page has 1 to ${MAX_PAGE} runs`);
   const after = query['page[after]'];
   const before = query['page[before]'];
   const backwards = after === undefined && before !== undefined;
@@ -190,9 +218,11 @@ async function pageOf(
   const hasPrevious = backwards ? more : after !== undefined;
   const next = hasNext ? last?.id : backwards ? undefined : stoppedAt;
   const previous = hasPrevious ? first?.id : backwards ? stoppedAt : undefined;
+  const metadata = await metadataOf(cell, shown);
   return {
-    data: shown.map((record) => ({
+    data: shown.map((record, i) => ({
       ...commonFields(record, nowMs),
+      ...(metadata[i] ? { metadata: metadata[i] } : {}),
       env: { id: environmentId, name: slugOfType(readTaskData(record.taskData ?? '{}').environmentType) },
     })),
     pagination: {

@@ -2,9 +2,9 @@ import type { RunDetail, RunRecord } from '../../../core/model/query.ts';
 import type { CellApi } from '../../../core/ports.ts';
 import { endedAttemptOf } from '../attempt-number.ts';
 import { requireScope } from '../auth.ts';
-import { retrieveResponse } from '../api-status.ts';
+import { retrieveResponse, type RelatedRun, type RunPresentation } from '../api-status.ts';
 import { ApiError } from '../errors.ts';
-import { readMetadata } from '../metadata-store.ts';
+import { metadataOf, readMetadata } from '../metadata-store.ts';
 import { engineNow, open, runParam, type RouteContext } from '../request.ts';
 import { resourcesOf } from '../run-access.ts';
 import { readRunMeta } from '../run-meta.ts';
@@ -45,10 +45,7 @@ export async function attemptCountOf(cell: CellApi, detail: RunDetail): Promise<
   return main ? main.attempt + (main.leased || main.attempt === 0 ? 1 : 0) : 1;
 }
 
-async function relatedRuns(
-  cell: CellApi,
-  detail: RunRecord,
-): Promise<{ root?: RunRecord; parent?: RunRecord; children: RunRecord[] }> {
+async function relatedRuns(cell: CellApi, detail: RunRecord): Promise<RunPresentation['related']> {
   const { parentRun, rootRun } = readRunMeta(detail.meta);
   const [parent, root, children] = await Promise.all([
     parentRun === undefined ? null : cell.query({ type: 'run', run: parentRun }),
@@ -56,9 +53,14 @@ async function relatedRuns(
     cell.query({ type: 'runs', parent: detail.id, limit: MAX_CHILDREN }),
   ]);
   const top = root ?? (rootRun === undefined ? null : parent);
+  const records = [top, parent, ...children.items].filter((record) => record !== null);
+  const metadata = await metadataOf(cell, records);
+  const shown = new Map(records.map((record, i) => [record.id, { record, metadata: metadata[i] ?? null }]));
+  const of = (record: RunRecord | null): RelatedRun | undefined => (record ? shown.get(record.id) : undefined);
+  const [shownRoot, shownParent] = [of(top), of(parent)];
   return {
-    ...(top ? { root: top } : {}),
-    ...(parent ? { parent } : {}),
-    children: children.items,
+    ...(shownRoot ? { root: shownRoot } : {}),
+    ...(shownParent ? { parent: shownParent } : {}),
+    children: children.items.flatMap((child) => of(child) ?? []),
   };
 }
