@@ -3,9 +3,21 @@ import type { CallSpec } from '../model/call.ts';
 import { counterOf } from '../model/limit.ts';
 import type { LimitSpec } from '../model/task.ts';
 
-/** What a call names for itself takes the place of what other calls of its run are subject to, not of what the run holds as a whole. */
+/**
+ * What a call names for itself takes the place of what other calls of its run are subject to, not of what the run holds as a whole. That it asks for first,
+ * whatever the names: a run that has it may come to wait for what a call names, so nobody who has that may wait for it.
+ */
 export function limitsUnder({ limits }: RunHead, call: CallSpec | null): readonly LimitSpec[] {
-  return call?.limits ? inOrder([...limits.filter(({ hold }) => hold === 'run'), ...call.limits]) : limits;
+  if (!call?.limits) return limits;
+  const own = new Map(inOrder(call.limits).map((limit) => [counterOf(limit), limit]));
+  const whole = limits
+    .filter(({ hold }) => hold === 'run')
+    .map((limit) => {
+      const named = own.get(counterOf(limit));
+      own.delete(counterOf(limit));
+      return named ?? limit;
+    });
+  return [...whole, ...own.values()];
 }
 
 /**

@@ -43,6 +43,20 @@ describe('the place of a run that goes on from another', () => {
     expect(t.one().run).toBe(next);
   });
 
+  it('is asked for before what a call names for itself, or two runs would wait for each other', () => {
+    const t = open();
+    const parts = [{ key: 'a part', max: 2, hold: 'run' as const }];
+    const first = t.start('work', { limits: queue });
+    const main = t.one();
+    const source = t.start('work');
+    t.report(t.one(), { op: 'plan', calls: [{ key: 'part', limits: parts }] });
+    expect(t.one().run).toBe(source);
+    goOnFrom(t, source);
+    expect(t.take()).toEqual([]);
+    t.report(main, { op: 'plan', calls: [{ key: 'part', limits: parts }] });
+    expect(t.one()).toMatchObject({ run: first, key: 'part' });
+  });
+
   it('is asked for by calls that have limits of their own too', () => {
     const t = open();
     const first = t.start('work', { limits: queue });
