@@ -35,6 +35,11 @@ export const ADMISSION_MUTANTS: readonly Mutant[] = [
     patch: { file: 'engine/admit.ts', find: 'now + rule.ttlMs);', replace: 'now + rule.ttlMs / 2);' },
   },
   {
+    name: 'a rate of starts is forgotten at once',
+    patch: { file: 'engine/admit.ts', find: 'rateIdleAt(rule.bound, after, k.now));', replace: 'k.now);' },
+    seed: 742_908_626,
+  },
+  {
     name: 'a run that takes the place of another lets it go on',
     patch: {
       file: 'engine/single.ts',

@@ -48,6 +48,14 @@ const LIMIT_MUTANTS: readonly Mutant[] = [
     },
   },
   {
+    name: 'a restart loses the places of runs',
+    patch: {
+      file: 'engine/places.ts',
+      find: 'for (const limit of [...ofRun, ...ofCall,',
+      replace: 'for (const limit of [...ofCall,',
+    },
+  },
+  {
     name: 'calls that are pushed do not count for a rate',
     patch: { file: 'engine/lease.ts', find: 'k.places.takeRates(handle, key);', replace: '' },
   },

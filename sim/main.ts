@@ -136,8 +136,8 @@ async function shrink(report: SeedReport): Promise<SeedReport> {
 async function findMutants(first: number): Promise<number> {
   console.log('\nplanted bugs');
   let missed = 0;
-  for (const { name, patch } of PLANTED) {
-    const verdict = await findMutant(first, patch).catch((error: Error) => `not planted: ${error.message}`);
+  for (const { name, patch, seed } of PLANTED) {
+    const verdict = await findMutant(first, patch, seed).catch((error: Error) => `not planted: ${error.message}`);
     const found = verdict.startsWith('found');
     if (!found) missed++;
     console.log(`${found ? 'ok  ' : 'FAIL'}  ${name.padEnd(66)} ${verdict}`);
@@ -145,14 +145,15 @@ async function findMutants(first: number): Promise<number> {
   return missed;
 }
 
-async function findMutant(first: number, patch: SourcePatch): Promise<string> {
+async function findMutant(first: number, patch: SourcePatch, known?: number): Promise<string> {
   let transitions = 0;
-  let seeds = 0;
+  const seeds = Array.from({ length: MUTANT_SEEDS }, (_, i) => first + i);
+  if (known !== undefined) seeds.unshift(known);
   const found: SeedReport[] = [];
-  const next = (): SeedOptions | null =>
-    found.length > 0 || seeds === MUTANT_SEEDS
-      ? null
-      : { seed: first + seeds++, transitions: MUTANT_TRANSITIONS, runs: 250, patches: [patch] };
+  const next = (): SeedOptions | null => {
+    const seed = found.length > 0 ? undefined : seeds.shift();
+    return seed === undefined ? null : { seed, transitions: MUTANT_TRANSITIONS, runs: 250, patches: [patch] };
+  };
   await runSeeds(
     next,
     (report) => {

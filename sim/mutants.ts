@@ -4,6 +4,8 @@ import type { SourcePatch } from './core-variant.ts';
 export interface Mutant {
   name: string;
   patch: SourcePatch;
+  /** A world that meets it, for what is rare: it is tried first. */
+  seed?: number;
 }
 
 export const MUTANTS: readonly Mutant[] = [

@@ -98,7 +98,8 @@ function countReady(k: Kernel): Map<string, number> {
 function waitingFor(k: Kernel, key: string, counter: string): Map<string, number> {
   const { from, to } = subCounters(key);
   const rows = k.sql.all<{ bucket: string; n: number }>(
-    `SELECT bucket, count(*) AS n FROM pending WHERE bucket = ? OR (bucket >= ? AND bucket < ?) GROUP BY bucket`,
+    `SELECT bucket, count(*) AS n FROM pending WHERE bucket = ? GROUP BY bucket
+     UNION ALL SELECT bucket, count(*) AS n FROM pending WHERE bucket >= ? AND bucket < ? GROUP BY bucket`,
     limitBucket(counter),
     limitBucket(from),
     limitBucket(to),

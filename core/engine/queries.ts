@@ -271,11 +271,8 @@ function deadLetter(k: Kernel, row: SqlRow): DeadLetterRecord & { record: RunRec
 }
 
 function stats(k: Kernel): EngineStats {
-  const count = (table: string): number => k.sql.all<{ n: number }>(`SELECT count(*) AS n FROM ${table}`)[0]?.n ?? 0;
   return {
     nowMs: k.now,
-    runs: count('runs'),
-    pending: count('pending'),
     inFlight: k.leases.size,
     maxInFlight: k.maxInFlight,
     ready: k.ready.size,

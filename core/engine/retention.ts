@@ -1,4 +1,5 @@
 import { RETENTION_BATCH, RETENTION_EVERY_MS } from '../model/limits.ts';
+import type { SqlRow } from '../ports.ts';
 import type { EventRow } from '../store/event-store.ts';
 import type { RunRow } from '../store/run-store.ts';
 import { dropDocuments } from './document.ts';
@@ -41,24 +42,18 @@ export function collectGarbage(k: Kernel, rearm: boolean): void {
   const oldEvents = events.filter((event) => event.received_at < before);
   for (const event of oldEvents)
     if (!(event.runs ?? '').split(',').some((run) => run !== '' && k.find(run))) k.events.delete(event);
-  k.sql.run(`DELETE FROM names WHERE until <= ?`, k.now);
-  const expired = k.sql.all<{ collection: string; id: string }>(
-    `SELECT collection, id FROM records WHERE expires_at IS NOT NULL AND expires_at <= ? LIMIT ?`,
-    k.now,
-    RETENTION_BATCH,
-  );
-  for (const { collection, id } of expired) k.records.delete(collection, id);
-  const letters = oldLetters(k);
-  for (const letter of letters) k.deadLetters.delete(letter);
+  const walks = WALKS.map((walk) => ({ walk, at: step(k, walk, youngest) }));
   const lines = dropLogLines(k);
-  const idleRates = k.limits.rates.collect(k.now, RETENTION_BATCH) === RETENTION_BATCH;
   const moreRuns = old.length === RETENTION_BATCH;
   const moreEvents = oldEvents.length === RETENTION_BATCH;
-  const more =
-    lines || idleRates || [old, oldEvents, expired, letters].some((batch) => batch.length === RETENTION_BATCH);
+  const more = lines || moreRuns || moreEvents || walks.some(({ at }) => at !== null);
   // What has to stay is passed over and looked at again in the next round, from the start; who is done first waits for the others.
   k.meta.set('retention-cursor', moreRuns ? (old.at(-1)?.id ?? '') : more ? PASSED_ALL : '');
   k.meta.set('retention-event-cursor', moreEvents ? (oldEvents.at(-1)?.id ?? '') : more ? PASSED_ALL : '');
+  for (const { walk, at } of walks) {
+    const cursor = at ?? (more ? JSON.stringify(walk.key.map(() => PASSED_ALL)) : '');
+    if (cursor !== (k.meta.get(cursorName(walk)) ?? '')) k.meta.set(cursorName(walk), cursor);
+  }
   if (rearm) putTimer(k, RETENTION_OWNER, '', 'retention', more ? k.now + 1 : k.now + RETENTION_EVERY_MS);
 }
 
@@ -79,30 +74,77 @@ function shortest(k: Kernel): number {
   return k.tasks.list().reduce((least, { id }) => Math.min(least, runMs(k, id), letterMs(k, id)), k.retentionMs);
 }
 
-function oldLetters(k: Kernel): string[] {
-  const tasks = k.tasks.list().filter(({ retention }) => retention?.deadLetterMs !== undefined);
-  const ids = tasks.map(({ id }) => id);
-  const common = k.sql.all<{ id: string }>(
-    `SELECT id FROM dead_letters WHERE at < ?${ids.length === 0 ? '' : ` AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.id = dead_letters.run AND task IN (SELECT value FROM json_each(?)))`} LIMIT ?`,
-    k.now - k.retentionMs,
-    ...(ids.length === 0 ? [] : [JSON.stringify(ids)]),
+/**
+ * A table whose rows do not grow old in the order of their keys. It is walked whole, a batch at a time: that reads each row once a round, where an
+ * index would be one more row written for each.
+ */
+interface Walk {
+  table: string;
+  key: readonly string[];
+  columns: string;
+  /** Deletes the row if it is old; nothing from `youngest` on is. */
+  look(k: Kernel, row: SqlRow, youngest: number): void;
+}
+
+const WALKS: readonly Walk[] = [
+  {
+    table: 'names',
+    key: ['key'],
+    columns: 'until',
+    look(k, { key, until }) {
+      if (Number(until) <= k.now) k.sql.run(`DELETE FROM names WHERE key = ?`, String(key));
+    },
+  },
+  {
+    table: 'records',
+    key: ['collection', 'id'],
+    columns: 'expires_at',
+    look(k, { collection, id, expires_at: expiresAt }) {
+      if (expiresAt !== null && Number(expiresAt) <= k.now) k.records.delete(String(collection), String(id));
+    },
+  },
+  {
+    table: 'dead_letters',
+    key: ['id'],
+    columns: 'run, at',
+    look(k, { id, run, at }, youngest) {
+      if (Number(at) < youngest && Number(at) < k.now - keptLetterMs(k, String(run))) k.deadLetters.delete(String(id));
+    },
+  },
+  {
+    table: 'rates',
+    key: ['counter'],
+    columns: 'idle_at',
+    look(k, { counter, idle_at: idleAt }) {
+      if (Number(idleAt) <= k.now) k.limits.rates.drop(String(counter));
+    },
+  },
+];
+
+function cursorName({ table }: Walk): string {
+  return `retention-cursor:${table}`;
+}
+
+/** Looks at the next batch. Returns where it ended, or null at the end of the table. */
+function step(k: Kernel, walk: Walk, youngest: number): string | null {
+  const { table, key, columns } = walk;
+  const cursor = k.meta.get(cursorName(walk));
+  const after = cursor ? (JSON.parse(cursor) as string[]) : key.map(() => '');
+  const names = key.join(', ');
+  const rows = k.sql.all(
+    `SELECT ${names}, ${columns} FROM ${table} WHERE (${names}) > (${key.map(() => '?').join(', ')}) ORDER BY ${names} LIMIT ?`,
+    ...after,
     RETENTION_BATCH,
   );
-  const own = ids.flatMap((task) =>
-    k.sql.all<{ id: string }>(
-      `SELECT d.id FROM dead_letters d JOIN runs r ON r.id = d.run WHERE d.at < ? AND r.task = ? LIMIT ?`,
-      k.now - letterMs(k, task),
-      task,
-      RETENTION_BATCH,
-    ),
-  );
-  // Without its run a letter is of no use to anyone.
-  const orphans = k.sql.all<{ id: string }>(
-    `SELECT id FROM dead_letters WHERE at < ? AND NOT EXISTS (SELECT 1 FROM runs WHERE runs.id = dead_letters.run) LIMIT ?`,
-    k.now - shortest(k),
-    RETENTION_BATCH,
-  );
-  return [...common, ...own, ...orphans].slice(0, RETENTION_BATCH).map(({ id }) => id);
+  for (const row of rows) walk.look(k, row, youngest);
+  const last = rows.at(-1);
+  return last && rows.length === RETENTION_BATCH ? JSON.stringify(key.map((name) => last[name])) : null;
+}
+
+/** Without its run a letter is of no use to anyone. */
+function keptLetterMs(k: Kernel, run: string): number {
+  const task = k.sql.all<{ task: string }>(`SELECT task FROM runs WHERE id = ?`, run)[0]?.task;
+  return task === undefined ? shortest(k) : letterMs(k, task);
 }
 
 /** A log's lines go with the runs that they are of: those are ended by then, or the line is older than any that is shown. True: there are more. */

@@ -78,18 +78,10 @@ export class RateBook {
     this.#dirty.clear();
   }
 
-  /** Deletes counters of which nothing counts any more; returns how many. */
-  collect(nowMs: number, batch: number): number {
-    const idle = this.#sql.all<{ counter: string }>(
-      `SELECT counter FROM rates WHERE idle_at <= ? LIMIT ?`,
-      nowMs,
-      batch,
-    );
-    for (const { counter } of idle) {
-      this.#sql.run(`DELETE FROM rates WHERE counter = ?`, counter);
-      this.#entries.delete(counter);
-    }
-    return idle.length;
+  /** Deletes a counter of which nothing counts any more. */
+  drop(counter: string): void {
+    this.#sql.run(`DELETE FROM rates WHERE counter = ?`, counter);
+    this.#entries.delete(counter);
   }
 
   #entry(counter: string): Entry {

@@ -268,8 +268,6 @@ interface Queries {
 
 export interface EngineStats {
   nowMs: number;
-  runs: number;
-  pending: number;
   inFlight: number;
   /** At most so many calls are in the hands of push executors at once. */
   maxInFlight: number;

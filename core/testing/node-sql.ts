@@ -1,7 +1,14 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { Sql, SqlRow, SqlValue } from '../ports.ts';
+import { isAskedByTest, planFault } from './plans.ts';
 
-/** The Sql port over `node:sqlite`: the same statements as in a Durable Object. */
+/** What has been said of a statement's plan: they are the same in every database of a process. */
+const plans = new Map<string, string | null>();
+
+/**
+ * The Sql port over `node:sqlite`: the same statements as in a Durable Object. A statement of ours that may come to read
+ * as many rows as there are fails where it is asked for the first time (plans.ts).
+ */
 export class NodeSql implements Sql {
   readonly database: DatabaseSync;
   #statements = new Map<string, StatementSync>();
@@ -14,8 +21,17 @@ export class NodeSql implements Sql {
 
   #prepare(query: string): StatementSync {
     let statement = this.#statements.get(query);
-    if (!statement) this.#statements.set(query, (statement = this.database.prepare(query)));
+    if (!statement) {
+      this.#statements.set(query, (statement = this.database.prepare(query)));
+      this.#checkPlan(query);
+    }
     return statement;
+  }
+
+  #checkPlan(query: string): void {
+    let fault = plans.get(query);
+    if (fault === undefined) plans.set(query, (fault = planFault(this.database, query)));
+    if (fault && !isAskedByTest(new Error().stack ?? '')) throw new Error(`no index bounds this statement: ${fault}`);
   }
 
   all<Row extends SqlRow = SqlRow>(query: string, ...params: SqlValue[]): Row[] {
