@@ -55,14 +55,19 @@ export function checkLimitsTaken(world: World, held: Held, terms: Terms | null):
 
 /** A run takes its place in a limit when its first call is leased, or while that waits for another limit. */
 function takePlace(world: World, run: string, spec: LimitSpec, bound?: Bound): void {
-  const { places, tracker } = world;
+  const { places } = world;
   const counter = counterOf(spec);
   let set = places.get(counter);
   if (!set) places.set(counter, (set = new Set()));
   if (set.has(run)) return;
-  for (const other of set) if (!keepsPlace(tracker.get(other), counter)) set.delete(other);
   set.add(run);
   checkRoom(world, spec, set.size, 'runs', bound);
+}
+
+/** What a run has given up by now. It may name the same limit again later: then it has to ask for it anew. */
+export function leavePlaces(world: World, run: string): void {
+  const tracked = world.tracker.get(run);
+  for (const [counter, set] of world.places) if (set.has(run) && !keepsPlace(tracked, counter)) set.delete(run);
 }
 
 /** A run keeps what it holds as a whole to its end, and what a call of it names until that is resolved. */
@@ -84,7 +89,8 @@ function checkRoom(
   world.checks.that(
     'limit',
     count <= max && !paused,
-    () => `limit ${counterOf(spec)}: ${count} ${what} under way, at most ${max}${paused ? ', paused' : ''}`,
+    () =>
+      `limit ${counterOf(spec)}: ${count} ${what} under way, at most ${max}${paused ? ', paused' : ''}: ${[...(world.places.get(counterOf(spec)) ?? [])].join()}`,
   );
 }
 

@@ -11,6 +11,7 @@ import {
   checkLimitsTaken,
   checkOrder,
   checkPlaces,
+  leavePlaces,
   type Places,
   recallPlaces,
   type Terms,
@@ -243,6 +244,7 @@ export class World implements Effects {
         this.checks.that('ready', changed.has(run), () => `run ${run} grew to ${state.seq}, and nobody was told`);
     }
     if (woke) this.#expirePush();
+    for (const run of touched) leavePlaces(this, run);
     for (const run of touched) if (tracker.get(run)?.state.status === 'running') checkPlaces(this, run);
     const handedOut = this.#handedOut;
     this.#handedOut = [];
