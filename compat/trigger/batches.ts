@@ -8,12 +8,12 @@ import { newId } from './ids.ts';
 import { COLLECTIONS, labelOf, taskIdOf } from './names.ts';
 import { isRecord, parseJson } from './packets.ts';
 import { readRunMeta } from './run-meta.ts';
-import type { BatchItem } from './schema.ts';
+import type { BatchItem, TriggerOptions } from './schema.ts';
 import { attemptOf, startSpecOf } from './start-run.ts';
 import { namedLimitsOf, type QueueBounds, queueBoundsOf } from './limits.ts';
 import { startAndWait, taskOrUnknown, type Triggered } from './trigger-run.ts';
 import { writeWaitMeta } from './waitpoints.ts';
-import { lockFor } from './workers.ts';
+import { lockFor, type VersionLock } from './workers.ts';
 
 export interface Batch {
   id: string;
@@ -84,6 +84,8 @@ export interface ItemContext {
   isDevelopment: boolean;
   /** Bounds of the queues that items name, as far as they have been asked for. */
   queueBounds: Map<string, QueueBounds>;
+  /** What items are locked to, by what they say of it. */
+  locks: Map<string, VersionLock | null>;
 }
 
 type IndexedItem = BatchItem & { index: number };
@@ -206,7 +208,7 @@ async function specOf(context: ItemContext, item: IndexedItem): Promise<StartSpe
   return startSpecOf({
     project: batch.project,
     task: taskOrUnknown(tasks.get(taskIdOf(batch.project, item.task)) ?? null, item.task, batch.project),
-    lock: await lockFor(cell, batch.project, item.task, options),
+    lock: await lockOf(context, item.task, options),
     payload: item.payload,
     options,
     parent,
@@ -219,6 +221,20 @@ async function specOf(context: ItemContext, item: IndexedItem): Promise<StartSpe
     ...(bounds === undefined ? {} : { queueBounds: bounds }),
     ...(namedLimits === undefined ? {} : { namedLimits }),
   });
+}
+
+async function lockOf(
+  { cell, batch, locks }: ItemContext,
+  task: string,
+  options: TriggerOptions,
+): Promise<VersionLock | null> {
+  const { lockToVersion, externalDeploymentId, queue } = options;
+  const key = JSON.stringify([task, lockToVersion, externalDeploymentId, queue?.name]);
+  const known = locks.get(key);
+  if (known !== undefined) return known;
+  const lock = await lockFor(cell, batch.project, task, options);
+  locks.set(key, lock);
+  return lock;
 }
 
 function oddCommand({ batch, nowMs }: ItemContext, item: OddItem): Command {

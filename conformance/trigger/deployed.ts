@@ -60,6 +60,8 @@ export interface DeployedWorker {
   output(): string;
   /** As an operator would. Resolves with the exit code. */
   stop(): Promise<number | null>;
+  /** SIGKILL to `repoint worker` alone. */
+  kill(): Promise<void>;
 }
 
 /** `repoint worker` on a build. */
@@ -100,6 +102,10 @@ export async function startDeployed(options: {
     stop() {
       child.kill('SIGTERM');
       return ended;
+    },
+    async kill() {
+      child.kill('SIGKILL');
+      await ended;
     },
   };
 }

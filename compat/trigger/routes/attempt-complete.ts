@@ -18,9 +18,11 @@ export async function completeAttempt(c: RouteContext): Promise<Response> {
   const { cell } = await openEngine(c);
   const run = runParam(c);
   const ref = parseSnapshotId(param(c, 'snapshot'));
-  const { completion, forceRequeue = false } = await readBody(c, CompletionSchema, MAX_COMPLETION_BODY_BYTES);
+  const [{ completion, forceRequeue = false }, nowMs] = await Promise.all([
+    readBody(c, CompletionSchema, MAX_COMPLETION_BODY_BYTES),
+    engineNow(c, cell),
+  ]);
   if (!ref?.lease) throw staleSnapshot();
-  const nowMs = await engineNow(c, cell);
   await applyFlushed(cell, run, ref, completion);
   const plan = planCompletion(completion, {
     attempt: ref.attempt,

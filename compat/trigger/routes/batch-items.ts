@@ -92,6 +92,7 @@ export async function itemContext(c: RouteContext, cell: ItemContext['cell'], ba
     clockOffsetMs: nowMs - context.wallClockMs(),
     isDevelopment: context.mode === 'dev',
     queueBounds: new Map(),
+    locks: new Map(),
   };
 }
 

@@ -20,14 +20,18 @@ const VERSION_HEADER = 'x-trigger-api-version';
 export async function retrieveRun(c: RouteContext): Promise<Response> {
   const { access, cell } = await open(c, ['secret', 'public']);
   const run = runParam(c);
-  const [nowMs, detail, metadata] = await Promise.all([
+  const [nowMs, detail, metadata, children] = await Promise.all([
     engineNow(c, cell),
     cell.query({ type: 'run-detail', run }),
     readMetadata(cell, run),
+    cell.query({ type: 'runs', parent: run, limit: MAX_CHILDREN }),
   ]);
   if (!detail) throw new ApiError('not_found', 'Run not found');
   requireScope(access, 'read', resourcesOf(detail));
-  const [related, attemptCount] = await Promise.all([relatedRuns(cell, detail), attemptCountOf(cell, detail)]);
+  const [related, attemptCount] = await Promise.all([
+    relatedRuns(cell, detail, children.items),
+    attemptCountOf(cell, detail),
+  ]);
   const body = retrieveResponse({ record: detail, metadata, attemptCount, related, nowMs });
   // What lies in the store is read there.
   const stored = storedPaths(detail);
@@ -45,15 +49,18 @@ export async function attemptCountOf(cell: CellApi, detail: RunDetail): Promise<
   return main ? main.attempt + (main.leased || main.attempt === 0 ? 1 : 0) : 1;
 }
 
-async function relatedRuns(cell: CellApi, detail: RunRecord): Promise<RunPresentation['related']> {
+async function relatedRuns(
+  cell: CellApi,
+  detail: RunRecord,
+  children: readonly RunRecord[],
+): Promise<RunPresentation['related']> {
   const { parentRun, rootRun } = readRunMeta(detail.meta);
-  const [parent, root, children] = await Promise.all([
+  const [parent, root] = await Promise.all([
     parentRun === undefined ? null : cell.query({ type: 'run', run: parentRun }),
     rootRun === undefined || rootRun === parentRun ? null : cell.query({ type: 'run', run: rootRun }),
-    cell.query({ type: 'runs', parent: detail.id, limit: MAX_CHILDREN }),
   ]);
   const top = root ?? (rootRun === undefined ? null : parent);
-  const records = [top, parent, ...children.items].filter((record) => record !== null);
+  const records = [top, parent, ...children].filter((record) => record !== null);
   const metadata = await metadataOf(cell, records);
   const shown = new Map(records.map((record, i) => [record.id, { record, metadata: metadata[i] ?? null }]));
   const of = (record: RunRecord | null): RelatedRun | undefined => (record ? shown.get(record.id) : undefined);
@@ -61,6 +68,6 @@ async function relatedRuns(cell: CellApi, detail: RunRecord): Promise<RunPresent
   return {
     ...(shownRoot ? { root: shownRoot } : {}),
     ...(shownParent ? { parent: shownParent } : {}),
-    children: children.items.flatMap((child) => of(child) ?? []),
+    children: children.flatMap((child) => of(child) ?? []),
   };
 }
