@@ -142,6 +142,20 @@ it('whoever may read a run reads its payload and output, and its tags in order',
   expect(answer.body).toMatchObject({ id: own, payload: { n: 1 }, tags: ['a', 'b'] });
 });
 
+it('whoever has started a run may read it and send it input, and neither of another', async () => {
+  const { headers, body } = await send('POST', '/api/v1/tasks/work/trigger', { payload: '1' });
+  const key = headers.get('x-trigger-jwt');
+  const { id } = body as { id: string };
+  for (const [other, status] of [
+    [id, 200],
+    [run, 403],
+  ] as const) {
+    expect((await send('GET', `/api/v3/runs/${other}`, undefined, { key })).status).toBe(status);
+    const input = await send('POST', `/realtime/v1/streams/${other}/input/approval`, { data: 1 }, { key });
+    expect(input.status).toBe(status);
+  }
+});
+
 it("a project's runs are listed for a personal token, not for an environment's key", async () => {
   const path = '/api/v1/projects/proj_test/runs';
   expect((await send('GET', path, undefined, { key: KEY })).status).toBe(401);

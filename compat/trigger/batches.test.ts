@@ -12,6 +12,8 @@ import {
   retrieve,
   running,
   succeeded,
+  t,
+  task,
 } from './testing/wire.ts';
 
 describe('batches', () => {
@@ -98,7 +100,44 @@ describe('wait tokens', () => {
   });
 });
 
+describe('batches of one call', () => {
+  it('under a key are made once in its time, and name their runs again, in order', async () => {
+    await register([task('work'), task('other')]);
+    const items = [
+      { task: 'work', payload: '1' },
+      { task: 'other', payload: '2', options: { idempotencyKey: 'own' } },
+    ];
+    const create = async (
+      key: string,
+    ): Promise<{ id: string; isCached: boolean; runs: Array<Record<string, unknown>> }> => {
+      const headers = { 'idempotency-key': key, 'idempotency-key-ttl': '60s' };
+      const answer = await send('POST', '/api/v1/tasks/batch', { items }, { headers });
+      expect(answer.status).toBe(202);
+      // The 3.x client signs its own token with these claims.
+      expect(JSON.parse(answer.headers.get('x-trigger-jwt-claims') ?? '')).toMatchObject({ pub: true });
+      return answer.body as never;
+    };
+    const first = await create('key');
+    expect(first).toMatchObject({ isCached: false, runs: [{ taskIdentifier: 'work' }, { idempotencyKey: 'own' }] });
+    const again = await create('key');
+    expect(again).toMatchObject({ id: first.id, isCached: true });
+    expect(again.runs).toEqual(first.runs.map((run) => ({ ...run, isCached: true })));
+    expect((await create('another')).id).not.toBe(first.id);
+    t.advance(60_000);
+    expect(await create('key')).toMatchObject({ isCached: false });
+    expect(t.engine.query({ type: 'runs' }).items).toHaveLength(4);
+  });
+});
+
 describe('tags', () => {
+  it('that are blank are none', async () => {
+    const { run } = await running('work', { tags: ['', ' ', 'one'] });
+    expect((await send('POST', `/api/v1/runs/${run}/tags`, { tags: ' ' })).body).toEqual({
+      message: 'No new tags to add',
+    });
+    expect((await retrieve(run)).tags).toEqual(['one']);
+  });
+
   it('added to a run are shown, found and bounded', async () => {
     const { run } = await running('work', { tags: ['given'] });
     expect((await send('POST', `/api/v1/runs/${run}/tags`, { tags: ['later', 'given'] })).status).toBe(200);

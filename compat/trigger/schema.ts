@@ -25,8 +25,11 @@ export const MAX_BULK_RUNS = 20_000;
 
 const idText = z.string().min(1).max(128);
 const longText = z.string().max(2_048);
-const Tag = z.string().min(1).max(128, 'Tags must be less than 128 characters');
-export const TagsSchema = z.union([Tag.transform((tag) => [tag]), z.array(Tag)]);
+const Tag = z.string().max(128, 'Tags must be less than 128 characters');
+/** Blank ones are none. */
+export const TagsSchema = z
+  .union([Tag.transform((tag) => [tag]), z.array(Tag)])
+  .transform((tags) => tags.filter((tag) => tag.trim() !== ''));
 const Delay = z.union([z.string().max(100), z.date()]);
 
 export const MachineNameSchema = z.enum([

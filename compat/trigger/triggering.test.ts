@@ -284,6 +284,7 @@ describe('a delayed run', () => {
   it('expires its time to live after the time that it was put off to', async () => {
     const id = await trigger({ delay: '10m', ttl: '5m' });
     await s.ok('RetrieveRunResponse', 'POST', `/api/v1/runs/${id}/reschedule`, { delay: '30m' });
+    expect((await s.send('POST', `/api/v1/runs/${id}/reschedule`, { delay: 'soon' })).status).toBe(400);
     s.t.advance(34 * MINUTE);
     expect((await s.run(id)).status).toBe('QUEUED');
     s.t.advance(MINUTE);

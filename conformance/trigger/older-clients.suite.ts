@@ -39,6 +39,25 @@ suite({ vendor: 'trigger', name: 'older SDK', sdk: '@trigger.dev/sdk 3.3.17' }, 
     );
   });
 
+  s.case(
+    ['T-99', 'T-17', 'T-31', 'T-5'],
+    'a batch under a key is made once; its token reads it',
+    async ({ url, unique }) => {
+      const items = [{ payload: { text: 'one' } }, { payload: { text: 'two' } }];
+      const idempotencyKey = unique('batch');
+      const first = await tasks33.batchTrigger('echo', items, { idempotencyKey });
+      const again = await tasks33.batchTrigger('echo', items, { idempotencyKey });
+      const idsOf = (batch: typeof first): unknown[] => [batch.batchId, ...batch.runs.map(({ id }) => id)];
+      expect.deepEqual(idsOf(again), idsOf(first));
+      expect.deepEqual([first.isCached, again.isCached], [false, true]);
+      const answer = await fetch(`${url}/api/v1/batches/${first.batchId}`, {
+        headers: { authorization: `Bearer ${first.publicAccessToken}` },
+      });
+      expect.equal(answer.status, 200);
+      expect.equal(((await answer.json()) as { runCount: number }).runCount, 2);
+    },
+  );
+
   s.case(['T-99', 'T-22', 'T-33'], 'a delayed run is shown as delayed and canceled', async () => {
     const handle = await tasks33.trigger('echo', { text: 'never' }, { delay: '1h' });
     expect.equal((await runs33.retrieve(handle.id)).status, 'DELAYED');

@@ -20,7 +20,7 @@ export async function addTags(c: RouteContext): Promise<Response> {
   if (total > MAX_TAGS)
     throw new ApiError(
       'invalid',
-      `Runs can only have ${MAX_TAGS} tags, you're trying to set ${total}. These tags have not been set: ${added.join(', ')}.`,
+      `Runs can only have ${MAX_TAGS} tags, you're trying to set ${total}. These tags have not been set: ${added.map((tag) => `'${tag}'`).join(', ')}.`,
     );
   const [reported] = await cell.apply([
     {

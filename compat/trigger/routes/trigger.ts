@@ -1,5 +1,6 @@
 import { publicToken, requireScope, spend } from '../auth.ts';
 import { publicRunId } from '../ids.ts';
+import { TOKEN_TTL_S } from '../jwt.ts';
 import { taskIdOf } from '../names.ts';
 import { engineNow, open, param, readBody, requestKey, requireProject, type RouteContext } from '../request.ts';
 import { MAX_TASK_BODY_BYTES, TriggerBodySchema } from '../schema.ts';
@@ -52,7 +53,10 @@ export async function triggerTask(c: RouteContext): Promise<Response> {
     ? await startAndWait(cell, requireParent(parent), spec, `run:${key}`, hasKey)
     : await startRun(cell, spec, hasKey);
   const id = publicRunId(run);
-  c.header('x-trigger-jwt', await publicToken(context, [`read:runs:${id}`]));
+  // What whoever started it may do with it; what a caller's own token does not show, this does not show either (trigger.dev: api.v1.tasks.$taskId.trigger).
+  const scopes = [`read:runs:${id}`, `write:inputStreams:${id}`];
+  const realtime = access.skipColumns.length === 0 ? {} : { realtime: { skipColumns: access.skipColumns } };
+  c.header('x-trigger-jwt', await publicToken(context, scopes, TOKEN_TTL_S.trigger, realtime));
   return c.json({ id, isCached: cached });
 }
 

@@ -36,7 +36,11 @@ export async function createToken(c: RouteContext): Promise<Response> {
   const timeout = body.timeout === undefined ? null : parseMoment(body.timeout);
   if (body.timeout !== undefined && timeout === null)
     throw new ApiError('invalid', `Invalid timeout: "${String(body.timeout)}"`);
-  if ((body.tags?.length ?? 0) > MAX_TAGS) throw new ApiError('invalid', `Waitpoints can only have ${MAX_TAGS} tags`);
+  if ((body.tags?.length ?? 0) > MAX_TAGS)
+    throw new ApiError(
+      'invalid',
+      `Waitpoints can only have ${MAX_TAGS} tags, you're trying to set ${body.tags?.length}.`,
+    );
   const wanted: Token = {
     id: await derivedId('waitpoint', `token ${requestKey(c)}`),
     createdAt: nowMs,
