@@ -17,6 +17,7 @@ import { DurableSql } from './durable-sql.ts';
 import { Courier } from './courier.ts';
 import { HeldLeases, type LeaseRequest } from './held-leases.ts';
 import { MovableClock } from './movable-clock.ts';
+import { Rest } from './rest.ts';
 import { TimeControl } from './time-control.ts';
 import { Watchers } from './watchers.ts';
 
@@ -40,9 +41,13 @@ export class Cell extends DurableObject<Bindings> implements Omit<CellApi, 'leas
   constructor(ctx: DurableObjectState, env: Bindings) {
     super(ctx, env);
     this.#clock = new MovableClock(ctx.storage.sql);
+    const rest = new Rest();
     this.#committer = new Committer(
       (requests) => this.#engine.applyGroup(requests),
-      () => ctx.storage.sync(),
+      () => {
+        rest.committed();
+        return ctx.storage.sync();
+      },
     );
     this.#followers = new Followers(env.CHANNEL);
     this.#held = new HeldLeases((request) => this.#engine.lease(request));

@@ -1,0 +1,40 @@
+/** So long without a commit is rest. */
+const REST_MS = 10_000;
+/** Fewer commits than this leave nothing worth looking for. */
+const BUSY_COMMITS = 500;
+
+/**
+ * Gives memory back after a busy time. The runtime collects garbage only as more is made: what a burst left in its last second, native memory of requests
+ * that are over included, would stay for as long as nothing happens. Measured after 7,000 runs: 205 MiB at rest before, 170 after.
+ * Where the runtime lends no collector (on the platform) nothing is done.
+ */
+export class Rest {
+  readonly #collect: (() => void) | undefined;
+  readonly #pause: (ms: number) => Promise<void>;
+  #commits = 0;
+  #waits = false;
+
+  constructor(
+    collect = (globalThis as { gc?: () => void }).gc,
+    pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms)),
+  ) {
+    this.#collect = collect;
+    this.#pause = pause;
+  }
+
+  committed(): void {
+    this.#commits++;
+    if (this.#collect && !this.#waits && this.#commits >= BUSY_COMMITS) void this.#wait(this.#collect);
+  }
+
+  async #wait(collect: () => void): Promise<void> {
+    this.#waits = true;
+    for (let seen = -1; seen !== this.#commits;) {
+      seen = this.#commits;
+      await this.#pause(REST_MS);
+    }
+    this.#waits = false;
+    this.#commits = 0;
+    collect();
+  }
+}
