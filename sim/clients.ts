@@ -3,10 +3,13 @@ import type { Command, CommandResult, PauseScope } from '../core/model/command.t
 import type { EventInput } from '../core/model/event.ts';
 import type { TaskSpec } from '../core/model/task.ts';
 import { checkIngested } from './checks-admission.ts';
+import { checkReads } from './checks-reads.ts';
 import { EVENT_NAMES, GROUPS, POOLS, SHARED_LIMITS, SHARED_TOKENS } from './catalogue.ts';
+import { Facts } from './facts.ts';
 import { HALT } from './policies.ts';
 import { eventOf, idFor } from './program.ts';
 import type { Requests } from './requests.ts';
+import { makeStart } from './starts.ts';
 import type { World } from './world.ts';
 
 const HOUR_MS = 3_600_000;
@@ -29,15 +32,13 @@ export class Clients {
   started = 0;
   /** Idempotency keys and the run that each was answered with. */
   #keys = new Map<string, { run: string; untilMs: number }>();
-  /** What was acknowledged and must be there after any crash, until it is said otherwise. */
-  readonly #facts = new Map<string, () => string | null>();
-  /** Changes under way, by the fact that they concern: until they are answered it may be either way. */
-  readonly #open = new Map<string, number>();
+  readonly facts: Facts;
 
   constructor(world: World, requests: Requests, maxRuns: number) {
     this.#world = world;
     this.#requests = requests;
     this.#maxRuns = maxRuns;
+    this.facts = new Facts(world, requests);
   }
 
   /** Registers all tasks; the first thing that happens in a world. */
@@ -52,32 +53,6 @@ export class Clients {
       this.#world.after(this.#world.rng.delayMs(900), again);
     };
     this.#world.after(10, again);
-  }
-
-  checkFacts(): void {
-    for (const [name, holds] of this.#facts) {
-      if (this.#open.get(name)) continue;
-      const wrong = holds();
-      this.#world.checks.that('acknowledged', wrong === null, () => `${name}: ${wrong}`);
-    }
-  }
-
-  /** Insists on a change; `fact` is what holds once it is acknowledged, null when nothing does. */
-  #change(
-    name: string,
-    label: string,
-    command: Command,
-    fact: (result: CommandResult) => (() => string | null) | null,
-  ): void {
-    this.#open.set(name, (this.#open.get(name) ?? 0) + 1);
-    this.#facts.delete(name);
-    this.#requests.insist(label, [command], (answer) => {
-      this.#open.set(name, (this.#open.get(name) ?? 1) - 1);
-      const result = answer.ok ? answer.results[0] : undefined;
-      const holds = result ? fact(result) : null;
-      if (holds) this.#facts.set(name, holds);
-      else this.#facts.delete(name);
-    });
   }
 
   #eventId(): string {
@@ -151,7 +126,7 @@ export class Clients {
       case 'record':
         return this.#record();
       case 'read':
-        return this.#read();
+        return checkReads(this.#world);
       case 'jump':
         return this.#world.jumpClock(
           rng.chance(0.6) ? rng.pick([60_000, HOUR_MS, 26 * HOUR_MS]) : -rng.pick([1_000, 60_000, 600_000]),
@@ -161,36 +136,10 @@ export class Clients {
     }
   }
 
-  #spec(): StartSpec {
-    const { rng, tasks } = this.#world;
-    const task = rng.pick([...tasks.values()]);
-    const n = rng.int(0, 9);
-    const now = this.#world.clockMs();
-    const spec: StartSpec = {
-      task: task.spec.id,
-      input: JSON.stringify(rng.chance(0.05) ? { n, pad: 'p'.repeat(rng.int(300, 3_000)) } : { n }),
-      ...(rng.chance(0.2) ? { labels: ['blue', `n${n}`] } : {}),
-      ...(rng.chance(0.1) ? { alias: `alias-${this.#count++}` } : {}),
-      ...(rng.chance(0.1) ? { meta: '{"trace":1}' } : {}),
-      ...(rng.chance(0.1) ? { dueAt: now + rng.pick([-1_000, 500, 20_000]) } : {}),
-      ...(rng.chance(0.05) ? { expireAt: now + rng.pick([-1, 1_000, 30_000]) } : {}),
-      ...(rng.chance(0.1) ? { maxAttempts: rng.int(1, 3) } : {}),
-      ...(rng.chance(0.2)
-        ? { dedupe: { key: `key-${rng.int(0, 40)}`, untilMs: now + rng.pick([1_000, 60_000, HOUR_MS]) } }
-        : {}),
-    };
-    if (task.fifo === null && !task.spec.admit) {
-      if (rng.chance(0.1)) spec.priorityMs = rng.pick([-500, 2_000, 60_000]);
-      if (rng.chance(0.08)) spec.limits = [{ key: 'shared', max: 2, hold: 'call' }];
-      if (rng.chance(0.05)) spec.limits = [{ key: `queue-${rng.int(0, 1)}`, max: 1, hold: 'run' }];
-    }
-    return spec;
-  }
-
   #start(): void {
-    if (this.started >= this.#maxRuns) return this.#read();
+    if (this.started >= this.#maxRuns) return checkReads(this.#world);
     this.started++;
-    const spec = this.#spec();
+    const spec = makeStart(this.#world, () => this.#count++);
     // Without a name of its own a start may not be sent twice: the answer that was lost is the client's loss.
     const named = spec.dedupe !== undefined || spec.alias !== undefined;
     const send = named ? this.#requests.insist.bind(this.#requests) : this.#requests.submit.bind(this.#requests);
@@ -302,7 +251,7 @@ export class Clients {
     const max = rng.int(1, 4);
     const paused = rng.chance(0.2);
     const set = (isPaused: boolean): void =>
-      this.#change(
+      this.facts.change(
         `limit ${key}`,
         `limit ${key} ${max}${isPaused ? ' paused' : ''}`,
         { type: 'set-limit', key, max, paused: isPaused },
@@ -322,14 +271,14 @@ export class Clients {
     const starts = rng.chance(0.25) ? 'skip' : 'wait';
     const name = JSON.stringify(scope);
     const paused = (): boolean => this.#world.engine.kernel.limits.rules.pauses().length > 0;
-    this.#change(
+    this.facts.change(
       `pause ${name}`,
       `pause ${name}`,
       { type: 'pause', scope, starts },
       () => () => (paused() ? null : 'is not paused'),
     );
     this.#world.after(rng.delayMs(4_000), () =>
-      this.#change(`pause ${name}`, `unpause ${name}`, { type: 'unpause', scope }, () => null),
+      this.facts.change(`pause ${name}`, `unpause ${name}`, { type: 'unpause', scope }, () => null),
     );
   }
 
@@ -371,7 +320,7 @@ export class Clients {
           ...(rng.chance(0.2) ? { delayMs: 500 } : {}),
           ...(rng.chance(0.3) ? { timezone: 'Europe/Berlin' } : {}),
         };
-        this.#change(
+        this.facts.change(
           id,
           `schedule ${id}`,
           { type: 'put-schedule', schedule },
@@ -383,7 +332,7 @@ export class Clients {
         this.#requests.insist(`pause ${id}`, [{ type: 'pause-schedule', id, paused: rng.chance(0.5) }]);
         return;
       case 'remove':
-        this.#change(
+        this.facts.change(
           id,
           `delete ${id}`,
           { type: 'delete-schedule', id },
@@ -409,7 +358,7 @@ export class Clients {
     // In a lane, what goes on from another's middle has waits and calls before it has a place.
     const inLanes = newest.filter(({ state }) => state.seq > 0 && this.#world.tasks.get(state.head.task)?.fifo);
     const runs = inLanes.length > 0 && rng.chance(0.5) ? inLanes : newest;
-    if (runs.length === 0 || this.started >= this.#maxRuns) return this.#read();
+    if (runs.length === 0 || this.started >= this.#maxRuns) return checkReads(this.#world);
     this.started++;
     const { state } = rng.pick(runs);
     const step = state.steps.length > 0 ? rng.pick(state.steps).key : undefined;
@@ -443,7 +392,7 @@ export class Clients {
     const { rng, checks, tracker } = this.#world;
     if (this.started >= this.#maxRuns) return;
     const specs = Array.from({ length: rng.int(1, 4) }, () => ({
-      ...this.#spec(),
+      ...makeStart(this.#world, () => this.#count++),
       id: idFor(this.#world.clockMs(), `batch ${this.#count++}`),
     })).map(({ alias: _a, dedupe: _d, ...spec }) => spec);
     this.started += specs.length;
@@ -467,7 +416,7 @@ export class Clients {
     const stored = (): string | undefined =>
       this.#world.engine.query({ type: 'record', collection: 'notes', id })?.data;
     if (stored() !== undefined && rng.chance(0.2)) {
-      this.#change(
+      this.facts.change(
         id,
         `forget ${id}`,
         { type: 'delete-record', collection: 'notes', id },
@@ -483,52 +432,9 @@ export class Clients {
       ifAbsent,
       ...(expiresAt === undefined ? {} : { expiresAt }),
     };
-    this.#change(id, `keep ${id}`, command, (result) => {
+    this.facts.change(id, `keep ${id}`, command, (result) => {
       const written = result.type === 'put-record' && result.written;
       return written && expiresAt === undefined ? () => (stored() === data ? null : 'is not what was kept') : null;
     });
-  }
-
-  /** Reads never throw and change nothing. */
-  #read(): void {
-    const { rng, engine, tracker, checks } = this.#world;
-    const runs = [...tracker.runs.keys()];
-    const run = runs.length > 0 ? rng.pick(runs) : 'nobody';
-    const tracked = tracker.get(run);
-    const detail = engine.query({ type: 'run-detail', run });
-    if (tracked) {
-      checks.that(
-        'acknowledged',
-        detail?.status === tracked.state.status,
-        () => `run ${run} reads ${detail?.status}, is ${tracked.state.status}`,
-      );
-      checks.that(
-        'fold',
-        detail?.steps.length === tracked.state.steps.length,
-        () => `run ${run} reads ${detail?.steps.length} steps`,
-      );
-    }
-    engine.query({ type: 'runs', limit: 3, status: 'running' });
-    const page = engine.query({ type: 'log', log: 'simulated', limit: 5 });
-    checks.that(
-      'lists',
-      page.items.every(({ run, seq }) => (tracker.get(run)?.state.seq ?? -1) >= seq),
-      () => `a log shows what its run has not: ${JSON.stringify(page.items.map(({ run, seq }) => [run, seq]))}`,
-    );
-    if (!tracked) return;
-    const listed = engine.query({
-      type: 'run-list',
-      task: tracked.state.head.task,
-      status: tracked.state.status,
-      limit: 1000,
-    });
-    checks.that(
-      'lists',
-      listed.items.some(({ id }) => id === run),
-      () => `run ${run} is not among those of its task and status`,
-    );
-    engine.query({ type: 'limits' });
-    engine.query({ type: 'dead-letters', limit: 2 });
-    engine.query({ type: 'stats' });
   }
 }

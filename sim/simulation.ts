@@ -71,7 +71,7 @@ export async function simulate(options: SeedOptions): Promise<SeedResult> {
   let failure: SeedResult['failure'] = null;
   try {
     world.onDispatch = (call, held) => performPush(world, requests, call, held);
-    world.onRestart = () => clients.checkFacts();
+    world.onRestart = () => clients.facts.check();
     world.start();
     clients.register();
     clients.start();

@@ -1,4 +1,5 @@
 import { engineSuite } from '../testing/engine-suite.ts';
+import { limitsSuite } from '../testing/limits-suite.ts';
 import { listsSuite } from '../testing/lists-suite.ts';
 import { NodeSql } from '../testing/node-sql.ts';
 import type { Sql } from '../ports.ts';
@@ -10,4 +11,5 @@ const open = (body: (sql: Sql) => void): void => {
 };
 
 engineSuite(open);
+limitsSuite(open);
 listsSuite(open);

@@ -4,6 +4,7 @@ import type { HistoryBody, HistoryEntry } from '../model/history.ts';
 import { NEVER_MS } from '../model/limits.ts';
 import type { Payload } from '../model/payload.ts';
 import type { Sql, SqlValue } from '../ports.ts';
+import { callsOf, stripCallData, withCallData, withoutData } from './call-data.ts';
 import type { PayloadStore } from './payloads.ts';
 
 /** A run's row without its input, which may be long. */
@@ -290,7 +291,7 @@ export class RunStore {
     return {
       seq: row.seq,
       atMs: row.at,
-      body: this.#withCallData(run, row.seq, JSON.parse(row.body) as HistoryBody),
+      body: withCallData(JSON.parse(row.body) as HistoryBody, (key) => this.#callData(run, key, row.seq)),
       data: this.#payloads.get(`h:${run}:${row.seq}`, row.data),
     };
   }
@@ -386,17 +387,6 @@ export class RunStore {
     const count = this.#sql.all<{ n: number }>(`SELECT count(*) AS n FROM chunks WHERE owner = ?`, owner)[0]?.n ?? 0;
     return count === 0 ? null : this.#payloads.get(owner, count);
   }
-
-  #withCallData(run: string, seq: number, body: HistoryBody): HistoryBody {
-    const restore = <T extends { key: string }>(call: T): T => {
-      if (!(HAS_DATA in call)) return call;
-      const { [HAS_DATA]: _, ...rest } = call as T & { [HAS_DATA]: unknown };
-      return { ...rest, data: this.#callData(run, call.key, seq) } as unknown as T;
-    };
-    if (body.kind === 'plan') return { ...body, calls: body.calls.map(restore) };
-    if ((body.kind === 'step' || body.kind === 'wait') && body.then) return { ...body, then: restore(body.then) };
-    return body;
-  }
 }
 
 const HISTORY_CHUNK = 50;
@@ -410,27 +400,6 @@ export const IDLE_INDEX = '$idle';
 
 function indexNames(row: RunRow): string[] {
   return [taskIndex(row.task), statusIndex(row.status, row.task), IDLE_INDEX];
-}
-
-const HAS_DATA = '$data';
-
-function callsOf(body: HistoryBody): Array<{ key: string; data?: Payload }> {
-  if (body.kind === 'plan') return body.calls;
-  if ((body.kind === 'step' || body.kind === 'wait') && body.then) return [body.then];
-  return [];
-}
-
-function withoutData<T extends { data?: Payload }>(call: T): Omit<T, 'data'> {
-  if (call.data === undefined) return call;
-  const { data: _, ...rest } = call;
-  return { ...rest, [HAS_DATA]: 1 } as unknown as Omit<T, 'data'>;
-}
-
-function stripCallData(body: HistoryBody): HistoryBody {
-  if (body.kind === 'plan') return { ...body, calls: body.calls.map((call) => withoutData(call) as typeof call) };
-  if ((body.kind === 'step' || body.kind === 'wait') && body.then)
-    return { ...body, then: withoutData(body.then) as typeof body.then };
-  return body;
 }
 
 /** The columns of a pending row that follow from the run's state; the lane's bucket and limits' holds are the engine's. */

@@ -1,6 +1,7 @@
 import { env, runInDurableObject } from 'cloudflare:test';
 import type { Sql } from '../../core/ports.ts';
 import { engineSuite } from '../../core/testing/engine-suite.ts';
+import { limitsSuite } from '../../core/testing/limits-suite.ts';
 import { listsSuite } from '../../core/testing/lists-suite.ts';
 import type { Bindings } from '../bindings.ts';
 import { DurableSql } from './durable-sql.ts';
@@ -15,4 +16,5 @@ const open = (body: (sql: Sql) => void): Promise<void> => {
 };
 
 engineSuite(open);
+limitsSuite(open);
 listsSuite(open);
