@@ -387,3 +387,25 @@ test('a state of more than 4 MiB is left to the SDK to fetch', async () => {
   };
   expect(body).toMatchObject({ use_api: true, events: [], steps: {}, event: { name: 'test/go' } });
 });
+
+test('a race is a race however its SDK writes it: discovery follows each of its steps', async () => {
+  for (const parallelMode of ['race', 'Race']) {
+    const planned = ['a', 'b'].map((id) => ({ op: 'StepPlanned', id, name: id, opts: { parallelMode } }));
+    const { ops } = await inngestExecutor.outcome(
+      leased(),
+      {
+        ok: true,
+        status: 206,
+        headers: [
+          ['x-inngest-sdk', 'x'],
+          ['x-inngest-req-version', '2'],
+        ],
+        body: new TextEncoder().encode(JSON.stringify(planned)),
+        truncated: false,
+        durationMs: 1,
+      },
+      contextWith(),
+    );
+    expect(ops).toMatchObject([{ op: 'plan', calls: [{ again: 'each' }, { again: 'each' }] }]);
+  }
+});

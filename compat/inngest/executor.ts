@@ -1,7 +1,7 @@
 import type { LeasedCall, Outcome } from '../../core/model/call.ts';
 import type { HttpResult, PushExecutor } from '../../core/ports.ts';
 import { canonicalJson, NestingError } from './canonical.ts';
-import { failure, limitFailure } from './failure.ts';
+import { failure } from './failure.ts';
 import { gatewayOutcome, isGatewayCall } from './gateway.ts';
 import { outputTooLarge } from './limits.ts';
 import { readOpcodes, valueText } from './opcode.ts';
@@ -50,7 +50,8 @@ function outcomeOf(call: LeasedCall, result: HttpResult, nowMs: number): Outcome
     const error = result.answered ? canonicalJson({ message, name: 'Error', stack: RESET }) : errorText(message);
     return failure(error, { noRetry, retryAt: null });
   }
-  if (result.truncated) return limitFailure(outputTooLarge());
+  // An attempt like any other: the next answer may be smaller (inngest/inngest: pkg/execution/driver/httpdriver, CodeOutputTooLarge).
+  if (result.truncated) return failure(canonicalJson(outputTooLarge()), { noRetry: false, retryAt: null });
   const outer: Answer = {
     status: result.status,
     headers: new Map(result.headers.map(([name, value]) => [name.toLowerCase(), value])),

@@ -228,20 +228,24 @@ describe('whatever an app answers', () => {
     const ops = Array.from({ length: 1_001 }, (_, i) => ({ op: 'StepRun', id: `s${i}`, data: 1 }));
     await server.answer(many, 206, { 'x-inngest-sdk': 'x' }, JSON.stringify(ops));
     expect(errorOf(many.run).name).toBe('InngestErrFunctionOverflowed');
-    const large = await begin();
-    const outcome = await inngestExecutor.outcome(
-      large,
-      {
+    let large = await begin();
+    const answerTooLarge = async (): Promise<void> => {
+      const result = {
         ok: true,
         status: 206,
-        headers: [['x-inngest-sdk', 'x']],
+        headers: [['x-inngest-sdk', 'x'] as [string, string]],
         body: new Uint8Array(8),
         truncated: true,
         durationMs: 1,
-      },
-      context,
-    );
-    t.apply({ type: 'report', run: large.run, lease: large.lease, outcome, final: true });
+      } as const;
+      const outcome = await inngestExecutor.outcome(large, result, context);
+      t.apply({ type: 'report', run: large.run, lease: large.lease, outcome, final: true });
+    };
+    await answerTooLarge();
+    expect(t.status(large.run)).toBe('running');
+    t.advance(DAY_MS);
+    large = t.one();
+    await answerTooLarge();
     expect(errorOf(large.run).name).toBe('output_too_large');
     await server.answer(large, 206, { 'x-inngest-sdk': 'x' }, '[{"op":"StepRun","id":"late","data":1}]');
     expect(t.engine.query({ type: 'run-detail', run: large.run })?.steps).toEqual([]);

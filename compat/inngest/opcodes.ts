@@ -13,7 +13,7 @@ import {
   stepOutputTooLarge,
 } from './limits.ts';
 import { RUN_COMPLETE_ID } from './names.ts';
-import { againOf, errorOf, errorText, metaOf, nameOf, optionOf, Refusal, valueText } from './opcode.ts';
+import { againOf, errorOf, errorText, metaOf, nameOf, Refusal, textOption, valueText } from './opcode.ts';
 import type { Opcode, OpcodeContext, Reply } from './opcode.ts';
 import { invoke, sleep, waitForEvent, waitForSignal } from './opcode-waits.ts';
 import { stateSize } from './request.ts';
@@ -40,7 +40,7 @@ export function translateOpcodes(call: LeasedCall, all: Opcode[], reply: Reply):
   const planned: CallSpec[] = [];
   let added = 0;
   for (const opcode of opcodes) {
-    const again: Again = coalesce && optionOf(opcode, 'parallelMode') !== 'race' ? 'last' : 'each';
+    const again: Again = coalesce && !isRace(opcode) ? 'last' : 'each';
     const context: OpcodeContext = { call, reply, group, again };
     const translated = translateOne(opcode, context);
     if (translated instanceof Refusal) return runFailure(translated.name, translated.message, translated.more);
@@ -69,6 +69,11 @@ export function translateOpcodes(call: LeasedCall, all: Opcode[], reply: Reply):
     return { ops: [...first, ...unanswered.ops] };
   }
   return { ops: [...first, ...ops, ...last] };
+}
+
+/** The SDKs write the mode each in its own case: Go says `Race`. */
+function isRace(opcode: Opcode): boolean {
+  return textOption(opcode, 'parallelMode')?.toLowerCase() === 'race';
 }
 
 function answers(call: LeasedCall, ops: Op[]): boolean {

@@ -7,7 +7,12 @@ import type { Span, TraceStyle } from './trace.ts';
 
 const RUN = '01ARZ3NDEKTSV4RRFFQ69G5FAV';
 
-function trace(bodies: HistoryBody[], style: TraceStyle, pending: Array<Partial<PendingRecord>> = []): Span {
+function trace(
+  bodies: HistoryBody[],
+  style: TraceStyle,
+  pending: Array<Partial<PendingRecord>> = [],
+  error: string | null = null,
+): Span {
   const history = bodies.map((body, i): HistoryEntry => ({ seq: i + 1, atMs: 1_000 * (i + 1), body, data: '{}' }));
   const end = bodies.find((body) => body.kind === 'end');
   const run = {
@@ -16,6 +21,7 @@ function trace(bodies: HistoryBody[], style: TraceStyle, pending: Array<Partial<
     createdAt: 0,
     startedAt: 10,
     endedAt: end ? 1_000 * bodies.length : null,
+    error,
   } as RunRecord;
   return traceOf(run, history, pending as PendingRecord[], new Map(), style);
 }
@@ -82,6 +88,14 @@ describe('a run’s trace', () => {
         ],
       ],
     ]);
+  });
+
+  it('whose answer was too large shows its only attempt in the older way', () => {
+    const error = '{"message":"m","name":"output_too_large"}';
+    expect(trace([failed], 'older', [], error).children.map(lines)).toEqual([
+      ['function error', 'FAILED', 1, [['Attempt 0', 'FAILED', 0]]],
+    ]);
+    expect(trace([failed], 'newer', [], error).children.map(lines)).toEqual([['Finalization', 'FAILED', 0]]);
   });
 
   it('under way shows the attempt that is to come', () => {

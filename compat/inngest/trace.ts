@@ -283,9 +283,16 @@ function ownSpan(
     userland: null,
   };
   withAttempts(span, failures, own.dueAt, style);
+  // The older way has a line for the only attempt too where the answer itself could not be taken.
+  if (style === 'older' && failed && failures.length === 0 && isTooLarge(run))
+    span.children.push({ ...span, spanID: `${span.spanID}-last`, name: 'Attempt 0', attempts: 0, children: [] });
   const last = span.children.at(-1);
   if (run.status === 'running' && last && !leased) Object.assign(last, { status: 'QUEUED', startedAt: null });
   return span;
+}
+
+function isTooLarge({ error }: RunRecord): boolean {
+  return error !== null && textOf(error).includes('"name":"output_too_large"');
 }
 
 function attemptsOf(style: TraceStyle, status: SpanStatus, failures: number, once: boolean): number {

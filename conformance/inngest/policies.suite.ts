@@ -217,6 +217,49 @@ for (const flavour of FLAVOURS) {
     );
 
     s.case(
+      ['I-53', 'I-65', 'I-75'],
+      'batchEvents: all events of a batch lead to one run, which names one batch; the next batch has an id of its own',
+      async (context) => {
+        const name = context.unique('go');
+        const app = await startApp(context, flavour, [
+          {
+            id: 'batch',
+            triggers: [{ event: name }],
+            options: { batchEvents: { maxSize: 2, timeout: '30s' } },
+            body: ({ events }) => events.length,
+          },
+        ]);
+        const ids = await sendEach(app, name, [{ n: 1 }, { n: 2 }, { n: 3 }]);
+        await app.ended(ids[0] ?? fail('no id'));
+        await context.clock.advance(31_000);
+        await app.ended(ids[2] ?? fail('no id'));
+        const runs = await Promise.all(ids.map(async (id) => (await app.runsOf(id))[0] ?? fail('no run')));
+        expect.equal(runs[0]?.run_id, runs[1]?.run_id);
+        const batches = runs.map((run) => (run as unknown as { batch_id: string }).batch_id);
+        expect.match(batches[0] ?? '', /^[0-9A-HJKMNP-TV-Z]{26}$/);
+        expect.equal(batches[0], batches[1]);
+        expect.equal(new Set([...batches, ...ids, ...runs.map((run) => run.run_id)]).size, 2 + 3 + 2);
+        const shown = await Promise.all(
+          [runs[0], runs[2]].map(async (run) => {
+            const query = `query ($id: String!) { runTrigger(runID: $id) { IDs isBatch batchID }
+              functionRun(query: { functionRunId: $id }) { batchID } run(runID: $id) { isBatch } }`;
+            const response = await fetch(new URL('/v0/gql', context.url), {
+              method: 'POST',
+              body: JSON.stringify({ query, variables: { id: run?.run_id } }),
+            });
+            return ((await response.json()) as { data: unknown }).data;
+          }),
+        );
+        const expected = (of: string[], batchID: string | undefined): object => ({
+          runTrigger: { IDs: of, isBatch: true, batchID },
+          functionRun: { batchID },
+          run: { isBatch: true },
+        });
+        expect.deepEqual(shown, [expected(ids.slice(0, 2), batches[0]), expected(ids.slice(2), batches[2])]);
+      },
+    );
+
+    s.case(
       ['I-53'],
       'batchEvents: steps of a batch keep all its events; `if` leaves an event alone',
       async (context) => {
@@ -360,6 +403,34 @@ for (const flavour of FLAVOURS) {
         ]);
       },
     );
+
+    s.case(['I-55'], 'cancelOn: a timeout may be a date, after which the event means nothing', async (context) => {
+      const [name, stop] = [context.unique('go'), context.unique('stop')];
+      const until = new Date((await context.clock.now()) + HOUR_MS);
+      const app = await startApp(context, flavour, [
+        {
+          id: 'dated',
+          triggers: [{ event: name }],
+          options: { cancelOn: [{ event: stop, match: 'data.id', timeout: until }] },
+          body: ({ step }) => step.sleep('nap', '3h'),
+        },
+      ]);
+      const ids = await sendEach(app, name, [{ id: 1 }, { id: 2 }]);
+      await context.clock.advance(HOUR_MS / 2);
+      const [late] = await sendEach(app, name, [{ id: 3 }]);
+      await context.clock.idle();
+      await app.send({ name: stop, data: { id: 1 } });
+      await context.clock.advance(HOUR_MS / 2 + 1_000);
+      await app.send([
+        { name: stop, data: { id: 2 } },
+        { name: stop, data: { id: 3 } },
+      ]);
+      await context.clock.advance(3 * HOUR_MS);
+      const statuses = await Promise.all(
+        [...ids, late ?? fail('no id')].map(async (id) => (await app.ended(id))[0]?.status),
+      );
+      expect.deepEqual(statuses, ['Cancelled', 'Completed', 'Completed']);
+    });
 
     s.case(['I-55'], 'cancelOn: the answer of the call that was under way is dropped', async (context) => {
       const [name, stop] = [context.unique('go'), context.unique('stop')];
