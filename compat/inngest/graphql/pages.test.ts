@@ -299,3 +299,20 @@ test('a field that nobody knows is refused as GraphQL does, and debugging step b
     await ask(server, 'mutation { invokeFunction(functionSlug: "app-fn", meta: null, debugRunID: null) }'),
   ).toEqual({ invokeFunction: true });
 });
+
+test('a run’s trigger is as old as the id of its event, whatever moment the event speaks of', async () => {
+  const server = new LocalServer();
+  await register(server, [{ id: 'fn' }]);
+  const sent = await server.routes.request('/e/key', {
+    method: 'POST',
+    headers: { 'x-inngest-event-id-seed': '1700000000000,AAAAAAAAAAAAAA==' },
+    body: JSON.stringify({ name: 'fn/go', data: {}, ts: 1_600_000_000_000 }),
+  });
+  const { ids } = (await sent.json()) as { ids: string[] };
+  await server.idle();
+  const [run] = (await server.runsOf(ids[0] as string)) as unknown as [{ run_id: string }];
+  const query = 'query ($id: String!) { runTrigger(runID: $id) { IDs timestamp } }';
+  expect(await ask(server, query, { id: run.run_id })).toEqual({
+    runTrigger: { IDs: ids, timestamp: '2023-11-14T22:13:20.000Z' },
+  });
+});
