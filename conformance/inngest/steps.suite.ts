@@ -672,6 +672,42 @@ for (const flavour of FLAVOURS) {
       },
     );
 
+    if (checkpointing)
+      s.case(
+        ['I-31', 'I-35'],
+        'steps after a parallel group are checkpointed again: no request for each of them',
+        async (context) => {
+          const name = context.unique('go');
+          const ran: string[] = [];
+          const app = await startApp(context, flavour, [
+            {
+              id: 'wide',
+              triggers: [{ event: name }],
+              body: async ({ step }) => {
+                const one = (id: string): Promise<unknown> => step.run(id, () => void ran.push(id));
+                await one('before-1');
+                await one('before-2');
+                await Promise.all([one('beside-1'), one('beside-2')]);
+                for (const id of ['after-1', 'after-2', 'after-3']) await one(id);
+                return 'done';
+              },
+            },
+          ]);
+          const { ids } = await app.send({ name });
+          expect.equal((await app.ended(ids[0] ?? fail('no id')))[0]?.output, 'done');
+          expect.deepEqual(
+            [ran.slice(0, 2), ran.slice(2, 4).sort(), ran.slice(4)],
+            [
+              ['before-1', 'before-2'],
+              ['beside-1', 'beside-2'],
+              ['after-1', 'after-2', 'after-3'],
+            ],
+          );
+          // To the group, one for each of its two steps, and from there to the end.
+          expect.equal(app.calls, 4);
+        },
+      );
+
     if (version === 4) {
       if (!checkpointing) {
         s.case(
