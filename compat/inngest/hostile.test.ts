@@ -156,6 +156,28 @@ const opcode = fc.record(
   },
   { requiredKeys: ['op', 'id'] },
 );
+/** One that can be read: what an app with its steps in disorder would say. */
+const plain = fc.record({
+  op: fc.constantFrom(
+    'StepRun',
+    'StepPlanned',
+    'StepError',
+    'StepFailed',
+    'Sleep',
+    'WaitForEvent',
+    'InvokeFunction',
+    'WaitForSignal',
+    'DeferAdd',
+  ),
+  id: fc.constantFrom('a', 'b', 'c'),
+  name: fc.constant('1h'),
+  opts: fc.constantFrom(
+    { event: 'e', timeout: '1h', signal: 's', function_id: 'app-g', fn_slug: 'app-g' },
+    { event: 'e', timeout: '1h', signal: 't', function_id: 'app-nobody', input: [1], parallelMode: 'race' },
+  ),
+  data: fc.constant(1),
+  error: fc.constant({ name: 'Error', message: 'm' }),
+});
 const answer = fc.record({
   status: fc.constantFrom(206, 206, 206, 200, 201, 204, 302, 400, 404, 500),
   headers: fc.dictionary(
@@ -163,6 +185,7 @@ const answer = fc.record({
     fc.constantFrom('1', '2', 'true', 'false', 'soon', '999999999', 'x'),
   ),
   body: fc.oneof(
+    fc.array(plain, { minLength: 1, maxLength: 3 }).map((ops) => JSON.stringify(ops)),
     fc.array(fc.oneof(opcode, opcode, json), { maxLength: 4 }).map((ops) => JSON.stringify(ops)),
     opcode.map((op) => JSON.stringify(op)),
     json.map((value) => JSON.stringify(value)),

@@ -60,12 +60,13 @@ export function translateOpcodes(call: LeasedCall, all: Opcode[], reply: Reply):
   if (planned.length > 0) ops.push({ op: 'plan', calls: planned });
   if ((added > 0 || maxStateBytes < MAX_STATE) && added + stateSize(call) > maxStateBytes)
     return limitFailure(stateOverflowed(maxStateBytes));
-  // A call for one step that says nothing of it leaves it undone.
+  // A call for one step that says nothing of it leaves it undone, and one that tells nothing new leaves the run where it is.
   if (last.length === 0 && !answers(call, ops)) {
-    const unanswered = failure(
-      errorText(`The app did not answer for step "${call.key === MAIN ? 'step' : call.key}"`),
-      reply,
-    );
+    const why =
+      call.key === MAIN
+        ? 'The app answered with nothing that this run has not done already'
+        : `The app did not answer for step "${call.key}"`;
+    const unanswered = failure(errorText(why), reply);
     return { ops: [...first, ...unanswered.ops] };
   }
   return { ops: [...first, ...ops, ...last] };
@@ -76,9 +77,17 @@ function isRace(opcode: Opcode): boolean {
   return textOption(opcode, 'parallelMode')?.toLowerCase() === 'race';
 }
 
+/** Whether the run goes on by it: nothing else would ask for it again. */
 function answers(call: LeasedCall, ops: Op[]): boolean {
-  if (call.key === MAIN) return ops.length > 0 || call.pending.length > 0;
-  return ops.some((op) => 'key' in op && op.key === call.key);
+  if (call.key !== MAIN) return ops.some((op) => op.op === 'step' && op.key === call.key);
+  return call.pending.length > 0 || ops.some((op) => isNews(call, op));
+}
+
+/** What the run had done already when it called was told to the app with that call. */
+function isNews({ steps }: LeasedCall, op: Op): boolean {
+  if (op.op === 'again') return true;
+  const keys = op.op === 'plan' ? op.calls.map(({ key }) => key) : 'key' in op ? [op.key] : [];
+  return keys.some((key) => !steps.some((step) => step.key === key));
 }
 
 /** Which step an attempt of the discovery call belongs to. */

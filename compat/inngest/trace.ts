@@ -395,8 +395,9 @@ function infoOf(run: string, step: Step, op: StepOp): StepInfo {
 
 function eventIdIn(entry: HistoryEntry | null): string | null {
   if (!entry?.data) return null;
-  const { id } = JSON.parse(textOf(entry.data)) as { id?: unknown };
-  return typeof id === 'string' ? id : null;
+  // An app may have said itself what came of its wait.
+  const event = JSON.parse(textOf(entry.data)) as { id?: unknown } | null;
+  return typeof event?.id === 'string' ? event.id : null;
 }
 
 /** What the app said of its steps beside their results. A later value of a kind is laid over an earlier one. */
