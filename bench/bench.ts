@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { costOf, lineOf, medianLine, untilQuiet, type Cost, type Line, type Sample } from './measure.ts';
+import { costOf, lineOf, medianLine, together, untilQuiet, type Cost, type Line, type Sample } from './measure.ts';
 import { renderLine } from './render.ts';
 import type { Target } from './targets.ts';
 import type { Figures, Verdict } from './verdicts.ts';
@@ -72,6 +72,24 @@ export class Bench {
       }
     }
     for (const taken of all.values()) this.add(medianLine(taken));
+  }
+
+  /**
+   * As `measure`, in many short turns whose times are put together in one line: for a percentile of which a single turn has too few, and whose median
+   * over turns would be none.
+   */
+  async measureTogether(phase: string, sides: Side[], turns: number): Promise<void> {
+    const all = new Map<Side, Array<{ result: Sample; cost: Cost }>>(sides.map((side) => [side, []]));
+    for (let i = 0; i < turns; i++)
+      // Each goes first as often: who comes later finds the machine warmer.
+      for (const side of i % 2 === 0 ? sides : sides.toReversed()) {
+        await untilQuiet(side.target.pids, this.options.quietMs);
+        all.get(side)!.push(await costOf(side.target.pids, side.body));
+      }
+    for (const [side, taken] of all) {
+      const { sample, cost } = together(taken);
+      this.add(lineOf(side.phase ?? phase, side.target.name, sample, cost));
+    }
   }
 }
 

@@ -165,6 +165,26 @@ export function lineOf(phase: string, target: string, sample: Sample, cost: Cost
   };
 }
 
+/** Of several turns of the same work, none of them with a rate: as if they had been one. */
+export function together(turns: Array<{ result: Sample; cost: Cost }>): { sample: Sample; cost: Cost } {
+  const sum = (of: (turn: { result: Sample; cost: Cost }) => number): number =>
+    turns.reduce((total, turn) => total + of(turn), 0);
+  return {
+    sample: {
+      of: turns[0]!.result.of,
+      times: turns.flatMap(({ result }) => result.times),
+      duplicates: sum(({ result }) => result.duplicates),
+      lost: sum(({ result }) => result.lost),
+    },
+    cost: {
+      serverCpuMs: sum(({ cost }) => cost.serverCpuMs),
+      appCpuMs: sum(({ cost }) => cost.appCpuMs),
+      peakMiB: Math.max(...turns.map(({ cost }) => cost.peakMiB)),
+      othersPercent: sum(({ cost }) => cost.othersPercent) / turns.length,
+    },
+  };
+}
+
 /** Of repeated lines: the median of each figure, the sum of duplicates and losses. */
 export function medianLine(lines: Line[]): Line {
   const middle = (
