@@ -64,10 +64,17 @@ export class PythonApp {
   }
 }
 
+/** `main.py`: the client that blocks, Flask. `async_main.py`: the one of asyncio, FastAPI. */
+export type PythonProgram = 'main.py' | 'async_main.py';
+
 /** Starts it; it ends with its input, so also with this process. */
-export async function startPython(context: SuiteContext, interpreter: string): Promise<PythonApp> {
+export async function startPython(
+  context: SuiteContext,
+  interpreter: string,
+  program: PythonProgram,
+): Promise<PythonApp> {
   const { environment } = context;
-  const child = spawn(interpreter, ['-u', path.join(APP, 'main.py')], {
+  const child = spawn(interpreter, ['-u', path.join(APP, program)], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: {
       PATH: process.env.PATH,

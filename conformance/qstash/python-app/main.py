@@ -1,13 +1,12 @@
-"""Drives a server with the Python clients, as it is told over HTTP, and serves a workflow with their SDK."""
+"""Drives a server with the Python clients, as it is told over HTTP, and serves a workflow with their SDK in Flask."""
 
-import dataclasses
-import enum
 import json
 import os
 import sys
 import threading
 
 from flask import Flask, request
+from plain import plain
 from qstash import QStash, Receiver
 from upstash_workflow.flask import Serve
 from werkzeug.serving import make_server
@@ -22,20 +21,6 @@ ran = []
 failures = []
 received = []
 attempts = {}
-
-
-def plain(value):
-    if dataclasses.is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, dict):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, bytes):
-        return value.decode()
-    return value
 
 
 @app.post("/client")
@@ -75,6 +60,7 @@ def workflow(context):
 
     one = context.run("first", first)
     context.sleep("nap", "1h")
+    context.sleep_until("until", float(context.request_payload["until"]))
     answer = context.call("ask", url=context.request_payload["third"], method="POST", body={"q": one["from"]}, headers={"x-from": "python"})
 
     def last():
