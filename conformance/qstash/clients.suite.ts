@@ -1,8 +1,14 @@
-import type { RequestListener } from 'node:http';
+import type { IncomingMessage, RequestListener } from 'node:http';
+import { serve as serveAstro } from '@upstash/workflow/astro';
 import { serve as serveCloudflare } from '@upstash/workflow/cloudflare';
 import { serve as serveExpress } from '@upstash/workflow/express';
+import { serve as serveH3 } from '@upstash/workflow/h3';
 import { serve as serveHono } from '@upstash/workflow/hono';
-import { serve as serveNext } from '@upstash/workflow/nextjs';
+import { serve as serveNext, servePagesRouter } from '@upstash/workflow/nextjs';
+import { serve as serveReactRouter } from '@upstash/workflow/react-router';
+import { serve as serveSolid } from '@upstash/workflow/solidjs';
+import { serve as serveSvelte } from '@upstash/workflow/svelte';
+import { serve as serveTanstack } from '@upstash/workflow/tanstack';
 import type { WorkflowContext } from '@upstash/workflow';
 import express from 'express';
 import { Hono } from 'hono';
@@ -41,6 +47,29 @@ async function endsWell(context: CaseContext, url: string): Promise<void> {
   expect.deepEqual([run.workflowState, String(run.workflowRunResponse)], ['RUN_SUCCESS', '221']);
 }
 
+type ByRequest = (event: { request: Request }) => Promise<Response>;
+type Serve = (routeFunction: ReturnType<typeof route>, options: never) => unknown;
+
+const posts =
+  (serveIn: Serve) =>
+  (...args: Parameters<Serve>): ByRequest =>
+    (serveIn(...args) as { POST: ByRequest }).POST;
+
+/** Frameworks whose handlers get the request in an event or context. */
+const BY_REQUEST: Record<string, (...args: Parameters<Serve>) => ByRequest> = {
+  Svelte: posts(serveSvelte as Serve),
+  SolidStart: posts(serveSolid as Serve),
+  Astro: posts(serveAstro as unknown as Serve),
+  'TanStack Start': posts(serveTanstack as Serve),
+  'React Router': (...args) => (serveReactRouter as Serve)(...args) as ByRequest,
+};
+
+async function textOf(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString();
+}
+
 suite({ vendor: 'qstash', name: 'frameworks', sdk: '@upstash/workflow 1.3.3' }, (s) => {
   const env = (context: CaseContext): Record<string, string> => ({
     QSTASH_URL: context.url,
@@ -74,6 +103,37 @@ suite({ vendor: 'qstash', name: 'frameworks', sdk: '@upstash/workflow 1.3.3' }, 
     app.use(express.json({ limit: '1mb' }));
     app.use('/workflow', serveExpress(route(context), workflowOptions(context) as never));
     const served = await context.serveNode(app as unknown as RequestListener);
+    await endsWell(context, `${served.url}/workflow`);
+  });
+
+  for (const [framework, serveIn] of Object.entries(BY_REQUEST))
+    s.case(['Q-60', 'Q-65', 'Q-66'], `${framework}: a workflow runs in its handler`, async (context) => {
+      const handler = serveIn(route(context), workflowOptions(context) as never);
+      await runsToEnd(context, (request) => handler({ request }));
+    });
+
+  s.case(['Q-60', 'Q-65', 'Q-66'], 'Next.js, pages router: a workflow runs in its handler', async (context) => {
+    const { handler } = servePagesRouter(route(context), workflowOptions(context) as never);
+    const served = await context.serveNode(async (request, response) => {
+      const pages = Object.assign(response, {
+        status: (code: number) => Object.assign(response, { statusCode: code }),
+        json: (value: unknown) => void response.end(JSON.stringify(value)),
+      });
+      // What stands before an app says so, and the framework parses the body.
+      request.headers['x-forwarded-proto'] = 'http';
+      await handler(Object.assign(request, { body: await textOf(request) }) as never, pages as never);
+    });
+    await endsWell(context, `${served.url}/workflow`);
+  });
+
+  s.case(['Q-60', 'Q-65', 'Q-66'], 'H3, Nuxt: a workflow runs in its handler', async (context) => {
+    const { handler } = serveH3(route(context), workflowOptions(context) as never);
+    const served = await context.serveNode(async (request, response) => {
+      request.headers['x-forwarded-proto'] = 'http';
+      const event = { node: { req: request, res: response }, path: request.url, method: request.method };
+      const answer = (await (handler as unknown as (event: object) => Promise<Response>)(event)) as Response;
+      response.writeHead(answer.status, Object.fromEntries(answer.headers)).end(await answer.text());
+    });
     await endsWell(context, `${served.url}/workflow`);
   });
 });
