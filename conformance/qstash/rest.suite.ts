@@ -285,6 +285,33 @@ suite({ vendor: 'qstash', name: 'plain HTTP', sdk: 'plain HTTP' }, (s) => {
   );
 
   s.case(
+    ['Q-78', 'Q-80'],
+    'a run is cancelled by its path alone, and the log of a URL is of that URL and no longer one',
+    async (context) => {
+      const { handler } = serveOldest(
+        (async (w: WorkflowContext) => {
+          await w.sleep('long', '1d');
+        }) as never,
+        { ...workflowOptions(context), url: undefined } as never,
+      );
+      const workflow = await serveWorkflowHandler(context, handler as (request: Request) => Promise<Response>);
+      const runId = await workflow.trigger();
+      const { workflowRunId: other } = await workflow.client.trigger({ url: `${workflow.url}/more` });
+      await context.clock.idle();
+      const { runs } = await workflow.client.logs({ workflowUrl: workflow.url });
+      expect.deepEqual(
+        runs.map(({ workflowRunId }) => workflowRunId),
+        [runId],
+      );
+      expect.equal((await call(context, 'DELETE', `/v2/workflows/runs/${runId}`)).status, 200);
+      expect.equal((await workflow.run(runId)).workflowState, 'RUN_CANCELED');
+      expect.equal((await call(context, 'DELETE', `/v2/workflows/runs/${runId}`)).status, 404);
+      expect.equal((await workflow.run(other)).workflowState, 'RUN_STARTED');
+      await workflow.client.cancel(other);
+    },
+  );
+
+  s.case(
     ['Q-79', 'Q-77'],
     'one dead letter of a workflow is restarted or resumed by its path, its failure callback cancelled',
     async (context) => {

@@ -29,6 +29,8 @@ export async function workflowLogs(route: Route): Promise<Response> {
     for (const name of [...query.keys()])
       if (!['workflowRuns', 'cursor', 'count', 'groupBy', 'trimBody', 'qstash_token'].includes(name))
         query.delete(name);
+  // Where runs are cancelled, the URL is a prefix; here it is the whole.
+  query.set('workflowUrlExactMatch', 'true');
   const trimBytes = trimOf(query);
   const max = groupBy === null ? MAX_EVENTS : MAX_RUNS;
   const filter: Filter = {

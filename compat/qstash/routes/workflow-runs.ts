@@ -28,11 +28,11 @@ export async function getSteps(route: Route): Promise<Response> {
   });
 }
 
-/** The end of a run: its result in the body, or `cancel=true`. The SDK stops silently on 400. */
+/** The end of a run: its result in the body with `cancel=false`, as SDKs say it, else its cancellation. The SDK stops silently on 400. */
 export async function endRun(route: Route): Promise<Response> {
   const runId = route.param('run');
   if (!isWorkflowRunId(runId)) throw notFound(`workflow run ${runId}`);
-  if (route.query().get('cancel') === 'true') {
+  if (route.query().get('cancel') !== 'false') {
     const { result } = await route.one({ type: 'cancel', run: runId });
     if (result !== 'cancelled' && result !== 'cancelling') throw notFound(`workflow run ${runId}`);
     return json({ cancelled: 1 });
