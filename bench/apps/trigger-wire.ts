@@ -1,5 +1,6 @@
 import { Agent, request } from 'node:http';
 import { setTimeout as delay } from 'node:timers/promises';
+import { registration } from '../../conformance/crash/trigger-registration.ts';
 
 /** What a worker's messages have that the bench uses. */
 export interface Handed {
@@ -49,7 +50,7 @@ export class TriggerWire {
       'POST',
       `${url}/api/v1/projects/${project}/background-workers`,
       { authorization: `Bearer ${apiKey}` },
-      JSON.stringify(registration(tasks)),
+      JSON.stringify(registration(tasks, 'bench')),
     );
     return new TriggerWire(url, apiKey, agent, registered.id);
   }
@@ -170,22 +171,4 @@ function call<T>(
     outgoing.on('error', reject);
     outgoing.end(data);
   });
-}
-
-function registration(tasks: string[]): unknown {
-  return {
-    localOnly: true,
-    engine: 'V2',
-    supportsLazyAttempts: true,
-    metadata: {
-      packageVersion: '4.8.3',
-      cliPackageVersion: '4.8.3',
-      contentHash: 'bench',
-      runtime: 'node',
-      runtimeVersion: process.versions.node,
-      sourceFiles: [],
-      queues: [],
-      tasks: tasks.map((id) => ({ id, filePath: 'src/tasks.ts', exportName: id, entryPoint: 'src/tasks.ts' })),
-    },
-  };
 }

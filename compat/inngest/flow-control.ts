@@ -1,8 +1,7 @@
-import { compileExpression } from '../../core/events/expression/index.ts';
 import { UNBOUNDED } from '../../core/model/limit.ts';
 import type { LimitTemplate } from '../../core/model/task.ts';
 import { parseDurationMs } from './duration.ts';
-import { InngestError } from './errors.ts';
+import { checkExpression, invalid } from './invalid-function.ts';
 import type { ConcurrencyOption, FunctionConfig } from './schema.ts';
 
 const SECOND_MS = 1_000;
@@ -75,14 +74,4 @@ function throttleOf(config: FunctionConfig): LimitTemplate[] {
       ...(throttle.key ? { expression: throttle.key } : {}),
     },
   ];
-}
-
-function checkExpression(config: FunctionConfig, field: string, expression: string | null | undefined): void {
-  if (!expression) return;
-  const compiled = compileExpression(expression);
-  if (!compiled.ok) throw invalid(config, `the expression of "${field}" is invalid: ${compiled.error.message}`);
-}
-
-function invalid(config: FunctionConfig, why: string): InngestError {
-  return new InngestError(400, 'invalid_function', `Function "${config.id}" is invalid: ${why}.`);
 }

@@ -2,7 +2,8 @@ import * as z from 'zod';
 import { compileExpression, isPlain } from '../../core/events/expression/index.ts';
 import type { Admission, Guards, TaskSpec } from '../../core/model/task.ts';
 import { MAX_WAIT_MS, parseDurationMs, parseMoment } from './duration.ts';
-import { InngestError } from './errors.ts';
+import type { InngestError } from './errors.ts';
+import { checkExpression, invalid } from './invalid-function.ts';
 import { explain } from './schema.ts';
 
 /** Fields of a function that say whether, when and with what its runs start, and what ends them. */
@@ -87,7 +88,7 @@ class Reader {
   }
 
   invalid(why: string): InngestError {
-    return new InngestError(400, 'invalid_function', `Function "${this.functionId}" is invalid: ${why}.`);
+    return invalid({ id: this.functionId }, why);
   }
 
   durationMs(field: string, value: string, { minMs, maxMs }: { minMs: number; maxMs: number }): number {
@@ -100,8 +101,7 @@ class Reader {
 
   expression(field: string, value: string | null | undefined): string | undefined {
     if (!value) return undefined;
-    const compiled = compileExpression(value);
-    if (!compiled.ok) throw this.invalid(`the expression of "${field}" is invalid: ${compiled.error.message}`);
+    checkExpression({ id: this.functionId }, field, value);
     return value;
   }
 

@@ -1,12 +1,12 @@
 import { parseCron } from '../../core/schedule/cron.ts';
 import type { TaskSpec, Trigger } from '../../core/model/task.ts';
 import type { RetryPolicy } from '../../core/schedule/backoff.ts';
-import { compileExpression } from '../../core/events/expression/index.ts';
 import type { CellApi, EnvironmentContext } from '../../core/ports.ts';
 import { keepApp } from './apps.ts';
 import type { AppRecord } from './apps.ts';
 import { parseDurationMs } from './duration.ts';
 import { InngestError } from './errors.ts';
+import { checkExpression, invalid } from './invalid-function.ts';
 import { toLimits } from './flow-control.ts';
 import { readFunctionData } from './function-data.ts';
 import type { FunctionData } from './function-data.ts';
@@ -201,14 +201,4 @@ function toTrigger(config: FunctionConfig, trigger: NonNullable<FunctionConfig['
   const { expression } = trigger;
   checkExpression(config, 'if', expression);
   return { kind: 'event', pattern: trigger.event ?? '', ...(expression ? { expression } : {}) };
-}
-
-function checkExpression(config: FunctionConfig, field: string, expression: string | null | undefined): void {
-  if (!expression) return;
-  const compiled = compileExpression(expression);
-  if (!compiled.ok) throw invalid(config, `the expression of "${field}" is invalid: ${compiled.error.message}`);
-}
-
-function invalid(config: FunctionConfig, why: string): InngestError {
-  return new InngestError(400, 'invalid_function', `Function "${config.id}" is invalid: ${why}.`);
 }

@@ -1,5 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { postJson, Refused } from './load.ts';
+import { registration } from './trigger-registration.ts';
+
+const RETRY = { maxAttempts: 5, minTimeoutInMs: 200, maxTimeoutInMs: 1_000, factor: 1, randomize: false };
 
 /** What the worker is to do with one attempt: the completion without its id. */
 export type Attempt = (run: { id: string; payload: string; attempt: number }) => Promise<Completion>;
@@ -54,7 +57,7 @@ export async function startTriggerWorker(options: WorkerOptions): Promise<{ key:
   const headers = { authorization: `Bearer ${apiKey}` };
   const registered = (await postJson(
     `${url}/api/v1/projects/${project}/background-workers`,
-    registration(options.tasks),
+    registration(options.tasks, 'lean-worker', RETRY),
     headers,
   )) as {
     id: string;
@@ -134,23 +137,4 @@ async function persistently(request: () => Promise<unknown>): Promise<unknown> {
     }
   }
   return request();
-}
-
-function registration(tasks: string[]): unknown {
-  const retry = { maxAttempts: 5, minTimeoutInMs: 200, maxTimeoutInMs: 1_000, factor: 1, randomize: false };
-  return {
-    localOnly: true,
-    engine: 'V2',
-    supportsLazyAttempts: true,
-    metadata: {
-      packageVersion: '4.8.3',
-      cliPackageVersion: '4.8.3',
-      contentHash: 'lean-worker',
-      runtime: 'node',
-      runtimeVersion: process.versions.node,
-      sourceFiles: [],
-      queues: [],
-      tasks: tasks.map((id) => ({ id, filePath: 'src/tasks.ts', exportName: id, entryPoint: 'src/tasks.ts', retry })),
-    },
-  };
 }
