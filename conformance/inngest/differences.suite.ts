@@ -96,6 +96,96 @@ suite({ vendor: 'inngest', name: 'differences', sdk: flavour.sdk }, (s) => {
     },
   );
 
+  s.case(['I-80'], 'INN-22: what the vendor’s pages tell of their use is not taken', async (context) => {
+    const told = await post(context, '/v0/telemetry', '{"eventName":"cli/opened"}');
+    const { error, status } = (await told.json()) as { error: string; status: number };
+    expect.deepEqual([told.status, status, error.includes('Telemetry')], [501, 501, true]);
+    expect.equal((await fetch(new URL('/v1/prom/production', context.url))).status, 501);
+  });
+
+  s.case(['I-75'], 'INN-23: debugging step by step is an error of GraphQL, whoever asks for it', async (context) => {
+    for (const query of [
+      'mutation { createDebugSession(input: { functionSlug: "app-f" }) { debugSessionID } }',
+      '{ debugSession(query: { functionSlug: "app-f" }) { debugRuns { status } } }',
+      'mutation { rerun(runID: "01ARZ3NDEKTSV4RRFFQ69G5FAV", debugRunID: "01ARZ3NDEKTSV4RRFFQ69G5FAV") }',
+    ]) {
+      const answer = await post(context, '/v0/gql', JSON.stringify({ query }));
+      const { errors } = (await answer.json()) as { errors: Array<{ message: string }> };
+      expect.deepEqual(
+        errors.map(({ message }) => message),
+        ['debugging step by step is not served by this server'],
+      );
+    }
+  });
+
+  s.case(['I-75'], 'INN-24: the history of a run is made of its trace', async (context) => {
+    const name = context.unique('go');
+    const app = await startApp(context, flavour, [
+      {
+        id: 'told',
+        triggers: [{ event: name }],
+        body: async ({ step }) => {
+          await step.run('work', () => 1);
+          await step.sleep('nap', '1m');
+          return 'done';
+        },
+      },
+    ]);
+    const { ids } = await app.send({ name });
+    await context.clock.idle();
+    await context.clock.advance(61_000);
+    const [run] = await app.ended(ids[0] ?? fail('no id'));
+    const query = `query ($id: String!) { functionRun(query: { functionRunId: $id }) {
+      history { type stepName stepType createdAt result { sizeBytes } } } }`;
+    const answer = await post(context, '/v0/gql', JSON.stringify({ query, variables: { id: run?.run_id } }));
+    const { data } = (await answer.json()) as { data: { functionRun: { history: Array<Record<string, unknown>> } } };
+    const { history } = data.functionRun;
+    expect.deepEqual(
+      history.map(({ type, stepName, stepType }) => [type, stepName, stepType]),
+      [
+        ['FunctionScheduled', null, null],
+        ['FunctionStarted', null, null],
+        ['StepScheduled', 'work', 'Run'],
+        ['StepStarted', 'work', 'Run'],
+        ['StepCompleted', 'work', 'Run'],
+        ['StepSleeping', 'nap', 'Sleep'],
+        ['StepCompleted', 'nap', 'Sleep'],
+        ['FunctionCompleted', null, null],
+      ],
+    );
+    expect.equal(history[2]?.['createdAt'], history[3]?.['createdAt']);
+    expect.deepEqual([...new Set(history.map(({ result }) => result))], [null]);
+  });
+
+  s.case(
+    ['I-78'],
+    'INN-25: an app that tells nothing new is asked again, until its attempts are used up',
+    async (context) => {
+      const [name, id] = [context.unique('go'), context.unique('app')];
+      let calls = 0;
+      const app = await context.serveHttp(async (request) => {
+        if (request.method !== 'POST') return new Response(null, { status: 405 });
+        calls++;
+        const op = calls === 1 ? { op: 'StepRun', id: 'a', data: 1 } : { op: 'StepPlanned', id: 'a' };
+        return Response.json([op], { status: 206, headers: { 'x-inngest-sdk': 'x', 'x-inngest-req-version': '2' } });
+      });
+      const runtime = { type: 'http', url: `${app.url}/api/inngest` };
+      const steps = { step: { id: 'step', name: 'step', runtime, retries: { attempts: 2 } } };
+      const functions = [{ id: `${id}-f`, name: 'f', triggers: [{ event: name }], steps }];
+      const registration = { url: runtime.url, appName: id, functions, sdk: 'js:v4.0.0', v: '0.1' };
+      expect.equal((await post(context, '/fn/register', JSON.stringify(registration))).status, 200);
+      const sent = await post(context, `/e/${context.environment.inngestEventKey}`, JSON.stringify({ name }));
+      const { ids } = (await sent.json()) as { ids: string[] };
+      await context.clock.idle();
+      await context.clock.advance(600_000);
+      const read = await fetch(new URL(`/v1/events/${ids[0]}/runs`, context.url));
+      const [run] = ((await read.json()) as { data: Array<{ status: string; output: { message: string } }> }).data;
+      expect.equal(run?.status, 'Failed');
+      expect.match(run?.output.message ?? '', /nothing that this run has not done already/);
+      expect.equal(calls, 1 + 3);
+    },
+  );
+
   s.case(['I-28', 'I-52'], 'INN-30: all who invoke a debounced function get its result', async (context) => {
     const name = context.unique('go');
     const appId = context.unique('app');
