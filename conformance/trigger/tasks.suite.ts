@@ -213,7 +213,8 @@ suite({ vendor: 'trigger', name: 'tasks', sdk: SDK }, (s) => {
     const handle = await tasks.trigger<typeof project.tagged>('tagged', { tag: added }, { tags: ['given'] });
     const run = await finished(handle);
     expect.equal(run.status, 'COMPLETED');
-    expect.deepEqual(run.tags, ['given', added]);
+    // In order: "added…" comes before "given".
+    expect.deepEqual(run.tags, [added, 'given']);
     expect.deepEqual(
       (await runs.list({ tag: added })).data.map(({ id }) => id),
       [handle.id],
