@@ -146,6 +146,8 @@ function applyOps(
   const before = handle.entries.length;
   let kept = false;
   let known = false;
+  // Asked for by an executor that was not shown it, as it is done since: it may go on when it is.
+  const isNews = (key: string): boolean => reporter !== null && state.stepKeys.has(key) && state.seq > reporter.seenSeq;
   // Who tells of its work executes it. Of a push call that is plain from its answer: it costs no entry.
   if (reporter?.pullLease && !command.final && command.outcome.ops.length > 0) begin(k, handle, reporter);
   for (const op of command.outcome.ops) {
@@ -166,13 +168,18 @@ function applyOps(
           return failRun(k, handle, 'too-many-pending', `more than ${MAX_PENDING} calls and waits at once`);
         for (const call of calls) for (const limit of call.limits ?? []) k.places.declare(limit);
         if (calls.length > 0) k.append(handle, { kind: 'plan', calls });
+        else known ||= op.calls.some((call) => isNews(call.key));
         break;
       }
       case 'sleep':
         if (isNew(state, op.key)) wait(k, handle, op, { kind: 'sleep' });
+        else known ||= isNews(op.key);
         break;
       case 'wait-event': {
-        if (!isNew(state, op.key)) break;
+        if (!isNew(state, op.key)) {
+          known ||= isNews(op.key);
+          break;
+        }
         const bound =
           op.expression === undefined
             ? null
@@ -182,7 +189,10 @@ function applyOps(
         break;
       }
       case 'wait-run': {
-        if (!isNew(state, op.key)) break;
+        if (!isNew(state, op.key)) {
+          known ||= isNews(op.key);
+          break;
+        }
         if (op.start && !op.start.ifUnknown && !k.tasks.get(op.start.task)) {
           wait(k, handle, op, { kind: 'run', run: '' });
           resolve(k, state.head.id, op.key, {
@@ -214,7 +224,10 @@ function applyOps(
         break;
       }
       case 'wait-token':
-        if (!isNew(state, op.key)) break;
+        if (!isNew(state, op.key)) {
+          known ||= isNews(op.key);
+          break;
+        }
         if (!awaitToken(k, handle, op, (kind) => wait(k, handle, op, kind)))
           return failRun(k, handle, 'signal-conflict', `another run already waits for "${op.token}"`);
         break;
@@ -255,7 +268,7 @@ function applyOps(
     }
   }
   if (!reporter || !command.final || kept || state.status !== 'running') return;
-  // All it told was known already (by a stale report, kept): what follows that step was not asked for yet, and nothing else would.
+  // All it told was known already (by a stale report, kept, or told by itself before): what follows that step was not asked for yet, and nothing else would.
   if (known && reporter.key === MAIN && handle.entries.length === before && state.pending.size === 1)
     k.append(handle, { kind: 'again' });
   finish(k, handle, reporter, before, command.outcome.meta);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import type { Outcome } from '../model/call.ts';
 import type { Sql } from '../ports.ts';
 import { TestEngine } from './harness.ts';
 
@@ -199,6 +200,27 @@ export function engineSuite(open: (body: (sql: Sql) => void) => void | Promise<v
       t.progress(old, { op: 'step', key: 'a', data: '1', again: 'none' });
       t.report(fresh, step('a'));
       expect(t.one().steps.map((memo) => memo.data)).toEqual(['1']);
+    });
+
+    test('goes on when a live call asks for what is done since it was shown the run, and not again and again', (t) => {
+      t.register({ id: 'work' });
+      const asks: Outcome['ops'] = [
+        { op: 'plan', calls: [{ key: 'a' }] },
+        { op: 'sleep', key: 'a', untilMs: t.nowMs },
+        { op: 'wait-event', key: 'a', name: 'ping' },
+        { op: 'wait-run', key: 'a', run: 'other' },
+        { op: 'wait-token', key: 'a', token: 'other' },
+      ];
+      for (const ask of asks) {
+        const run = t.start('work');
+        const first = t.one();
+        t.progress(first, { op: 'step', key: 'a', data: '1', again: 'none' });
+        t.report(first, ask);
+        const second = t.one();
+        expect(second).toMatchObject({ run, key: '', steps: [{ key: 'a' }] });
+        t.report(second, ask);
+        expect(t.take()).toEqual([]);
+      }
     });
 
     test('goes on when a live call fails for good at a step that a stale one had finished', (t) => {
