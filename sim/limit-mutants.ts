@@ -27,16 +27,16 @@ const LIMIT_MUTANTS: readonly Mutant[] = [
     name: 'a call with limits of its own needs no place of its run',
     patch: {
       file: 'engine/limit-order.ts',
-      find: '[...whole, ...own.values()]',
-      replace: '[...own.values()]',
+      find: '[...whole, ...own]',
+      replace: 'own',
     },
   },
   {
     name: 'what a call names is asked for before what its run holds',
     patch: {
       file: 'engine/limit-order.ts',
-      find: '[...whole, ...own.values()]',
-      replace: '[...own.values(), ...whole]',
+      find: '[...whole, ...own]',
+      replace: '[...own, ...whole]',
     },
   },
   {

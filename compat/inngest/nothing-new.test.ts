@@ -38,20 +38,7 @@ const CASES: Record<string, unknown[][]> = {
 for (const [name, answers] of Object.entries(CASES))
   test(`an app that ${name} is asked again, and its run ends`, async () => {
     const server = new LocalServer();
-    await server.routes.request('/fn/register', {
-      method: 'POST',
-      body: JSON.stringify({
-        url: APP,
-        appName: 'app',
-        functions: [
-          {
-            id: 'app-f',
-            triggers: [{ event: 'go' }],
-            steps: { step: { id: 'step', runtime: { type: 'http', url: APP } } },
-          },
-        ],
-      }),
-    });
+    await server.register(APP, 'go');
     const left = [...answers];
     server.app = () => {
       const next = left.shift() ?? 'end';

@@ -151,20 +151,7 @@ async function send(
 test('spans of an app are shown where they happened, once each, in any order, and in bounds', async () => {
   const server = new LocalServer();
   const refs: string[] = [];
-  await server.routes.request('/fn/register', {
-    method: 'POST',
-    body: JSON.stringify({
-      url: APP,
-      appName: 'app',
-      functions: [
-        {
-          id: 'app-f',
-          triggers: [{ event: 'go' }],
-          steps: { step: { id: 'step', runtime: { type: 'http', url: APP } } },
-        },
-      ],
-    }),
-  });
+  await server.register(APP, 'go');
   const answers = [
     [{ op: 'StepError', id: 's1', displayName: 'one', error: { name: 'Error', message: 'once' } }],
     [{ op: 'StepRun', id: 's1', displayName: 'one', data: 1 }],

@@ -9,15 +9,10 @@ import type { LimitSpec } from '../model/task.ts';
  */
 export function limitsUnder({ limits }: RunHead, call: CallSpec | null): readonly LimitSpec[] {
   if (!call?.limits) return limits;
-  const own = new Map(inOrder(call.limits).map((limit) => [counterOf(limit), limit]));
-  const whole = limits
-    .filter(({ hold }) => hold === 'run')
-    .map((limit) => {
-      const named = own.get(counterOf(limit));
-      own.delete(counterOf(limit));
-      return named ?? limit;
-    });
-  return [...whole, ...own.values()];
+  const whole = limits.filter(({ hold }) => hold === 'run');
+  const counters = new Set(whole.map((limit) => counterOf(limit)));
+  const own = inOrder(call.limits).filter((limit) => !counters.has(counterOf(limit)));
+  return [...whole, ...own];
 }
 
 /**

@@ -60,6 +60,16 @@ export class LocalServer {
     this.routes.route('/', inngestRoutes());
   }
 
+  /** An app of plain HTTP with one function, started by one event. */
+  async register(url: string, event: string): Promise<Response> {
+    const steps = { step: { id: 'step', runtime: { type: 'http', url } } };
+    const functions = [{ id: 'app-f', triggers: [{ event }], steps }];
+    return this.routes.request('/fn/register', {
+      method: 'POST',
+      body: JSON.stringify({ url, appName: 'app', functions }),
+    });
+  }
+
   /** What the SDK takes for the network. */
   readonly fetch = async (input: string | URL | Request, init?: RequestInit): Promise<Response> =>
     this.routes.fetch(new Request(input, init));
