@@ -17,9 +17,9 @@ import { EVENT_INPUT_META, readRunMeta } from './run-meta.ts';
 import { readMeta } from './step-meta.ts';
 import { traceHeaders } from './trace-context.ts';
 
-/** An app may take this long for one call (inngest/inngest: pkg/consts MaxFunctionTimeout of a request). */
 /** Some platforms answer with a redirect again and again until a slow call is done (inngest/inngest: pkg/execution/exechttp MaxRedirects). */
 const MAX_REDIRECTS = 60;
+/** An app may take this long for one call (inngest/inngest: pkg/consts MaxFunctionTimeout of a request). */
 const CALL_TIMEOUT_MS = 2 * 3_600_000;
 /** A larger state is fetched by the SDK itself (inngest/inngest: 4 MiB less 1 KiB). */
 const MAX_INLINE_STATE = 4 * 1_048_576 - 1_024;
@@ -77,7 +77,10 @@ export function bodyOf(call: LeasedCall, fn: FunctionData): string {
   );
 }
 
-/** The whole HTTP request of a call. */
+/**
+ * The whole HTTP request of a call. Without `x-inngest-req-version`: it says what `version` in the body says, no SDK wants it, and npm inngest from 3.54 on
+ * builds a schema to read it in every call, 6 to 7 % of an app's CPU.
+ */
 export async function requestOf(call: LeasedCall, context: EnvironmentContext): Promise<HttpCall> {
   if (isGatewayCall(call)) return gatewayRequest(call);
   if (call.meta !== null && readRunMeta(call.meta).h === 1)
@@ -91,7 +94,6 @@ export async function requestOf(call: LeasedCall, context: EnvironmentContext): 
     ['x-request-id', call.lease],
     ['x-inngest-generation-id', String(call.attempt + 1)],
     ['x-inngest-job-id', `${call.run}.${stepId}.${call.callSeq}`],
-    ['x-inngest-req-version', String(requestVersionOf(call))],
     ['x-inngest-step-id', stepId],
     ['x-inngest-server-kind', serverKind(context)],
     ...traceHeaders(call.run, { seq: call.callSeq, key: call.key, attempt: call.attempt }, fn),
