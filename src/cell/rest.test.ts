@@ -17,7 +17,7 @@ it('collects once when a busy time is over, and not for a few commits', async ()
     pauses.shift()?.();
     await settled();
   };
-  commit(499);
+  commit(99);
   expect(pauses).toHaveLength(0);
   commit(1_000);
   expect(pauses).toHaveLength(1);
@@ -29,7 +29,7 @@ it('collects once when a busy time is over, and not for a few commits', async ()
   expect(pauses).toHaveLength(0);
   commit(10);
   expect(pauses).toHaveLength(0);
-  commit(490);
+  commit(90);
   await pass();
   expect(collected).toBe(2);
 });

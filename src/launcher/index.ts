@@ -63,6 +63,8 @@ export async function startServer(options: StartServerOptions = {}): Promise<Ser
   };
   let current = await launch({ ...options, dataDir }, onLog);
   const { port, url } = current;
+  /** The launcher may have begun it anew. */
+  const runtimeOf = (launched: Launched): ProcessIdentity => readLock(dataDir)?.runtime ?? launched.runtime;
 
   return {
     url,
@@ -72,13 +74,14 @@ export async function startServer(options: StartServerOptions = {}): Promise<Ser
       return current.launcher.pid;
     },
     get workerdPid() {
-      return current.runtime.pid;
+      return runtimeOf(current).pid;
     },
     log: () => log,
     async kill9() {
-      for (const one of [current.launcher, current.runtime]) signal(one, 'SIGKILL');
+      const runtime = runtimeOf(current);
+      for (const one of [current.launcher, runtime]) signal(one, 'SIGKILL');
       await current.exited;
-      await untilGone(current.runtime);
+      await untilGone(runtime);
     },
     async stop() {
       signal(current.launcher, 'SIGTERM');

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { AtRest, LOOK_EVERY_MS } from './at-rest.ts';
 import { knownProblem } from './diagnose.ts';
 import { StartError } from './errors.ts';
 import { requestStatus } from './http.ts';
@@ -9,7 +10,7 @@ import { environmentFile, KEYS_USAGE, parseKeysOptions } from './keys.ts';
 import { acquireLock, type Lock } from './lock.ts';
 import { parseOptions, USAGE, UsageError, type Options } from './options.ts';
 import { checkContents, checkDatabases, checkPort, prepareDataDir } from './preflight.ts';
-import { identify } from './processes.ts';
+import { identify, sightOf } from './processes.ts';
 import { QUEUES } from './queues.ts';
 import { readyMessage } from './ready-message.ts';
 import { passedVariables, renderConfig } from './runtime-config.ts';
@@ -87,6 +88,8 @@ async function serve(options: Options, input: MainInput, version: string, starte
       REPOINT_RETRY_INTERVAL: options.retryInterval === undefined ? undefined : String(options.retryInterval),
     };
     const host = options.host.includes(':') ? `[${options.host}]` : options.host;
+    const listen = [{ name: 'http', host: options.host, port: options.port }];
+    if (options.connectPort) listen.push({ name: 'connect', host: options.host, port: options.port + 1 });
     const configFile = path.join(dataDir, 'workerd.capnp');
     writeFileSync(
       configFile,
@@ -104,7 +107,7 @@ async function serve(options: Options, input: MainInput, version: string, starte
     );
     await checked;
     lock.assertHeld();
-    runtime = await startRuntime(binary, { configFile, env, log: forwardLog() });
+    runtime = await startRuntime(binary, { configFile, listen, env, log: forwardLog() });
     const url = `http://${urlHost(options.host)}:${runtime.port}`;
     lock.update({ runtime: identify(runtime.pid), url, internalToken });
     await waitUntilHealthy(url, runtime);
@@ -113,6 +116,7 @@ async function serve(options: Options, input: MainInput, version: string, starte
       log: (line) => process.stderr.write(`repoint: ${line}\n`),
     });
     superviseUntilEnd(runtime, lock, { url, internalToken, endWithStdin: options.endWithStdin });
+    renewAtRest(runtime, lock, { url, internalToken });
     const startedInMs = performance.now() - startedAt;
     process.stdout.write(
       readyMessage({ url, mode: options.mode, port: runtime.port, version, dataDir, startedInMs, env: input.env }),
@@ -157,11 +161,7 @@ function superviseUntilEnd(
     if (stopping) return void runtime.end(0);
     stopping = true;
     const startedAt = performance.now();
-    const drained = await requestStatus(`${url}/internal/drain`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${internalToken}` },
-      timeoutMs: DRAIN_MS,
-    });
+    const drained = await drain(url, internalToken);
     await runtime.end(
       drained === 200 ? IDLE_GRACE_MS : Math.max(END_GRACE_MS, DRAIN_MS - (performance.now() - startedAt)),
     );
@@ -172,6 +172,52 @@ function superviseUntilEnd(
     process.stdin.on('error', () => void stop());
     process.stdin.resume();
   }
+}
+
+/** The status of the answer: 200 when nothing is under way any more. */
+function drain(url: string, internalToken: string): Promise<number | undefined> {
+  return requestStatus(`${url}/internal/drain`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${internalToken}` },
+    timeoutMs: DRAIN_MS,
+  });
+}
+
+/** Has the runtime begun anew: when it keeps memory for nothing, where the system tells so much of a process, and at once on SIGUSR2. */
+function renewAtRest(
+  runtime: Runtime,
+  lock: Lock,
+  { url, internalToken }: { url: string; internalToken: string },
+): void {
+  const { renew } = runtime;
+  if (renew === null) return;
+  const atRest = new AtRest();
+  let under: Promise<void> | null = null;
+  const begin = async (): Promise<void> => {
+    const before = sightOf(runtime.pid);
+    try {
+      await drain(url, internalToken);
+      await renew(END_GRACE_MS);
+      lock.update({ runtime: identify(runtime.pid), url, internalToken });
+      await waitUntilHealthy(url, runtime);
+      atRest.begun();
+      const gained = (before?.ownBytes ?? 0) - (sightOf(runtime.pid)?.ownBytes ?? 0);
+      process.stderr.write(`repoint: the runtime was started anew, ${Math.round(gained / 1_048_576)} MiB given back\n`);
+    } catch (error) {
+      // If it is over, the runtime's end says so too, and ends us.
+      process.stderr.write(`repoint: the runtime could not be started anew: ${(error as Error).message}\n`);
+    } finally {
+      under = null;
+    }
+  };
+  const look = (): void => {
+    const sight = under === null ? sightOf(runtime.pid) : undefined;
+    if (sight && atRest.look(sight)) under = begin();
+  };
+  // The first look is at a process that has done nothing yet.
+  look();
+  setInterval(look, LOOK_EVERY_MS).unref();
+  process.on('SIGUSR2', () => (under ??= begin()));
 }
 
 /** The runtime's output goes to standard error; a problem we know is followed, once, by what to do about it. */

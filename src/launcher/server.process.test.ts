@@ -168,6 +168,56 @@ describe('the end of a server', () => {
   });
 });
 
+describe('a runtime that is begun anew', () => {
+  /** A request on a connection of its own. */
+  const ask = (server: Server): Promise<string> => text(`${server.url}/health`, { headers: { connection: 'close' } });
+
+  it('answers everybody: who is there, who comes meanwhile, and who comes later', async () => {
+    const server = await start();
+    const [before, data] = [identify(server.workerdPid), { kept: true }];
+    await text(`${server.url}/send?queue=INGEST`, { method: 'POST', body: JSON.stringify(data) });
+    const slow = text(`${server.url}/slow?ms=300`);
+    await ask(server);
+    process.kill(server.pid, 'SIGUSR2');
+    let asked = 0;
+    while (!server.log().includes('started anew')) {
+      expect(await ask(server)).toContain('ok');
+      asked++;
+    }
+    expect(asked).toBeGreaterThan(0);
+    expect(await slow).toBe('drained');
+    expect(isRunning(before)).toBe(false);
+    expect(server.workerdPid).not.toBe(before.pid);
+    await vi.waitFor(async () => expect(await text(`${server.url}/seen`)).toContain('kept'));
+    // Once more, and its end is as that of the first.
+    const after = identify(server.workerdPid);
+    process.kill(server.pid, 'SIGUSR2');
+    await vi.waitFor(() => expect(isRunning(after)).toBe(false));
+    expect(await ask(server)).toContain('ok');
+    const last = identify(server.workerdPid);
+    expect(await server.stop()).toBe(0);
+    expect(isRunning(last)).toBe(false);
+  });
+
+  it('ends with its server, asked or killed, also in the middle of it', async () => {
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      const server = await start();
+      const before = identify(server.workerdPid);
+      process.kill(server.pid, 'SIGUSR2');
+      await vi.waitFor(() => expect(isRunning(before)).toBe(false), { interval: 1 });
+      process.kill(server.pid, signal);
+      if (signal === 'SIGTERM') expect(await server.stop()).toBe(0);
+      else await server.kill9();
+      // Nobody answers, and the directory and the port are free.
+      await vi.waitFor(() => expect(ask(server)).rejects.toThrow('fetch failed'));
+      const next = await start({ port: server.port });
+      expect(await ask(next)).toContain('ok');
+      await next.stop();
+      servers = [];
+    }
+  });
+});
+
 describe('a start that cannot succeed', () => {
   it('is refused on a directory that another server uses, and that one goes on', async () => {
     const first = await start();
