@@ -158,9 +158,10 @@ export async function lockFor(
   options: Pick<TriggerOptions, 'lockToVersion' | 'externalDeploymentId' | 'queue'>,
 ): Promise<VersionLock | null> {
   const { externalDeploymentId } = options;
-  const lockToVersion = externalDeploymentId
-    ? await versionOfDeployment(cell, project, externalDeploymentId)
-    : options.lockToVersion;
+  // A client reports both where it knows both; the version governs (trigger.dev: triggerTask.externalDeploymentId.test.ts).
+  const lockToVersion =
+    options.lockToVersion ??
+    (externalDeploymentId ? await versionOfDeployment(cell, project, externalDeploymentId) : undefined);
   if (lockToVersion === undefined || !/^\d{8}\.\d+$/.test(lockToVersion)) return null;
   const worker = await readWorker(cell, project, lockToVersion);
   if (!worker?.tasks) return null;
@@ -180,7 +181,7 @@ export async function lockFor(
 }
 
 /**
- * In development, where no deployment can ever have the name, it means nothing.
+ * The highest version of that name. In development, where no deployment can ever have it, it means nothing.
  * @throws ApiError 501 for a deployment that is not there: the vendor lets the run wait for it
  */
 async function versionOfDeployment(cell: CellApi, project: string, externalId: string): Promise<string | undefined> {
@@ -190,10 +191,12 @@ async function versionOfDeployment(cell: CellApi, project: string, externalId: s
     limit: 1_000,
     order: 'desc',
   });
-  for (const { id, data } of page.items) {
+  const named = page.items.flatMap(({ id, data }) => {
     const value = parseJson(data);
-    if (isRecord(value) && value.externalId === externalId && value.status === 'DEPLOYED') return id;
-  }
+    return isRecord(value) && value.externalId === externalId && value.status === 'DEPLOYED' ? [{ version: id }] : [];
+  });
+  const [newest] = byVersion(named);
+  if (newest) return newest.version;
   const latest = await readWorker(cell, project, 'latest');
   if (latest && !latest.deployed) return undefined;
   throw notServed(`A run that waits for a deployment ("${externalId}" is not deployed)`);
