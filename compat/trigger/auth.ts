@@ -1,5 +1,6 @@
 import type { Context } from 'hono';
 import type { CellApi, EnvironmentContext, RouteEnv } from '../../core/ports.ts';
+import { NEVER_MS } from '../../core/model/limits.ts';
 import { DEFAULT_ENVIRONMENT, keyedEnvironment } from '../../core/model/placement.ts';
 import { type Deployment, verifyDeployment } from './deployment-ids.ts';
 import { subjectOf } from './environment-keys.ts';
@@ -26,6 +27,8 @@ export interface Access {
   oneTimeUse: boolean;
   /** Of a public token: what its subscriptions do not show. */
   skipColumns: string[];
+  /** Of a public token that ends: when, in ms since the epoch. */
+  endsAtMs?: number;
 }
 
 /** Signs public tokens of a dev server without configured keys; dev mode is open anyway. */
@@ -104,6 +107,7 @@ async function accessOf(token: string, context: EnvironmentContext, cell: CellAp
         scopes: claims.scopes,
         oneTimeUse: claims.oneTimeUse,
         skipColumns: claims.skipColumns,
+        ...(claims.expiresAt === null ? {} : { endsAtMs: claims.expiresAt * 1_000 }),
       }
     );
   }
@@ -145,16 +149,18 @@ export function requireScope(
     );
 }
 
-/** How long a used token is remembered: longer than any token holds. */
-const USED_TOKEN_MS = 8 * 86_400_000;
+/** How long a used token is remembered at least, and beyond its end: clocks differ. */
+const USED_TOKEN_MS = 86_400_000;
 
 /** A one-time token counts for one request, network retries of it included. @throws ApiError 401 the second time */
 export async function spend(access: Access, cell: CellApi, requestKey: string, nowMs: number): Promise<void> {
   if (!access.oneTimeUse) return;
+  // The engine's clock is never behind the one by which tokens end.
+  const untilMs = Math.min(NEVER_MS, Math.max(nowMs, access.endsAtMs ?? NEVER_MS) + USED_TOKEN_MS);
   const id = `used/${await sha256Hex(access.token)}`;
   const data = JSON.stringify({ requestKey });
   const [put] = await cell.apply([
-    { type: 'put-record', collection: COLLECTIONS.keys, id, data, ifAbsent: true, expiresAt: nowMs + USED_TOKEN_MS },
+    { type: 'put-record', collection: COLLECTIONS.keys, id, data, ifAbsent: true, expiresAt: untilMs },
   ]);
   if (put?.type === 'put-record' && !put.written && put.data !== data)
     throw new ApiError('unauthorized', 'The one-time public access token has been used');

@@ -13,6 +13,8 @@ export interface PublicClaims {
   /** Columns that subscriptions with this token leave out. */
   skipColumns: string[];
   jti: string | null;
+  /** Seconds since the epoch; null for one that does not end. */
+  expiresAt: number | null;
 }
 
 export const TOKEN_TTL_S = { trigger: 3_600, waitpoint: 86_400, default: 900 } as const;
@@ -61,6 +63,7 @@ export async function verifyToken(token: string, key: string): Promise<PublicCla
       oneTimeUse: claims.otu === true,
       skipColumns: textsOf(isRecord(claims.realtime) ? claims.realtime.skipColumns : undefined),
       jti: typeof claims.jti === 'string' ? claims.jti : null,
+      expiresAt: typeof claims.exp === 'number' ? claims.exp : null,
     };
   } catch {
     return null;
@@ -94,11 +97,19 @@ export function allows(
   });
 }
 
-/** A time to live as the clients write it: seconds from now, or `15m`, `24h`. */
-export function tokenTtlSeconds(value: number | string | undefined): number {
+const RELATIVE =
+  /^(\+|-)? ?(\d+(?:\.\d+)?) ?(seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|weeks?|w|years?|yrs?|y)(?: (ago|from now))?$/i;
+const UNIT_S = { s: 1, m: 60, h: 3_600, d: 86_400, w: 604_800, y: 31_557_600 };
+
+/**
+ * When a token ends, in seconds since the epoch, as the clients write it: a number is that, a text such as `15m`, `24h` or `2 days` counts from
+ * now. Null for a text that is none (jose's times; trigger.dev: api.v1.auth.public-tokens).
+ */
+export function tokenEndSeconds(value: number | string | undefined, nowSeconds: number): number | null {
   if (typeof value === 'number') return value;
-  const match = /^(\d+)\s*(s|sec|secs|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)$/.exec(value ?? '');
-  if (!match) return TOKEN_TTL_S.default;
-  const unit = (match[2] as string)[0] as 's' | 'm' | 'h' | 'd';
-  return Number(match[1]) * { s: 1, m: 60, h: 3_600, d: 86_400 }[unit];
+  if (value === undefined) return nowSeconds + TOKEN_TTL_S.default;
+  const [, sign, amount = '', unit = '', way] = RELATIVE.exec(value) ?? [];
+  if (amount === '' || (sign !== undefined && way !== undefined)) return null;
+  const seconds = Math.round(Number(amount) * UNIT_S[unit.charAt(0).toLowerCase() as keyof typeof UNIT_S]);
+  return nowSeconds + (sign === '-' || way?.toLowerCase() === 'ago' ? -seconds : seconds);
 }

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseKeyTtl, parseMoment, parseNaturalDuration, parseTtl } from './durations.ts';
+import { durationText, parseKeyTtl, parseMoment, parseNaturalDuration } from './durations.ts';
 import { branchOf } from './environment-keys.ts';
 import { parseSnapshotId, publicRunId, runIdOf, snapshotId } from './ids.ts';
-import { allows, issueToken, peekSubject, tokenTtlSeconds, verifyToken } from './jwt.ts';
+import { allows, issueToken, peekSubject, tokenEndSeconds, verifyToken } from './jwt.ts';
 import { changeDocument } from '../../core/model/document.ts';
 import { FlushedMetadataSchema, type MetadataOperation } from './metadata.ts';
 import { changeOf } from './metadata-store.ts';
@@ -74,7 +74,14 @@ describe('durations', () => {
     expect(parseMoment('1h')).toEqual({ kind: 'after', ms: 3_600_000 });
     expect(parseMoment('2026-01-01T00:00:00Z')).toEqual({ kind: 'at', wallMs: Date.UTC(2026, 0, 1) });
     expect(parseMoment('soon')).toBeNull();
-    expect(parseTtl(30)).toBe(30_000);
+    expect([0, 30, 90, 3_600, 3_660, 694_861].map(durationText)).toEqual([
+      undefined,
+      '30s',
+      '1m30s',
+      '1h',
+      '1h1m',
+      '1w1d1h1m1s',
+    ]);
     expect(parseKeyTtl('5m')).toBe(300_000);
     expect(parseKeyTtl('nonsense')).toBe(parseKeyTtl(undefined));
   });
@@ -139,8 +146,23 @@ describe('public tokens', () => {
     expect(allows(['write:runs:run_1'], 'read', run)).toBe(false);
     expect(allows(['read:tags:a:b'], 'read', [['tags', 'a:b']])).toBe(true);
     expect(allows([], 'read', run)).toBe(false);
-    expect(tokenTtlSeconds('24h')).toBe(86_400);
-    expect(tokenTtlSeconds(undefined)).toBe(900);
+  });
+});
+
+describe('the end of a public token', () => {
+  it.each([
+    [undefined, 1_900],
+    ['24h', 87_400],
+    ['1.5 hours', 6_400],
+    ['2 days from now', 173_800],
+    ['1w', 605_800],
+    ['5m ago', 700],
+    ['-5m', 700],
+    [1_893_456_000, 1_893_456_000],
+    ['soon', null],
+    ['- 5m ago', null],
+  ])('written as %s, of a token made at 1000, is %s', (text, end) => {
+    expect(tokenEndSeconds(text, 1_000)).toBe(end);
   });
 });
 

@@ -117,12 +117,8 @@ export function scheduleResponse(
     generator: generatorOf(data?.cron ?? record.cron ?? ''),
     timezone: data?.timezone ?? record.timezone ?? 'UTC',
     ...(data?.window === undefined ? {} : { window: data.window }),
-    ...(next === null
-      ? {}
-      : {
-          nextRun: new Date(next).toISOString(),
-          nextRunEffectiveAt: new Date(next + (record.delayMs ?? 0)).toISOString(),
-        }),
+    nextRun: next === null ? null : new Date(next).toISOString(),
+    nextRunEffectiveAt: next === null ? null : new Date(next + (record.delayMs ?? 0)).toISOString(),
     environments: [environment],
   };
 }

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { NO_WINDOW, scheduleWindow } from './durations.ts';
 import { TaskRunErrorSchema } from './task-errors.ts';
 
 /** Requests as they come in: every text bounded, unknown members ignored (the clients send more with each release). */
@@ -30,7 +31,23 @@ const Tag = z.string().max(128, 'Tags must be less than 128 characters');
 export const TagsSchema = z
   .union([Tag.transform((tag) => [tag]), z.array(Tag)])
   .transform((tags) => tags.filter((tag) => tag.trim() !== ''));
-const Delay = z.union([z.string().max(100), z.date()]);
+/** A number is a time in ms since the epoch (@trigger.dev/core reads what is no text as a date). */
+const Delay = z.union([
+  z.string().max(100),
+  z.date(),
+  z
+    .number()
+    .min(0)
+    .max(8.64e15)
+    .transform((ms) => new Date(ms)),
+]);
+/** Blank is none (@trigger.dev/core: ExternalDeploymentId). */
+const ExternalDeploymentId = z
+  .string()
+  .max(1_024)
+  .transform((text) => text.trim() || undefined)
+  .refine((text) => (text?.length ?? 0) <= 128, 'externalId must be at most 128 characters')
+  .nullish();
 
 export const MachineNameSchema = z.enum([
   'micro',
@@ -62,7 +79,8 @@ export const TriggerOptionsSchema = z.object({
   idempotencyKeyOptions: z.object({ key: longText, scope: z.enum(['run', 'attempt', 'global']) }).optional(),
   machine: MachineNameSchema.optional(),
   maxAttempts: z.number().int().min(1).max(250).optional(),
-  maxDuration: z.number().positive().optional(),
+  /** Bounded where it is used; 0 is none. */
+  maxDuration: z.number().optional(),
   metadata: z.unknown().optional(),
   metadataType: z.string().max(100).optional(),
   payloadType: z.string().max(100).optional(),
@@ -82,14 +100,20 @@ export const TriggerOptionsSchema = z.object({
     .nullish(),
   concurrency: z.array(LimitNameSchema).max(2).optional(),
   gates: z.array(z.unknown()).optional(),
-  externalDeploymentId: z.string().max(256).nullish(),
+  externalDeploymentId: ExternalDeploymentId,
 });
 export type TriggerOptions = z.infer<typeof TriggerOptionsSchema>;
 
-export const TriggerBodySchema = z.object({
-  payload: z.unknown().optional(),
-  options: TriggerOptionsSchema.optional(),
-});
+export const TriggerBodySchema = z
+  .object({ payload: z.unknown().optional(), options: TriggerOptionsSchema.optional() })
+  .refine(
+    ({ payload, options }) =>
+      options?.payloadType !== 'application/store' || (typeof payload === 'string' && payload !== ''),
+    {
+      message: 'payload must be a non-empty string when options.payloadType is application/store',
+      path: ['payload'],
+    },
+  );
 
 export const BatchItemSchema = z.object({
   task: idText,
@@ -202,8 +226,8 @@ export const WaitDurationBodySchema = z.object({
 });
 
 export const PublicTokenBodySchema = z.object({
-  scopes: z.array(z.string().max(512)).max(200).default([]),
-  expirationTime: z.union([z.number().positive(), z.string().max(40)]).optional(),
+  scopes: z.array(z.string().max(512)).min(1, 'A public token needs at least one scope').max(200),
+  expirationTime: z.union([z.number(), z.string().max(40)]).optional(),
   realtime: z.record(z.string(), z.unknown()).optional(),
   oneTimeUse: z.boolean().optional(),
 });
@@ -218,18 +242,13 @@ const RetrySchema = z.object({
 });
 export type WorkerRetry = z.infer<typeof RetrySchema>;
 
-/** A whole number of minutes or hours up to a day, or a percentage of the interval (@trigger.dev/core: ScheduleWindow). */
-const WindowSchema = z
-  .string()
-  .max(10)
-  .regex(/^\d+(?:m|h|%)$/, 'A window is a number of minutes, hours or per cent, such as "30m", "2h" or "50%"');
-
 export const UpdateScheduleBodySchema = z.object({
   task: idText,
   cron: z.string().max(255),
   externalId: longText.nullish(),
   timezone: z.string().max(100).nullish(),
-  window: WindowSchema.nullish(),
+  /** Read where the cron is: one that cannot be read is a 422 too. */
+  window: z.string().max(100).nullish(),
 });
 export const CreateScheduleBodySchema = UpdateScheduleBodySchema.extend({ deduplicationKey: longText.min(1) });
 
@@ -279,7 +298,12 @@ export const WorkerTaskSchema = z.object({
       cron: z.string().max(255),
       timezone: z.string().max(100).optional(),
       environments: z.array(z.string().max(40)).max(20).optional(),
-      window: WindowSchema.optional(),
+      window: z
+        .string()
+        .max(100)
+        .refine((text) => scheduleWindow(text) !== null, NO_WINDOW)
+        .transform((text) => scheduleWindow(text) ?? text)
+        .optional(),
     })
     .nullish(),
   maxDuration: z.number().positive().optional(),

@@ -2,7 +2,7 @@ import type { StartSpec } from '../../core/model/call.ts';
 import type { RunDetail } from '../../core/model/query.ts';
 import type { TaskRecord } from '../../core/model/task.ts';
 import { debounceOf } from './debounce.ts';
-import { parseKeyTtl, parseMoment, parseTtl, type Moment } from './durations.ts';
+import { durationText, parseKeyTtl, parseMoment, parseNaturalDuration, type Moment } from './durations.ts';
 import { ApiError, notServed } from './errors.ts';
 import { runIdOf } from './ids.ts';
 import { EXECUTOR, INLINE_PREFIX, labelOf, poolOf, slugOf } from './names.ts';
@@ -28,6 +28,8 @@ export const CANCEL_GRACE_MS = 60_000;
 const REQUEST_KEY_MS = 3_600_000;
 /** trigger.dev: a run of a development environment that nobody picks up in this time expires. */
 export const DEVELOPMENT_TTL = '10m';
+const MIN_MAX_DURATION_S = 5;
+const MAX_INT32 = 2_147_483_647;
 
 export interface TriggerRequest {
   project: string;
@@ -59,25 +61,23 @@ export function startSpecOf(request: TriggerRequest): StartSpec {
   refuseUnserved(options);
   const settings = readTaskData(task.data);
   const packet = packetOf(request.payload, options.payloadType);
+  const delay = options.delay === undefined ? null : momentOf(options.delay, 'delay');
+  const delayedUntilMs = delay === null ? undefined : at(delay, nowMs, request.clockOffsetMs);
+  const maxDuration = options.maxDuration ? clampedMaxDuration(options.maxDuration) : settings.maxDuration;
   const debounce = options.debounce
-    ? debounceOf(options.debounce, task.id, {
+    ? debounceOf(options.debounce, task.id, delayedUntilMs, {
         payloadType: packet.dataType,
         ...(options.metadata === undefined || options.metadata === null
           ? {}
           : { metadata: packetOf(options.metadata, options.metadataType) }),
         ...(options.machine === undefined ? {} : { machine: options.machine }),
         ...(options.maxAttempts === undefined ? {} : { maxAttempts: options.maxAttempts }),
-        ...(options.maxDuration === undefined ? {} : { maxDuration: options.maxDuration }),
+        ...(options.maxDuration && maxDuration ? { maxDuration } : {}),
       })
     : null;
-  const delay = options.delay === undefined ? null : momentOf(options.delay, 'delay');
-  const delayUntilMs = debounce
-    ? nowMs + debounce.delayMs
-    : delay === null
-      ? undefined
-      : at(delay, nowMs, request.clockOffsetMs);
-  const ttl = options.ttl ?? settings.ttl ?? (request.isDevelopment ? DEVELOPMENT_TTL : undefined);
-  const ttlMs = ttl === undefined ? null : parseTtl(ttl);
+  const delayUntilMs = delayedUntilMs ?? (debounce ? nowMs + debounce.delayMs : undefined);
+  const ttl = ttlOf(options.ttl ?? settings.ttl ?? (request.isDevelopment ? DEVELOPMENT_TTL : undefined));
+  const ttlMs = ttl === undefined ? null : parseNaturalDuration(ttl);
   if (ttl !== undefined && ttlMs === null) throw new ApiError('invalid', `Invalid ttl: "${ttl}"`);
   const tags = [...new Set(options.tags ?? [])];
   if (tags.length > MAX_TAGS)
@@ -87,7 +87,6 @@ export function startSpecOf(request: TriggerRequest): StartSpec {
     ...(settings.queueLimit === undefined ? {} : { limit: settings.queueLimit }),
     ...(settings.queueTotal === undefined ? {} : { total: settings.queueTotal }),
   };
-  const maxDuration = options.maxDuration ?? settings.maxDuration;
   // Of a task that no build has yet the machine is not known either (adopt-parked.ts).
   const machine = options.machine ?? (settings.workerId === '' ? undefined : settings.machine);
   const parentMeta = parent ? readRunMeta(parent.meta) : null;
@@ -107,7 +106,7 @@ export function startSpecOf(request: TriggerRequest): StartSpec {
       ? {}
       : { idempotencyKeyScope: options.idempotencyKeyOptions.scope }),
     ...(delayUntilMs === undefined ? {} : { delayUntilMs }),
-    ...(ttl === undefined ? {} : { ttl: typeof ttl === 'number' ? `${ttl}s` : ttl }),
+    ...(ttl === undefined ? {} : { ttl }),
     ...(options.maxAttempts === undefined ? {} : { maxAttempts: options.maxAttempts }),
     ...(maxDuration === undefined ? {} : { maxDuration }),
     ...(options.priority === undefined ? {} : { priority: options.priority }),
@@ -144,7 +143,7 @@ export function startSpecOf(request: TriggerRequest): StartSpec {
       named: namedOf(settings.limits ?? [], request.namedLimits),
     }),
     ...(options.maxAttempts === undefined ? {} : { maxAttempts: options.maxAttempts }),
-    ...(options.priority === undefined ? {} : { priorityMs: options.priority * 1_000 }),
+    ...(options.priority === undefined ? {} : { priorityMs: clampedPriorityMs(options.priority) }),
     ...(labels.length === 0 ? {} : { labels }),
     ...(parent ? { parent: { run: parent.id, cancelGraceMs: CANCEL_GRACE_MS } } : {}),
     ...(ttlMs === null || ttlMs === 0 ? {} : { expireAt: Math.max(nowMs, delayUntilMs ?? nowMs) + ttlMs }),
@@ -156,6 +155,21 @@ export function namedOf(ofTask: readonly NamedLimit[], ofTrigger: readonly Named
   return ofTrigger === undefined
     ? [...ofTask]
     : [...ofTask.filter(({ name }) => name.startsWith(INLINE_PREFIX)), ...ofTrigger];
+}
+
+/** Seconds as the vendor shows them; none for 0 (@trigger.dev/core: isomorphic/duration.ts stringifyDuration). */
+function ttlOf(ttl: string | number | undefined): string | undefined {
+  return typeof ttl === 'number' ? durationText(ttl) : ttl;
+}
+
+/** trigger.dev: v3/utils/maxDuration.ts clampMaxDuration */
+function clampedMaxDuration(seconds: number): number {
+  return Math.min(Math.max(seconds, MIN_MAX_DURATION_S), MAX_INT32);
+}
+
+/** trigger.dev: v3/utils/priority.ts clampPriorityMs */
+function clampedPriorityMs(priority: number): number {
+  return Math.min(Math.max(Math.round(priority * 1_000), -MAX_INT32 - 1), MAX_INT32);
 }
 
 function refuseUnserved(options: TriggerOptions): void {

@@ -43,7 +43,7 @@ describe('schedules', () => {
     expect([again.id, again.generator.expression]).toEqual([made.id, '0 3 L * *']);
     const path = `/api/v1/schedules/${made.id}`;
     const off = await s.ok<Schedule>('ScheduleObject', 'POST', `${path}/deactivate`);
-    expect([off.active, off.nextRun]).toEqual([false, undefined]);
+    expect([off.active, off.nextRun]).toEqual([false, null]);
     expect((await s.ok<Schedule>('ScheduleObject', 'POST', `${path}/activate`)).active).toBe(true);
     const changed = await s.ok<Schedule>('ScheduleObject', 'PUT', path, { task: 'cron', cron: '0 4 * * 1L' });
     expect(changed).toMatchObject({ deduplicationKey: 'k', generator: { expression: '0 4 * * 1L' } });

@@ -63,7 +63,10 @@ export function admit(k: Kernel, arrival: Arrival, keys: KeyReader): Admitted {
           outcome: 'started',
           holds,
           window: { kind: 'debounce', name, chars: 0 },
-          dueAt: k.now + (rule.atMax === 'hold' ? Math.min(rule.delayMs, rule.maxDelayMs ?? NEVER_MS) : rule.delayMs),
+          dueAt:
+            rule.firstDueAt === undefined
+              ? k.now + (rule.atMax === 'hold' ? Math.min(rule.delayMs, rule.maxDelayMs ?? NEVER_MS) : rule.delayMs)
+              : Math.max(k.now, rule.firstDueAt),
         };
       }
       case 'batch': {

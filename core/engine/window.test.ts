@@ -103,6 +103,24 @@ describe('a debounce', () => {
     expect(t.one()).toMatchObject({ run: three.run, input: '3' });
   });
 
+  it('that has a time for the first is due then, and later only by what comes close to it', () => {
+    const t = open([]);
+    const firstDueAt = t.nowMs + 5000;
+    const rule: Admission = { kind: 'debounce', key: 'd', delayMs: 1000, firstDueAt, atMax: 'renew', keep: 'first' };
+    const start = () => t.apply({ type: 'start', spec: { task: 'work', input: '1', admit: [rule] } });
+    const { run } = start();
+    t.advance(3000);
+    expect(start()).toMatchObject({ run, outcome: 'joined' });
+    expect(record(t, run)).toMatchObject({ startDueAt: firstDueAt });
+    t.advance(1500);
+    start();
+    expect(record(t, run)).toMatchObject({ startDueAt: t.nowMs + 1000 });
+    t.advance(999);
+    expect(t.take()).toEqual([]);
+    t.advance(1);
+    expect(t.one().run).toBe(run);
+  });
+
   it('takes of a later meta what it is told to', () => {
     const t = open([]);
     const start = (meta: string, patch: string) =>

@@ -57,6 +57,8 @@ export type Admission =
       expression?: string;
       delayMs: number;
       maxDelayMs?: number;
+      /** When the first is due that nothing else comes after, if not in `delayMs`; what comes later never makes it sooner. */
+      firstDueAt?: number;
       atMax: 'hold' | 'renew';
       keep: 'first' | 'last';
       /** With 'last', a JSON object whose members take the place of those of the run's meta; without it the whole meta is the last one's. */

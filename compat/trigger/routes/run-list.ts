@@ -38,6 +38,9 @@ const RUN_STATUSES = new Set([
   'TIMED_OUT',
 ]);
 
+/** What the SDK calls an environment whose slug is another. */
+const ALIASES: Readonly<Record<string, string>> = { staging: 'stg' };
+
 export interface RunFilter {
   statuses: string[];
   tasks: string[];
@@ -46,6 +49,8 @@ export interface RunFilter {
   queues: string[];
   machines: string[];
   regions: string[];
+  /** Of a list for a whole project: names of environments as runs show them. A key is of one already (trigger.dev: ApiRunListPresenter). */
+  environments?: string[];
   batch?: string;
   schedule?: string;
   bulkAction?: string;
@@ -76,9 +81,9 @@ export async function listProjectRuns(c: RouteContext): Promise<Response> {
   const { cell } = await open(c, ['personal']);
   const query = c.req.query();
   const nowMs = await engineNow(c, cell);
-  return c.json(
-    await pageOf(cell, projectParam(c), readFilter(query, nowMs), query, { nowMs, environmentId: environmentIdOf(c) }),
-  );
+  const environments = (query['filter[env]'] ?? '').split(',').filter((name) => name !== '');
+  const filter = { ...readFilter(query, nowMs), environments: environments.map((name) => ALIASES[name] ?? name) };
+  return c.json(await pageOf(cell, projectParam(c), filter, query, { nowMs, environmentId: environmentIdOf(c) }));
 }
 
 export function readFilter(query: Record<string, string>, nowMs: number): RunFilter {
@@ -131,6 +136,7 @@ export function matchesFilter(record: RunRecord, filter: RunFilter, nowMs: numbe
     among(filter.queues, meta.queue) &&
     among(filter.machines, meta.machine) &&
     among(filter.regions, meta.region) &&
+    among(filter.environments ?? [], environmentOf(record)) &&
     (filter.tags.length === 0 || filter.tags.some((tag) => tagsOf(record).includes(tag))) &&
     (filter.batch === undefined || meta.batch?.id === filter.batch) &&
     (filter.schedule === undefined || meta.schedule?.id === filter.schedule) &&
@@ -169,6 +175,10 @@ export function engineFilter(project: string, filter: RunFilter): EngineFilter {
     ...(filter.fromMs === undefined ? {} : { fromMs: filter.fromMs }),
     ...(filter.toMs === undefined ? {} : { toMs: filter.toMs }),
   };
+}
+
+function environmentOf(record: RunRecord): string {
+  return slugOfType(readTaskData(record.taskData ?? '{}').environmentType);
 }
 
 function environmentIdOf(c: RouteContext): string {
@@ -223,7 +233,7 @@ async function pageOf(
     data: shown.map((record, i) => ({
       ...commonFields(record, nowMs),
       ...(metadata[i] ? { metadata: metadata[i] } : {}),
-      env: { id: environmentId, name: slugOfType(readTaskData(record.taskData ?? '{}').environmentType) },
+      env: { id: environmentId, name: environmentOf(record) },
     })),
     pagination: {
       ...(next === undefined ? {} : { next: publicRunId(next) }),

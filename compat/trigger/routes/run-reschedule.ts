@@ -2,7 +2,7 @@ import { ApiError } from '../errors.ts';
 import { engineNow, open, readBody, runParam, type RouteContext } from '../request.ts';
 import { readRunMeta } from '../run-meta.ts';
 import { MAX_SMALL_BODY_BYTES, RescheduleBodySchema } from '../schema.ts';
-import { parseMoment, parseTtl } from '../durations.ts';
+import { parseMoment, parseNaturalDuration } from '../durations.ts';
 import { at } from '../start-run.ts';
 import { retrieveRun } from './run-retrieve.ts';
 
@@ -18,7 +18,7 @@ export async function rescheduleRun(c: RouteContext): Promise<Response> {
   if (moment === null) throw new ApiError('bad_request', `Invalid delay value: "${String(delay)}"`);
   const dueAt = at(moment, nowMs, nowMs - c.get('host').context.wallClockMs());
   const { ttl } = readRunMeta(record.meta);
-  const ttlMs = ttl === undefined ? 0 : (parseTtl(ttl) ?? 0);
+  const ttlMs = ttl === undefined ? 0 : (parseNaturalDuration(ttl) ?? 0);
   const [result] = await cell.apply([
     {
       type: 'amend',

@@ -1,5 +1,6 @@
 import type { ScheduleRecord, TaskRecord } from '../../../core/model/task.ts';
 import { isTimezone } from '../../../core/schedule/cron.ts';
+import { NO_WINDOW, scheduleWindow } from '../durations.ts';
 import { subjectOf } from '../environment-keys.ts';
 import { ApiError } from '../errors.ts';
 import { derivedId } from '../ids.ts';
@@ -123,13 +124,15 @@ function dataOf(
   if (!isTimezone(timezone))
     throw new ApiError('invalid', `Invalid IANA timezone: "${timezone}". GET /api/v1/timezones lists them`);
   checkedCron(body.cron, timezone);
+  const window = body.window ? scheduleWindow(body.window) : undefined;
+  if (window === null) throw new ApiError('invalid', `Invalid schedule window "${body.window}". ${NO_WINDOW}`);
   return {
     id,
     type: 'IMPERATIVE',
     cron: body.cron,
     timezone,
     ...(body.externalId ? { externalId: body.externalId } : {}),
-    ...(body.window ? { window: body.window } : {}),
+    ...(window === undefined ? {} : { window }),
   };
 }
 
