@@ -21,6 +21,8 @@ import { atMost, over } from '../verdicts.ts';
 const MIB = 1_048_576;
 /** Runs of a batch that come before the one that is measured, as a share of it. */
 const WARM_UP = 0.05;
+/** From the moment that the last worker has gone, in ms. A client's connections are closed a few seconds later, then the server comes to rest. */
+const TO_REST_MS = 20_000;
 /** Of ten thousand each. */
 const ROUNDS_OF_DELAYED = 4;
 
@@ -51,6 +53,12 @@ export const triggerLoad: Phase = {
       ...atMost('trigger: a batch of 10,000 accepted in', ofBatch('accepted s for 10,000'), 5, ' s'),
       ...atMost('trigger: memory above before while it is', ofBatch('memory at most MiB'), 50, ' MiB'),
       ...atMost('trigger: memory of a delayed run', memory, 1, ' KiB'),
+      ...atMost(
+        'trigger: memory of all processes, idle after all of this',
+        figures.more('trigger-load at rest', 'memory MiB'),
+        150,
+        ' MiB',
+      ),
     ];
   },
 };
@@ -97,6 +105,14 @@ async function worked(bench: Bench): Promise<void> {
       'trigger-load dequeue of 10,000 queued',
       one(() => dequeues(many, bench.amount(100))),
     );
+    for (const wire of wires) wire.close();
+    const memory = { 'memory MiB, right after': usageOf(ours.pids).rssBytes / MIB };
+    await delay(TO_REST_MS);
+    bench.note('trigger-load at rest', ours.name, 0, {
+      ...memory,
+      'memory MiB': usageOf(ours.pids).rssBytes / MIB,
+      'bare workerd MiB': usageOf(raw.pids).rssBytes / MIB,
+    });
   } finally {
     for (const wire of wires) wire.close();
     await ours.stop();
