@@ -21,13 +21,16 @@ Object.assign(globalThis, {
 /** The tools of both versions that the cases use; only the way a function is made differs between them. */
 export interface Tools {
   run<T>(id: string, body: () => T | Promise<T>): Promise<T>;
-  sleep(id: string, time: string | number): Promise<void>;
-  sleepUntil(id: string, time: Date): Promise<void>;
+  sleep(id: string, time: string | number | object): Promise<void>;
+  sleepUntil(id: string, time: Date | string | object): Promise<void>;
   waitForEvent(
     id: string,
-    options: { event: string; timeout: string; if?: string; match?: string },
+    options: { event: string | object; timeout: string | number | object; if?: string; match?: string },
   ): Promise<ReceivedEvent | null>;
-  invoke(id: string, options: { function: never; data?: unknown; timeout?: string }): Promise<unknown>;
+  invoke(
+    id: string,
+    options: { function: never; data?: unknown; timeout?: string | number | object },
+  ): Promise<unknown>;
   sendEvent(id: string, event: unknown): Promise<{ ids: string[] }>;
   waitForSignal(id: string, options: { signal: string; timeout: string; onConflict: string }): Promise<unknown>;
   sendSignal(id: string, options: { signal: string; data?: unknown }): Promise<unknown>;
@@ -101,8 +104,9 @@ export interface AppOptions {
   /** The mode and the server come from the process's environment. */
   fromEnvironment?: boolean;
   streaming?: boolean;
-  /** Version 4. */
   middleware?: unknown[];
+  /** Any further option of the client. */
+  client?: Record<string, unknown>;
   /** Sees every request that reaches the app. */
   onCall?: (request: Request) => void;
 }
@@ -205,7 +209,7 @@ function makeV4(
   id: string,
   flavour: Flavour,
   definitions: Definition[],
-  { keys, streaming, middleware }: AppOptions,
+  { keys, streaming, middleware, client: further }: AppOptions,
   connection: object,
 ): Made {
   const client = new Inngest4({
@@ -215,6 +219,7 @@ function makeV4(
     checkpointing: flavour.checkpointing,
     ...(middleware ? { middleware } : {}),
     logger: quiet,
+    ...further,
   } as never);
   const functions: Record<string, never> = {};
   for (const { id, triggers, body, options, deferred, ...rest } of definitions) {
@@ -231,12 +236,19 @@ function makeV4(
   return { handler: handler as FetchHandler, client: client as unknown as Made['client'] };
 }
 
-function makeV3(id: string, definitions: Definition[], { keys, streaming }: AppOptions, connection: object): Made {
+function makeV3(
+  id: string,
+  definitions: Definition[],
+  { keys, streaming, middleware, client: further }: AppOptions,
+  connection: object,
+): Made {
   const client = new Inngest3({
     id,
     ...connection,
     ...(keys?.eventKey === undefined ? {} : { eventKey: keys.eventKey }),
+    ...(middleware ? { middleware } : {}),
     logger: quiet,
+    ...further,
   } as never);
   const functions: Record<string, never> = {};
   for (const { id, triggers, body, options, ...rest } of definitions) {
@@ -256,6 +268,10 @@ function makeV3(id: string, definitions: Definition[], { keys, streaming }: AppO
     ...(keys?.signingKeyFallback === undefined ? {} : { signingKeyFallback: keys.signingKeyFallback }),
   } as never);
   return { handler: handler as FetchHandler, client: client as unknown as Made['client'] };
+}
+
+export function outputOf<T>(run: RunView | undefined): T {
+  return (run ?? fail('no run')).output as T;
 }
 
 /** A function that throws what an assertion cannot say in an expression. */
