@@ -70,6 +70,8 @@ export interface Definition {
   onFailure?: (context: FunctionContext) => unknown;
   /** Version 4: made with `createDefer`. */
   deferred?: boolean;
+  /** Version 4: whatever makes it of the client and its options, where that is neither `createFunction` nor `createDefer`. */
+  make?: (client: never, options: never) => never;
   body: (context: FunctionContext, functions: Readonly<Record<string, never>>) => unknown;
   /** Any further option, as the SDK calls it. */
   options?: Record<string, unknown>;
@@ -222,11 +224,13 @@ function makeV4(
     ...further,
   } as never);
   const functions: Record<string, never> = {};
-  for (const { id, triggers, body, options, deferred, ...rest } of definitions) {
+  for (const { id, triggers, body, options, deferred, make, ...rest } of definitions) {
     const run = (context: FunctionContext): unknown => body(context, functions);
-    const made = deferred
-      ? createDefer(client, { id, ...options } as never, run as never)
-      : client.createFunction({ id, triggers, ...rest, ...options } as never, run as never);
+    const made = make
+      ? make(client as never, { id, ...options } as never)
+      : deferred
+        ? createDefer(client, { id, ...options } as never, run as never)
+        : client.createFunction({ id, triggers, ...rest, ...options } as never, run as never);
     functions[id] = made as never;
   }
   // The handler for edge runtimes has lost its streaming in version 4; the one for Workers has it.
