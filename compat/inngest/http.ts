@@ -10,10 +10,26 @@ export type RouteContext = Context<RouteEnv>;
 /** Every answer tells what kind of server this is and may be read by any page: the event API is called from browsers. */
 export const commonHeaders: MiddlewareHandler<RouteEnv> = async (c, next) => {
   await next();
+  if (complete.has(c)) return;
   const { headers } = c.res;
   headers.set('x-inngest-server-kind', serverKind(c.var.host.context));
   headers.set('access-control-allow-origin', '*');
 };
+
+const complete = new WeakSet<RouteContext>();
+
+/** JSON text with the common headers, for the busiest routes: one object of the runtime where setting them afterwards takes three. */
+export function completeJson(c: RouteContext, text: string | null, status = 200): Response {
+  complete.add(c);
+  return new Response(text, {
+    status,
+    headers: {
+      ...(text === null ? {} : { 'content-type': 'application/json' }),
+      'x-inngest-server-kind': serverKind(c.var.host.context),
+      'access-control-allow-origin': '*',
+    },
+  });
+}
 
 export function preflight(c: RouteContext): Response {
   c.header('access-control-allow-methods', 'GET, POST, PUT, PATCH, DELETE, OPTIONS');

@@ -7,6 +7,15 @@ export function cellStub(env: Bindings, environment: string, n = 0): DurableObje
   return namedCell(env, cellName(environment, n));
 }
 
+/** Ids by name: each is a hash, and an object that the collector finds only in its largest round. */
+const ids = new Map<string, DurableObjectId>();
+const MAX_IDS = 1_000;
+
 export function namedCell(env: Bindings, name: string): DurableObjectStub<Cell> {
-  return env.CELL.get(env.CELL.idFromName(name));
+  let id = ids.get(name);
+  if (!id) {
+    if (ids.size >= MAX_IDS) ids.clear();
+    ids.set(name, (id = env.CELL.idFromName(name)));
+  }
+  return env.CELL.get(id);
 }

@@ -19,7 +19,9 @@ export async function send(call: HttpCall): Promise<HttpResult> {
     });
     answered = true;
     const { body, truncated } = await read(response, call.maxResponseBytes);
-    return { ok: true, status: response.status, headers: [...response.headers], body, truncated, durationMs: took() };
+    const headers: Array<[string, string]> = [];
+    response.headers.forEach((value, name) => headers.push([name, value]));
+    return { ok: true, status: response.status, headers, body, truncated, durationMs: took() };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     if (abort.signal.aborted)
@@ -43,8 +45,9 @@ export async function send(call: HttpCall): Promise<HttpResult> {
 
 async function read(response: Response, maxBytes: number): Promise<{ body: Uint8Array; truncated: boolean }> {
   const length = Number(response.headers.get('content-length') ?? NaN);
-  if (!response.body) return { body: new Uint8Array(), truncated: false };
+  // Its stream is not looked at: that would be one more object of the runtime.
   if (length <= maxBytes) return { body: new Uint8Array(await response.arrayBuffer()), truncated: false };
+  if (!response.body) return { body: new Uint8Array(), truncated: false };
   const chunks: Uint8Array[] = [];
   let size = 0;
   const reader = response.body.getReader();

@@ -1,7 +1,7 @@
 import type { Op } from '../../../core/model/call.ts';
 import { isId } from '../../../core/model/ids.ts';
 import { InngestError } from '../errors.ts';
-import { cellOf, readJson } from '../http.ts';
+import { cellOf, completeJson, readJson } from '../http.ts';
 import type { RouteContext } from '../http.ts';
 import { deferOps, isLazy } from '../defers.ts';
 import { MAX_STEP_OUTPUT, MAX_STEPS } from '../limits.ts';
@@ -31,7 +31,7 @@ export async function checkpointAsync(c: RouteContext): Promise<Response> {
   if (result?.type !== 'report') throw new Error('the engine did not answer a report');
   switch (result.result) {
     case 'live':
-      return c.body(null, 200);
+      return completeJson(c, null);
     case 'unknown':
       throw new InngestError(404, 'unknown-run', 'No such run.');
     case 'stale':

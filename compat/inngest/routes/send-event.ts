@@ -1,7 +1,7 @@
 import { requireEventKey, requireSigningKey } from '../auth.ts';
 import { InngestError, toErrorBody } from '../errors.ts';
 import { MAX_EVENTS, toEventInput } from '../events.ts';
-import { cellOf, onError, parseJson, readText } from '../http.ts';
+import { cellOf, completeJson, onError, parseJson, readText } from '../http.ts';
 import type { RouteContext } from '../http.ts';
 import { answerV2 } from '../http-v2.ts';
 import { parseIdSeed } from '../ids.ts';
@@ -15,7 +15,7 @@ export async function sendEvent(c: RouteContext): Promise<Response> {
   try {
     const { context } = c.var.host;
     requireEventKey(context, c.req.param('key') ?? '');
-    return c.json({ ids: await takeEvents(c), status: 200 });
+    return completeJson(c, JSON.stringify({ ids: await takeEvents(c), status: 200 }));
   } catch (error) {
     const body = toErrorBody(error);
     if (body.status >= 500) return onError(error, c);
