@@ -242,3 +242,31 @@ describe("a project's runs", () => {
     expect((own.body as { data: unknown[] }).data).toHaveLength(1);
   });
 });
+
+// packages/core/src/v3/apiClient/pagination.ts: a page keeps the cursor by which it was found, and adds the one for its way back.
+describe('a page before a later one', () => {
+  it.each([
+    ['runs', '/api/v1/runs'],
+    ['tokens', '/api/v1/waitpoints/tokens'],
+    ['bulk actions', '/api/v1/bulk-actions'],
+  ])('of %s is found with both cursors', async (_name, path) => {
+    for (let i = 0; i < 5; i++) {
+      const run = await s.trigger('work', { delay: '1h' });
+      await post('/api/v1/waitpoints/tokens', {});
+      await post('/api/v1/bulk-actions', { action: 'cancel', runIds: [run] });
+      s.t.advance(1);
+    }
+    interface Page {
+      data: Array<{ id: string }>;
+      pagination: { next?: string; previous?: string };
+    }
+    const page = async (query: string): Promise<Page> =>
+      (await s.send('GET', `${path}?page[size]=2${query}`)).body as Page;
+    const first = await page('');
+    const second = await page(`&page[after]=${first.pagination.next}`);
+    const third = await page(`&page[after]=${second.pagination.next}`);
+    expect(third.data).toHaveLength(1);
+    const back = await page(`&page[after]=${second.pagination.next}&page[before]=${third.pagination.previous}`);
+    expect(back.data.map(({ id }) => id)).toEqual(second.data.map(({ id }) => id));
+  });
+});

@@ -83,6 +83,10 @@ suite({ vendor: 'trigger', name: 'runs over the API', sdk: SDK }, (s) => {
         page.data.map((run) => run.id),
         [done.id, machine.id],
       );
+      const elsewhere = await auth.withAuth({ accessToken: environment.triggerAccessToken }, () =>
+        runs.list(worker.project, { tag, env: ['prod', 'staging'] }),
+      );
+      expect.deepEqual(elsewhere.data, []);
       expect.equal(await ofProject().then(() => 200, statusOf), 401, 'a secret key is not for a whole project');
     },
   );

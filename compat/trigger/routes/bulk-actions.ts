@@ -58,8 +58,9 @@ export async function listBulkActions(c: RouteContext): Promise<Response> {
   const size = Math.min(MAX_PAGE, Math.max(1, Number(query['page[size]'] ?? DEFAULT_PAGE) || DEFAULT_PAGE));
   const after = query['page[after]'];
   const before = query['page[before]'];
-  const isBackwards = after === undefined && before !== undefined;
-  const edge = after ?? before;
+  // A client that goes back from a later page sends both (@trigger.dev/core: CursorPage).
+  const isBackwards = before !== undefined;
+  const edge = before ?? after;
   // Every action has a first part; its others are read with it.
   const found: string[] = [];
   let cursor = edge === undefined ? undefined : `${bulkPrefixOf(project)}${edge}.${isBackwards ? '999' : '000'}`;

@@ -197,8 +197,9 @@ async function pageOf(
     throw new ApiError('bad_request', `Invalid page[size]: a page has 1 to ${MAX_PAGE} runs`);
   const after = query['page[after]'];
   const before = query['page[before]'];
-  const backwards = after === undefined && before !== undefined;
-  const start = after ?? before;
+  // A client that goes back from a later page sends both (@trigger.dev/core: CursorPage).
+  const backwards = before !== undefined;
+  const start = before ?? after;
   let cursor = start === undefined ? undefined : (runIdOf(start) ?? undefined);
   if (start !== undefined && cursor === undefined) throw new ApiError('bad_request', 'Invalid page cursor');
   const where = engineFilter(project, filter);

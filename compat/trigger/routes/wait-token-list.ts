@@ -21,8 +21,9 @@ export async function listTokens(c: RouteContext): Promise<Response> {
   const size = Math.min(MAX_PAGE, Math.max(1, Number(query['page[size]'] ?? DEFAULT_PAGE) || DEFAULT_PAGE));
   const after = query['page[after]'];
   const before = query['page[before]'];
-  const isBackwards = after === undefined && before !== undefined;
-  let cursor = await indexIdFor(cell, after ?? before);
+  // A client that goes back from a later page sends both (@trigger.dev/core: CursorPage).
+  const isBackwards = before !== undefined;
+  let cursor = await indexIdFor(cell, before ?? after);
   const found: Array<Record<string, unknown>> = [];
   let last: string | undefined;
   for (let scanned = 0; scanned < MAX_SCANNED;) {

@@ -222,3 +222,25 @@ export const readsWithAToken = task({
     });
   },
 });
+
+/** Each attempt fails with a child of its own. */
+export const failsWithItsChild = task({
+  id: 'fails-with-its-child',
+  run: async (_payload: unknown, { ctx }) => {
+    await sample.triggerAndWait({ say: `attempt ${ctx.attempt.number}`, fail: true }).unwrap();
+  },
+});
+
+/** Two items of a batch that become one run. */
+export const batchOfDebounced = task({
+  id: 'batch-of-debounced',
+  run: async ({ key }: { key: string }) => {
+    const options = { debounce: { key, delay: '1s' } };
+    const results = await sample.batchTriggerAndWait([
+      { payload: { say: 'first' }, options },
+      { payload: { say: 'second' }, options },
+      { payload: { say: 'another' } },
+    ]);
+    return results.runs.map(told);
+  },
+});
