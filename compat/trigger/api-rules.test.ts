@@ -270,3 +270,31 @@ describe('a page before a later one', () => {
     expect(back.data.map(({ id }) => id)).toEqual(second.data.map(({ id }) => id));
   });
 });
+
+// apps/webapp/test/updateMetadata.test.ts
+describe('metadata', () => {
+  const append = (value: string): object => ({ type: 'append', key: 'logs', value });
+  const put = (run: string, body: object): ReturnType<Session['send']> =>
+    s.send('PUT', `/api/v1/runs/${run}/metadata`, body);
+  const of = async (run: string): Promise<unknown> => (await s.run(run)).metadata;
+  const huge = append('x'.repeat(300_000));
+
+  it('of a parent that has no room for more stays as it is; what the child says of itself is kept', async () => {
+    const parent = await s.trigger();
+    const child = await s.trigger('work', { parentRunId: parent });
+    await put(child, { parentOperations: [append('one')] });
+    const answer = await put(child, { operations: [append('mine')], parentOperations: [huge] });
+    expect(answer).toMatchObject({ status: 200, body: { metadata: { logs: ['mine'] } } });
+    expect([await of(parent), await of(child)]).toEqual([{ logs: ['one'] }, { logs: ['mine'] }]);
+    await put(child, { parentOperations: [append('two')] });
+    expect(await of(parent)).toEqual({ logs: ['one', 'two'] });
+  });
+
+  it('of its own that has no room for more is refused, with all that came with it', async () => {
+    const parent = await s.trigger();
+    const child = await s.trigger('work', { parentRunId: parent });
+    const answer = await put(child, { operations: [huge], parentOperations: [append('one')] });
+    expect(answer.status).toBe(413);
+    expect([await of(parent), await of(child)]).toEqual([undefined, undefined]);
+  });
+});

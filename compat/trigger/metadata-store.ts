@@ -36,8 +36,9 @@ export async function metadataOf(
 }
 
 /**
- * Applies a worker's or caller's operations to the run, its parent and its root (itself where it has none), all or nothing, once by key;
- * also after the run's end. @throws ApiError 404, 413
+ * Applies a worker's or caller's operations to the run, its parent and its root (itself where it has none), at once and once by key; also
+ * after the run's end. Those of the parent or root whose metadata has no room for them are left out, as the vendor's (trigger.dev:
+ * updateMetadata.test.ts): the run's own do not depend on how much others have written. @throws ApiError 404, 413 for its own
  */
 export async function flushMetadata(
   cell: CellApi,
@@ -48,27 +49,45 @@ export async function flushMetadata(
   const record = await cell.query({ type: 'run', run });
   if (!record) throw new ApiError('not_found', 'Run not found');
   const meta = readRunMeta(record.meta);
-  const own: MetadataOperation[] = [
+  const operations: MetadataOperation[] = [
     ...(flushed.metadata ? [{ type: 'update' as const, value: flushed.metadata }] : []),
     ...(flushed.operations ?? []),
   ];
-  const patches: Op[] = own.length === 0 ? [] : [patchOf(own, record, key)];
-  const elsewhere = async (id: string | undefined, operations: MetadataOperation[] | undefined, name: string) => {
-    if (!operations?.length) return;
-    const target = id === undefined ? record : await cell.query({ type: 'run', run: id });
-    if (target) patches.push({ ...patchOf(operations, target, `${key}:${name}`), run: target.id });
-  };
-  await elsewhere(meta.parentRun, flushed.parentOperations, 'parent');
-  await elsewhere(meta.rootRun, flushed.rootOperations, 'root');
-  if (patches.length > 0) {
-    try {
-      await cell.apply([{ type: 'report', run, anyLease: true, final: false, outcome: { ops: patches } }]);
-    } catch (error) {
-      if (errorCodeOf(error) !== 'payload-too-large') throw error;
+  const own = operations.length === 0 ? [] : [patchOf(operations, record, key)];
+  const elsewhere = [
+    ...(await patchesOf(cell, record, meta.parentRun, flushed.parentOperations, `${key}:parent`)),
+    ...(await patchesOf(cell, record, meta.rootRun, flushed.rootOperations, `${key}:root`)),
+  ];
+  if (!(await fits(cell, run, [...own, ...elsewhere]))) {
+    if (!(await fits(cell, run, own)))
       throw new ApiError('payload_too_large', `Metadata exceeds the maximum size of ${MAX_METADATA_BYTES} bytes`);
-    }
+    for (const patch of elsewhere) await fits(cell, run, [patch]);
   }
   return (await readMetadata(cell, run)) ?? seedMetadata(meta) ?? {};
+}
+
+async function patchesOf(
+  cell: CellApi,
+  record: RunRecord,
+  id: string | undefined,
+  operations: MetadataOperation[] | undefined,
+  key: string,
+): Promise<Op[]> {
+  if (!operations?.length) return [];
+  const target = id === undefined ? record : await cell.query({ type: 'run', run: id });
+  return target ? [{ ...patchOf(operations, target, key), run: target.id }] : [];
+}
+
+/** All or nothing. False: there is no room for it. */
+async function fits(cell: CellApi, run: string, ops: Op[]): Promise<boolean> {
+  if (ops.length === 0) return true;
+  try {
+    await cell.apply([{ type: 'report', run, anyLease: true, final: false, outcome: { ops } }]);
+    return true;
+  } catch (error) {
+    if (errorCodeOf(error) !== 'payload-too-large') throw error;
+    return false;
+  }
 }
 
 function patchOf(
