@@ -298,3 +298,69 @@ describe('metadata', () => {
     expect([await of(parent), await of(child)]).toEqual([undefined, undefined]);
   });
 });
+
+// apps/webapp/test/engine/streamBatchItems.test.ts
+describe('the items of a batch', () => {
+  const encoder = new TextEncoder();
+  const line = (index: number, payload: string): string => JSON.stringify({ index, task: 'work', payload });
+  /** Sends the bytes in parts of such a size, as a network may cut them. */
+  async function stream(runCount: number, text: string, partBytes: number): Promise<{ id: string; body: unknown }> {
+    const { id } = (await post('/api/v3/batches', { runCount })).body as { id: string };
+    const bytes = encoder.encode(text);
+    let at = 0;
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        if (at >= bytes.length) return controller.close();
+        controller.enqueue(bytes.slice(at, (at += partBytes)));
+      },
+    });
+    const response = await s.app.request(`/api/v3/batches/${id}/items`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer tr_dev_ref_proj_test' },
+      body,
+      duplex: 'half',
+    } as RequestInit);
+    return { id, body: await response.json() };
+  }
+  const payloadsOf = async (batch: string): Promise<unknown[]> => {
+    const { runs } = (await s.send('GET', `/api/v2/batches/${batch}`)).body as { runs: string[] };
+    return Promise.all(runs.map(async (id) => (await s.run(id)).payload));
+  };
+
+  it.each([1, 2, 3, 7, 10_000])(
+    'come whole in parts of %i bytes, with any characters and blank lines',
+    async (size) => {
+      const texts = ['"\u00e9 😀 こんにちは"', '"line\\nline"', '"last"'];
+      const text = `\n${line(0, texts[0]!)}\n   \n${line(1, texts[1]!)}\n\n${line(2, texts[2]!)}`;
+      const { id, body } = await stream(3, text, size);
+      expect(body).toMatchObject({ sealed: true, itemsAccepted: 3 });
+      expect(await payloadsOf(id)).toEqual(texts.map((one) => JSON.parse(one) as unknown));
+    },
+  );
+
+  it('that are too large fail by themselves, whatever says where they stand', async () => {
+    const huge = 'x'.repeat(3 * 1_024 * 1_024);
+    const items = [
+      line(0, '"a"'),
+      line(1, huge),
+      JSON.stringify({ task: 'work', payload: { index: 0, huge } }),
+      line(3, '"d"'),
+    ];
+    const { id, body } = await stream(4, items.join('\n'), 100_000);
+    expect(body).toMatchObject({ sealed: true });
+    expect(await payloadsOf(id)).toEqual(['a', 'd']);
+    const { processing } = (await s.send('GET', `/api/v2/batches/${id}`)).body as {
+      processing: { errors: Array<{ index: number; taskIdentifier: string; error: string }> };
+    };
+    expect(processing.errors.map(({ index, taskIdentifier }) => [index, taskIdentifier])).toEqual([
+      [1, 'work'],
+      [2, 'work'],
+    ]);
+    expect(processing.errors[0]?.error).toMatch(/too large/);
+  });
+
+  it('that are too large and out of range are refused', async () => {
+    const { body } = await stream(1, line(5, 'x'.repeat(3 * 1_024 * 1_024 + 1)), 1_000_000);
+    expect(body).toMatchObject({ error: expect.stringMatching(/out of range/) });
+  });
+});

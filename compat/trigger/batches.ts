@@ -88,7 +88,8 @@ export interface ItemContext {
   locks: Map<string, VersionLock | null>;
 }
 
-type IndexedItem = BatchItem & { index: number };
+/** `refusal`: why it is not to be triggered. */
+export type IndexedItem = BatchItem & { index: number; refusal?: string };
 
 export interface ItemResult {
   index: number;
@@ -105,6 +106,10 @@ export async function triggerItems(context: ItemContext, items: readonly Indexed
   const planned: Array<{ item: IndexedItem; spec: StartSpec }> = [];
   const odd: OddItem[] = [];
   for (const item of items) {
+    if (item.refusal !== undefined) {
+      odd.push({ index: item.index, task: item.task, error: item.refusal });
+      continue;
+    }
     try {
       planned.push({ item, spec: await specOf(context, item) });
     } catch (error) {

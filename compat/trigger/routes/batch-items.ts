@@ -6,6 +6,7 @@ import {
   sealBatch,
   triggerItems,
   type Batch,
+  type IndexedItem,
   type ItemContext,
 } from '../batches.ts';
 import { ApiError, invalidBody } from '../errors.ts';
@@ -21,6 +22,9 @@ const CHUNK_ITEMS = 250;
 /** Items held before a transaction, in bytes of their lines. */
 const CHUNK_BYTES = 4 * 1_024 * 1_024;
 
+/** Kept of an item that is too large. */
+const HEAD_CHARS = 1_024;
+
 /** POST /api/v3/batches/:batch/items — the second phase: one JSON line per item. Sealed when all have come. */
 export async function streamBatchItems(c: RouteContext): Promise<Response> {
   const call = await open(c, ['secret', 'public']);
@@ -35,7 +39,7 @@ export async function streamBatchItems(c: RouteContext): Promise<Response> {
   let held = 0;
   let accepted = 0;
   let deduplicated = 0;
-  let chunk: BatchLine[] = [];
+  let chunk: IndexedItem[] = [];
   const flush = async (): Promise<void> => {
     for (const { triggered } of await triggerItems(context, chunk)) {
       if (triggered?.cached) deduplicated++;
@@ -44,11 +48,13 @@ export async function streamBatchItems(c: RouteContext): Promise<Response> {
     chunk = [];
     held = 0;
   };
-  for await (const { line, isWhole, number } of linesOf(c)) {
-    const value = parseJson(line);
+  let position = -1;
+  for await (const { line, isWhole, isTooLong, number } of linesOf(c)) {
+    position++;
+    const value = isTooLong ? null : parseJson(line);
     // The stream was cut within a line: what came before it counts, and the client sends all again.
     if (value === undefined && !isWhole) break;
-    const item = parseLine(value, number);
+    const item = isTooLong ? tooLongItem(line, position) : parseLine(value, number);
     if (item.index >= batch.runCount)
       throw new ApiError(
         'bad_request',
@@ -103,22 +109,51 @@ function parseLine(value: unknown, number: number): BatchLine {
   return parsed.data;
 }
 
-/** `isWhole`: it ended with a line break. Numbers count from 1. */
-async function* linesOf(c: RouteContext): AsyncGenerator<{ line: string; isWhole: boolean; number: number }> {
+/**
+ * An item that is too large fails by itself, the others are triggered (trigger.dev: streamBatchItems.test.ts). What it is stands at its
+ * beginning, as the SDK writes it, else its place in the stream says its index.
+ */
+function tooLongItem(head: string, position: number): IndexedItem {
+  const before = head.split('{', 2)[1] ?? '';
+  const index = /"index"\s*:\s*(\d{1,6})\b/.exec(before)?.[1];
+  return {
+    index: index === undefined ? position : Number(index),
+    task: /"task"\s*:\s*"([^"\\]{1,128})"/.exec(before)?.[1] ?? '',
+    refusal: `The batch item is too large: it may have at most ${MAX_BATCH_ITEM_BYTES} bytes`,
+  };
+}
+
+interface Line {
+  line: string;
+  /** It ended with a line break. */
+  isWhole: boolean;
+  /** Only its beginning is kept. */
+  isTooLong: boolean;
+  /** From 1. */
+  number: number;
+}
+
+async function* linesOf(c: RouteContext): AsyncGenerator<Line> {
   const decoder = new TextDecoder();
-  let number = 0;
+  let number = 1;
   let rest = '';
+  let isTooLong = false;
   for await (const bytes of bodyOf(c)) {
-    rest += decoder.decode(bytes, { stream: true });
-    const lines = rest.split('\n');
-    rest = lines.pop() ?? '';
-    if (rest.length > MAX_BATCH_ITEM_BYTES)
-      throw new ApiError('payload_too_large', `A batch item may have at most ${MAX_BATCH_ITEM_BYTES} bytes`);
-    for (const line of lines) {
-      number++;
-      if (line.trim() !== '') yield { line, isWhole: true, number };
+    const lines = decoder.decode(bytes, { stream: true }).split('\n');
+    for (const [i, part] of lines.entries()) {
+      if (i > 0) {
+        if (rest.trim() !== '') yield { line: rest, isWhole: true, isTooLong, number };
+        number++;
+        rest = '';
+        isTooLong = false;
+      }
+      if (!isTooLong) rest += part;
+      if (rest.length > MAX_BATCH_ITEM_BYTES) {
+        isTooLong = true;
+        rest = rest.slice(0, HEAD_CHARS);
+      }
     }
   }
   rest += decoder.decode();
-  if (rest.trim() !== '') yield { line: rest, isWhole: false, number: number + 1 };
+  if (rest.trim() !== '') yield { line: rest, isWhole: false, isTooLong, number };
 }
