@@ -38,6 +38,8 @@ export function checkReads(world: World): void {
     listed.items.some(({ id }) => id === run),
     () => `run ${run} is not among those of its task and status`,
   );
+  const [facts] = engine.query({ type: 'run-facts', ids: [run] }).items;
+  checks.that('lists', facts?.status === detail?.status, () => `run ${run} is ${facts?.status} in a list of its facts`);
   engine.query({ type: 'limits' });
   engine.query({ type: 'dead-letters', limit: 2 });
   engine.query({ type: 'stats' });

@@ -1,5 +1,6 @@
 import type { EventRecord } from '../../core/model/event.ts';
-import type { RunRecord } from '../../core/model/query.ts';
+import type { Payload } from '../../core/model/payload.ts';
+import type { RunFacts, RunRecord } from '../../core/model/query.ts';
 import type { CellApi } from '../../core/ports.ts';
 import { eventsOf, textOf } from './events.ts';
 import { derivedUlid } from './ids.ts';
@@ -11,16 +12,23 @@ import { uuidOf } from './hex.ts';
 const STATUS = { running: 'Running', completed: 'Completed', failed: 'Failed', cancelled: 'Cancelled' } as const;
 
 /** The events that a run was started with, as its functions see them. */
-export async function originEvents(cell: CellApi, run: RunRecord): Promise<string[]> {
-  const events = await Promise.all(run.eventIds.map((id) => cell.query({ type: 'event', id })));
+export async function originEvents(cell: CellApi, run: RunFacts): Promise<string[]> {
+  const found = await Promise.all(run.eventIds.map((id) => cell.query({ type: 'event', id })));
+  const events = found.filter((event) => event !== null);
   const fn = await functionOf(cell, run.task);
   return eventsOf({
     ...run,
     run: run.id,
-    events: events.filter((event) => event !== null),
+    input: events.length > 0 || run.scheduledAt !== null ? null : await inputOf(cell, run),
+    events,
     crons: fn?.crons ?? [],
     jitter: fn?.jitter,
   });
+}
+
+/** It is read where whoever listed the run left it out. */
+async function inputOf(cell: CellApi, run: RunFacts | RunRecord): Promise<Payload | null> {
+  return 'input' in run ? run.input : ((await cell.query({ type: 'run', run: run.id }))?.input ?? null);
 }
 
 export async function functionOf(cell: CellApi, task: string): Promise<FunctionData | null> {
@@ -32,7 +40,7 @@ export async function functionOf(cell: CellApi, task: string): Promise<FunctionD
 const BATCH_ENTRIES = 200;
 
 /** Id of the batch that a run was made of, null where it was made of one event that waited for no others. No row is kept of a batch: its id follows from its run's. */
-export async function batchIdOf(cell: CellApi, run: RunRecord): Promise<string | null> {
+export async function batchIdOf(cell: CellApi, run: RunFacts): Promise<string | null> {
   if (run.eventIds.length === 0) return null;
   if (run.eventIds.length === 1) {
     const task = await cell.query({ type: 'task', id: run.task });

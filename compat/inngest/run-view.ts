@@ -1,5 +1,5 @@
 import type { HistoryEntry } from '../../core/model/history.ts';
-import type { RunDetail, RunRecord } from '../../core/model/query.ts';
+import type { RunDetail, RunFacts } from '../../core/model/query.ts';
 import type { CellApi, RouteHost } from '../../core/ports.ts';
 import { textOf } from './events.ts';
 import { INVOKE_TIMEOUT_ERROR } from './memo.ts';
@@ -29,14 +29,15 @@ export async function historyOf(cell: CellApi, run: string): Promise<HistoryEntr
   }
 }
 
-export async function traceOfRun(cell: CellApi, run: RunRecord, style?: TraceStyle): Promise<Span> {
+export async function traceOfRun(cell: CellApi, run: RunFacts, style?: TraceStyle): Promise<Span> {
   const [history, detail, metadata, spans] = await Promise.all([
     historyOf(cell, run.id),
     cell.query({ type: 'run-detail', run: run.id }),
     runMetadata(cell, run.id),
     spansOf(cell, run.id),
   ]);
-  const root = traceOf(run, history, detail?.pending ?? [], metadata, style);
+  const record = detail ?? { ...run, input: null, output: null, error: null };
+  const root = traceOf(record, history, detail?.pending ?? [], metadata, style);
   attachSpans(root, spans, history);
   return root;
 }

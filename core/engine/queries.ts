@@ -22,7 +22,7 @@ import { leasedCall } from './lease.ts';
 import { limitRecord, listLimits } from './limit-queries.ts';
 import { listLog } from './log-list.ts';
 import { tokenMatch } from './matching.ts';
-import { countRuns, DEFAULT_PAGE, listRuns, listSummaries, runRecord } from './run-lists.ts';
+import { countRuns, DEFAULT_PAGE, listFacts, listRuns, listSummaries, runRecord } from './run-lists.ts';
 import { scheduleOf, schedules } from './schedules.ts';
 import { shown, sweepOf, SWEEPS } from './sweep.ts';
 import { waiters } from './timers.ts';
@@ -62,6 +62,8 @@ function dispatch(k: Kernel, query: Query): unknown {
       return listRuns(k, query);
     case 'run-list':
       return listSummaries(k, query);
+    case 'run-facts':
+      return listFacts(k, query);
     case 'run-count':
       return countRuns(k, query);
     case 'log':

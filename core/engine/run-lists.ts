@@ -14,13 +14,19 @@ const PENDING_SHOWN = 64;
 /** The entry that says since when a run goes on is the first after its first call; only labels and the like stand before it. */
 const BEGUN_WITHIN = 16;
 
+const FACTS = `id, alias, task, version, status, reason, created_at, started_at, ended_at, seq, parent, head, meta`;
 /** All but the input, whose size is enough. */
-const COLUMNS = `id, alias, task, version, status, reason, created_at, started_at, ended_at, seq, parent, head, meta, ${bytes('input', `'r:' || id`)} AS input_bytes`;
+const COLUMNS = `${FACTS}, ${bytes('input', `'r:' || id`)} AS input_bytes`;
 
 type LiveFacts = Pick<RunState, 'seq' | 'startedAt' | 'cancelling' | 'version' | 'locked' | 'parked'>;
 
 interface SummaryRow extends RunFactsRow {
   input_bytes: number;
+}
+
+interface Sized<T> {
+  item: T;
+  bytes: number;
 }
 
 /** Size of a payload column (store/payloads.ts): itself, or the chunks of its owner. */
@@ -29,7 +35,13 @@ function bytes(column: string, owner: string): string {
 }
 
 export function listSummaries(k: Kernel, query: Extract<Query, { type: 'run-list' }>): Page<RunSummary> {
-  return walk(k, query, (row) => ({ item: summaryOf(k, row), bytes: 0 }), Number.POSITIVE_INFINITY);
+  const read = (row: SummaryRow): Sized<RunSummary> => ({ item: summaryOf(k, row), bytes: 0 });
+  return walk(k, query, COLUMNS, read, Number.POSITIVE_INFINITY);
+}
+
+export function listFacts(k: Kernel, query: Extract<Query, { type: 'run-facts' }>): Page<RunFacts> {
+  const read = (row: RunFactsRow): Sized<RunFacts> => ({ item: factsOf(k, row, outcomeMetaOf(k, row)), bytes: 0 });
+  return walk(k, query, FACTS, read, Number.POSITIVE_INFINITY);
 }
 
 export function listRuns(k: Kernel, query: Extract<Query, { type: 'runs' }>): Page<RunRecord> {
@@ -37,7 +49,8 @@ export function listRuns(k: Kernel, query: Extract<Query, { type: 'runs' }>): Pa
   return walk(
     k,
     query,
-    (row) => {
+    FACTS,
+    (row: RunFactsRow) => {
       const { input } = k.sql.all<{ input: SqlValue }>(`SELECT input FROM runs WHERE id = ?`, row.id)[0] ?? {};
       const item = runRecord(k, { ...row, input: input ?? null });
       return { item, bytes: (item.input?.length ?? 0) + (item.output?.length ?? 0) + (item.error?.length ?? 0) };
@@ -61,10 +74,11 @@ export function countRuns(k: Kernel, query: Extract<Query, { type: 'run-count' }
 }
 
 /** Keyset pages by id: candidates from the best index, filtered, until the page is full or one of its bounds is reached. */
-function walk<T>(
+function walk<T, R extends RunFactsRow>(
   k: Kernel,
   query: RunFilter & { cursor?: string; limit?: number; order?: 'asc' | 'desc' },
-  read: (row: SummaryRow) => { item: T; bytes: number },
+  columns: string,
+  read: (row: R) => Sized<T>,
   maxBytes: number,
 ): Page<T> {
   const limit = Math.max(1, Math.min(query.limit ?? DEFAULT_PAGE, MAX_PAGE));
@@ -75,7 +89,7 @@ function walk<T>(
   let examined = 0;
   let last: string | undefined;
   for (const { ids: chunk, isLast } of candidates(k, query, query.cursor, ascending, limit + 1)) {
-    const rows = matches(COLUMNS, chunk) as SummaryRow[];
+    const rows = matches(columns, chunk) as R[];
     rows.sort((a, b) => (a.id < b.id === ascending ? -1 : 1));
     for (const row of rows) {
       if (items.length === limit) return { items, cursor: last };
@@ -157,6 +171,7 @@ function* candidates(
 type Source = (k: Kernel, after: string | undefined, ascending: boolean, size: number) => Array<{ id: string }>;
 
 function sourcesOf(k: Kernel, filter: RunFilter): Source[] {
+  if (filter.ids !== undefined) return [named(filter.ids.slice(0, MAX_PAGE))];
   if (filter.parent !== undefined) return [column('runs', 'id', 'parent = ?', filter.parent)];
   const [label] = labelsOf(filter);
   if (label !== undefined) return [labelled(label)];
@@ -170,6 +185,16 @@ function sourcesOf(k: Kernel, filter: RunFilter): Source[] {
     return tasks.flatMap((task) => statuses.map((status) => labelled(statusIndex(status, task))));
   if (tasks && indexes('task')) return tasks.map((task) => labelled(taskIndex(task)));
   return [column('runs', 'id')];
+}
+
+/** Ids that nobody has are left out when their rows are read. */
+function named(ids: string[]): Source {
+  return (_, after, ascending, size) =>
+    [...new Set(ids)]
+      .filter((id) => after === undefined || (ascending ? id > after : id < after))
+      .sort((a, b) => (a < b === ascending ? -1 : 1))
+      .slice(0, size)
+      .map((id) => ({ id }));
 }
 
 function labelled(label: string): Source {
@@ -234,6 +259,17 @@ function summaryOf(k: Kernel, row: SummaryRow): RunSummary {
     outputBytes: end?.bytes ?? 0,
     ...(row.ended_at === null ? busyOf(k, row) : { dueAt: null, attempt: 0, leased: false }),
   };
+}
+
+function outcomeMetaOf(k: Kernel, row: RunFactsRow): string | null {
+  if (row.ended_at === null) return null;
+  return (
+    k.sql.all<{ meta: string | null }>(
+      `SELECT json_extract(body, '$.meta') AS meta FROM history WHERE run = ? AND seq = ?`,
+      row.id,
+      row.seq,
+    )[0]?.meta ?? null
+  );
 }
 
 function factsOf(k: Kernel, row: RunFactsRow, outcomeMeta: string | null): RunFacts {

@@ -62,10 +62,12 @@ export interface RunSummary extends RunFacts {
 }
 
 /**
- * Which runs. Fields: all of them. What is indexed: `parent`, labels, `status: 'running'`, and what a task says in TaskSpec.index; the rest is
+ * Which runs. Fields: all of them. What is indexed: `ids`, `parent`, labels, `status: 'running'`, and what a task says in TaskSpec.index; the rest is
  * looked at run by run, a bounded number for each page.
  */
 export interface RunFilter {
+  /** Any of them, MAX_PAGE at most. */
+  ids?: string[];
   task?: string;
   /** Any of them. */
   tasks?: string[];
@@ -206,9 +208,11 @@ interface Queries {
   documents: { request: { runs: string[]; document: string }; result: Array<JsonText | null> };
   /** In order; fewer than asked for also where their payloads come to `maxBytes` (default PAGE_BYTES): ask again after the last. At least one, if there is one. */
   history: { request: { run: string; afterSeq?: number; limit?: number; maxBytes?: number }; result: HistoryEntry[] };
-  /** Whole records, payloads included, up to `maxBytes` (default PAGE_BYTES) a page; for lists take `run-list`. */
+  /** Whole records, payloads included, up to `maxBytes` (default PAGE_BYTES) a page; for lists take `run-list` or `run-facts`. */
   runs: { request: PageRequest & RunFilter & { maxBytes?: number }; result: Page<RunRecord> };
   'run-list': { request: PageRequest & RunFilter; result: Page<RunSummary> };
+  /** Without anything of payloads and of what is pending: not even its size is read. */
+  'run-facts': { request: PageRequest & RunFilter; result: Page<RunFacts> };
   /** How many there are, counted up to `max` (default and highest MAX_PAGE). `more`: there may be others. */
   'run-count': { request: RunFilter & { max?: number }; result: { count: number; more: boolean } };
   /**

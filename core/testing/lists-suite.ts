@@ -39,6 +39,30 @@ export function listsSuite(open: (body: (sql: Sql) => void) => void | Promise<vo
       expect(items.some((item) => 'input' in item || 'output' in item)).toBe(false);
     });
 
+    test('as facts say all of a run but its payloads, those of some ids together', (t) => {
+      t.register({ id: 'work' });
+      const done = t.start('work', { input: 'x'.repeat(1_500_000), labels: ['x'] });
+      t.report(t.one(), { op: 'complete', output: 'y'.repeat(1_500_000), meta: '{"end":1}' });
+      const failed = t.start('work', { meta: '{"a":1}' });
+      t.report(t.one(), { op: 'fail', error: '"e"', retry: 'never' });
+      const busy = t.start('work');
+      const whole = t.engine.query({ type: 'runs' }).items;
+      const facts = t.engine.query({ type: 'run-facts' });
+      expect(facts.cursor).toBeUndefined();
+      expect(facts.items).toEqual(whole.map(({ input: _in, output: _out, error: _error, ...rest }) => rest));
+      expect(facts.items).toMatchObject([{ id: busy }, { id: failed }, { id: done, outcomeMeta: '{"end":1}' }]);
+      const ids = [done, busy, done, '01ARZ3NDEKTSV4RRFFQ69G5FAV'];
+      const of = (more: object): string[] =>
+        t.engine.query({ type: 'run-facts', ids, ...more }).items.map(({ id }) => id);
+      expect([of({}), of({ order: 'asc' }), of({ status: 'running' }), of({ limit: 1 })]).toEqual([
+        [busy, done],
+        [done, busy],
+        [busy],
+        [busy],
+      ]);
+      expect(of({ limit: 1, cursor: busy })).toEqual([done]);
+    });
+
     test('pages of whole runs are bounded by their bytes', (t) => {
       t.register({ id: 'work' });
       const runs = Array.from({ length: 5 }, () => t.start('work', { input: 'x'.repeat(400_000) })).reverse();

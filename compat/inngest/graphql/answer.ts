@@ -7,7 +7,7 @@ import {
   validate,
   VariablesInAllowedPositionRule,
 } from 'graphql';
-import type { DocumentNode, GraphQLSchema } from 'graphql';
+import type { DocumentNode, GraphQLResolveInfo, GraphQLSchema } from 'graphql';
 import type { RunRecord } from '../../../core/model/query.ts';
 import { invokeFunction, rerunRun } from '../actions.ts';
 import { allApps, findApp, pickFunction } from '../apps.ts';
@@ -21,6 +21,7 @@ import type { Connection } from '../connect/connections.ts';
 import { findConnection, listConnections } from './connections.ts';
 import { listEvents, listRuns } from './lists.ts';
 import { SCHEMA } from './schema.ts';
+import { isSelected } from './selection.ts';
 import { time } from './reader.ts';
 import type { Reader } from './reader.ts';
 import { appView, eventV2View, eventView, functionView, runV2View, runView, spanView } from './views.ts';
@@ -146,7 +147,8 @@ function rootOf(reader: Reader, host: GraphqlHost): object {
       const run = await runOf(runID);
       return run && runV2View(reader, run);
     },
-    runs: (args: never) => listRuns(reader, args),
+    runs: (args: never, _: unknown, info: GraphQLResolveInfo) =>
+      listRuns(reader, args, isSelected(info, ['edges', 'node', 'output'])),
     runTraceSpanOutputByID: async ({ outputID }: { outputID: string }) => {
       const output = await outputOf(cell, outputID);
       if (!output) throw new InngestError(404, 'unknown-output', 'no output of this id');

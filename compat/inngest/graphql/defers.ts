@@ -1,4 +1,4 @@
-import type { RunRecord } from '../../../core/model/query.ts';
+import type { RunFacts } from '../../../core/model/query.ts';
 import { pickFunction } from '../apps.ts';
 import type { KnownFunction } from '../apps.ts';
 import { deferEventId, deferredOf } from '../defers.ts';
@@ -9,18 +9,18 @@ import type { Reader } from './reader.ts';
 
 /** How runs and functions are shown. */
 export interface Show {
-  run(reader: Reader, run: RunRecord): object;
+  run(reader: Reader, run: RunFacts): object;
   fn(reader: Reader, known: KnownFunction): object;
 }
 
 /** `FunctionRunV2.defers`: what a run has put off until its end, by id. */
-export async function defersView(reader: Reader, run: RunRecord, show: Show): Promise<object[]> {
+export async function defersView(reader: Reader, run: RunFacts, show: Show): Promise<object[]> {
   const detail = await reader.cell.query({ type: 'run-detail', run: run.id });
   return deferredOf(detail?.steps ?? []).map((deferred) => deferView(reader, run, deferred, show));
 }
 
 /** `FunctionRunV2.siblingDefers`: what else the run has put off that put off this one. */
-export async function siblingDefersView(reader: Reader, run: RunRecord, show: Show): Promise<object[]> {
+export async function siblingDefersView(reader: Reader, run: RunFacts, show: Show): Promise<object[]> {
   const parent = await parentOf(reader, run);
   if (parent === null) return [];
   const detail = await reader.cell.query({ type: 'run-detail', run: parent.id });
@@ -34,7 +34,7 @@ export async function siblingDefersView(reader: Reader, run: RunRecord, show: Sh
 }
 
 /** `FunctionRunV2.deferredFrom` */
-export async function deferredFromView(reader: Reader, run: RunRecord, show: Show): Promise<object[]> {
+export async function deferredFromView(reader: Reader, run: RunFacts, show: Show): Promise<object[]> {
   const parent = await parentOf(reader, run);
   if (parent === null) return [];
   return [
@@ -49,7 +49,7 @@ export async function deferredFromView(reader: Reader, run: RunRecord, show: Sho
   ];
 }
 
-function deferView(reader: Reader, parent: RunRecord, deferred: DeferredStep, show: Show): object {
+function deferView(reader: Reader, parent: RunFacts, deferred: DeferredStep, show: Show): object {
   return {
     hashedDeferID: deferred.id,
     userlandDeferID: deferred.name,
@@ -65,7 +65,7 @@ function deferView(reader: Reader, parent: RunRecord, deferred: DeferredStep, sh
 }
 
 /** There is one as soon as the run has ended, and the function is there. */
-async function childOf(reader: Reader, parent: RunRecord, deferred: DeferredStep): Promise<RunRecord | null> {
+async function childOf(reader: Reader, parent: RunFacts, deferred: DeferredStep): Promise<RunFacts | null> {
   if (parent.endedAt === null || deferred.aborted) return null;
   const event = deferEventId(parent.id, deferred.id, parent.endedAt);
   return (await reader.cell.query({ type: 'event-runs', event }))[0] ?? null;
@@ -76,7 +76,7 @@ async function functionOf(reader: Reader, slug: string, show: Show): Promise<obj
   return found && show.fn(reader, found);
 }
 
-async function parentOf(reader: Reader, run: RunRecord): Promise<{ id: string; slug: string } | null> {
+async function parentOf(reader: Reader, run: RunFacts): Promise<{ id: string; slug: string } | null> {
   const [origin] = await originEvents(reader.cell, run);
   if (origin === undefined) return null;
   const { name, data } = JSON.parse(origin) as { name?: string; data?: { _inngest?: Record<string, unknown> } };

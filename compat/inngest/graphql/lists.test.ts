@@ -66,3 +66,68 @@ test('a condition that nothing of the first 2,000 meets leaves a cursor behind t
   const second = await ask(server, { first: 5, query, after: first.pageInfo.endCursor });
   expect(second).toMatchObject({ edges: [{ cursor: ids[0] }], pageInfo: { hasNextPage: false } });
 });
+
+const NODE = 'id status eventName isBatch isDeferred endedAt triggerIDs function { slug }';
+const runsQuery = (fields: string, args = ''): string =>
+  `query { runs(first: 10${args}) { totalCount edges { node { ${fields} } } } }`;
+
+interface Runs {
+  totalCount: number;
+  edges: Array<{ node: { id: string; status: string; eventName: string | null; output?: string } }>;
+}
+
+test('a list of runs reads their results where they are asked for, and nowhere else', async () => {
+  const server = new LocalServer();
+  await server.register('http://app.test/', 'go');
+  let n = 0;
+  server.app = () => Promise.resolve(Response.json({ n: n++ }, { headers: { 'x-inngest-sdk': 'js:v4.24.0' } }));
+  for (let i = 0; i < 3; i++) {
+    await server.routes.request('/e/key', { method: 'POST', body: JSON.stringify({ name: 'go', data: {} }) });
+    await server.idle();
+  }
+  await server.routes.request('/invoke/app-f', { method: 'POST', body: '{"data":{}}' });
+  await server.idle();
+  const asked: string[] = [];
+  const query = server.engine.query.bind(server.engine);
+  server.engine.query = (one) => {
+    asked.push(one.type);
+    return query(one);
+  };
+  const ask = async (text: string): Promise<{ runs: Runs; whole: string[] }> => {
+    asked.length = 0;
+    const response = await server.routes.request('/v0/gql', { method: 'POST', body: JSON.stringify({ query: text }) });
+    const { data, errors } = (await response.json()) as { data: { runs: Runs }; errors?: unknown };
+    expect(errors).toBeUndefined();
+    return { runs: data.runs, whole: asked.filter((type) => type === 'run' || type === 'runs') };
+  };
+  const outputs = ({ runs }: { runs: Runs }): unknown[] => runs.edges.map(({ node }) => node.output);
+  const names = ({ runs }: { runs: Runs }): unknown[] => runs.edges.map(({ node }) => node.eventName);
+
+  const plain = await ask(runsQuery('id status endedAt triggerIDs function { slug }'));
+  expect([plain.runs.totalCount, plain.runs.edges.length, plain.whole]).toEqual([4, 4, []]);
+  const named = await ask(runsQuery(NODE));
+  expect(names(named)).toEqual(['inngest/function.invoked', 'go', 'go', 'go']);
+  expect(named.whole).toEqual([]);
+  const all = ['{"n":3}', '{"n":2}', '{"n":1}', '{"n":0}'];
+  const whole = await ask(`${runsQuery('...N')} fragment N on FunctionRunV2 { output }`);
+  expect([outputs(whole), whole.whole]).toEqual([all, ['runs']]);
+  for (const order of ['DESC', 'ASC']) {
+    const by = `, orderBy: [{ field: ENDED_AT, direction: ${order} }]`;
+    const sorted = await ask(runsQuery('... on FunctionRunV2 { output }', by));
+    expect([outputs(sorted), sorted.whole]).toEqual([order === 'ASC' ? all.toReversed() : all, ['runs']]);
+    const short = await ask(runsQuery('id status', by));
+    expect([short.runs.edges.length, short.whole]).toEqual([4, []]);
+  }
+  const filter = (text: string): string => `, filter: { from: "2020-01-01T00:00:00Z", query: "${text}" }`;
+  const fits = await ask(runsQuery('id', filter('output.n == 2')));
+  expect([fits.runs.edges.length, fits.runs.totalCount]).toEqual([1, 1]);
+  const byEvent = await ask(runsQuery('id', filter("event.name == 'go'")));
+  expect([byEvent.runs.edges.length, byEvent.runs.totalCount]).toEqual([3, 3]);
+  expect(byEvent.whole).toEqual([]);
+  // Of a run that no event started, the event is made of its input, which is read for it alone.
+  server.engine.apply([{ type: 'start', spec: { task: 'inngest/app-f', input: '{"n":1}' } }]);
+  await server.idle();
+  const made = await ask(runsQuery('eventName isDeferred'));
+  expect(names(made)).toEqual(['inngest/function.invoked', ...names(named)]);
+  expect(new Set(made.whole)).toEqual(new Set(['run']));
+});

@@ -2,7 +2,8 @@ import { compileExpression, isTrue } from '../../../core/events/expression/index
 import type { Expression, JsonValue } from '../../../core/events/expression/index.ts';
 import type { RunStatus } from '../../../core/model/call.ts';
 import type { EventRecord } from '../../../core/model/event.ts';
-import type { EventsFilter, Page, RunFacts, RunFilter, RunRecord, RunSummary } from '../../../core/model/query.ts';
+import type { Payload } from '../../../core/model/payload.ts';
+import type { EventsFilter, Page, RunFacts, RunFilter } from '../../../core/model/query.ts';
 import { DEFERRED_SCHEDULE, INTERNAL_PREFIX, taskIdOf } from '../names.ts';
 import { originEvents } from '../read.ts';
 import { nameIn, textOf } from '../events.ts';
@@ -40,10 +41,10 @@ interface RunsArgs {
 }
 
 /**
- * Runs by the time they were queued are a walk of the primary key. By the time they began or ended, up to MAX_SORTED of the filter are put
+ * `whole`: their results are asked for, and read with them; else nothing of them is read that is not shown. Runs by the time they were queued are a walk of the primary key. By the time they began or ended, up to MAX_SORTED of the filter are put
  * in order for each page.
  */
-export async function listRuns(reader: Reader, args: RunsArgs): Promise<object> {
+export async function listRuns(reader: Reader, args: RunsArgs, whole: boolean): Promise<object> {
   const given = args.filter ?? {};
   const functions = await reader.functions();
   const wanted = functions.filter(
@@ -60,19 +61,21 @@ export async function listRuns(reader: Reader, args: RunsArgs): Promise<object> 
   const timeField = given.timeField ?? 'QUEUED_AT';
   const { field, direction } = args.orderBy?.[0] ?? { field: 'QUEUED_AT', direction: 'DESC' };
   const order = direction === 'ASC' ? ('asc' as const) : ('desc' as const);
-  const matches = runMatcher(reader, given);
-  let scan: (cursor: string | undefined, limit: number) => Promise<Page<RunRecord>>;
-  let cursorOf = (run: RunRecord): string => run.id;
+  const conditions = runConditions(given.query);
+  const matches = runMatcher(reader, given, conditions);
+  const type = whole || conditions.some(({ ofResult }) => ofResult) ? 'runs' : 'run-facts';
+  let scan: (cursor: string | undefined, limit: number) => Promise<Page<RunFacts>>;
+  let cursorOf = (run: RunFacts): string => run.id;
   let plainCount: () => Promise<number>;
   if (field === 'QUEUED_AT' && timeField === 'QUEUED_AT') {
     const all = { ...filter, ...times };
     scan = (cursor, limit) =>
-      listed(reader.cell.query({ type: 'runs', ...all, order, limit, ...(cursor === undefined ? {} : { cursor }) }));
+      listed(reader.cell.query({ type, ...all, order, limit, ...(cursor === undefined ? {} : { cursor }) }));
     plainCount = async () => (await reader.cell.query({ type: 'run-count', ...all })).count;
   } else {
     const sorted = await sortedRuns(reader, filter, { ...times, timeField, field, order });
     cursorOf = (run) => sortCursor(timeIn(run, field), run.id);
-    scan = (cursor, limit) => sortedPage(reader, sorted, cursor, limit);
+    scan = (cursor, limit) => sortedPage(reader, sorted, type, cursor, limit);
     plainCount = () => Promise.resolve(sorted.length);
   }
   const found = await collect(args, scan, matches);
@@ -81,7 +84,7 @@ export async function listRuns(reader: Reader, args: RunsArgs): Promise<object> 
 }
 
 /** The vendor makes a run when its events are together. */
-async function listed(page: Promise<Page<RunRecord>>): Promise<Page<RunRecord>> {
+async function listed(page: Promise<Page<RunFacts>>): Promise<Page<RunFacts>> {
   const { items, ...rest } = await page;
   return { ...rest, items: items.filter((run) => !run.open) };
 }
@@ -112,8 +115,8 @@ async function sortedRuns(
   const given = Object.fromEntries(Object.entries(bounds).filter(([, ms]) => ms !== undefined));
   let cursor: string | undefined;
   do {
-    const page: Page<RunSummary> = await reader.cell.query({
-      type: 'run-list',
+    const page: Page<RunFacts> = await reader.cell.query({
+      type: 'run-facts',
       ...filter,
       ...given,
       limit: SORT_PAGE,
@@ -133,33 +136,55 @@ async function sortedRuns(
 async function sortedPage(
   reader: Reader,
   sorted: readonly Sorted[],
+  type: 'runs' | 'run-facts',
   cursor: string | undefined,
   limit: number,
-): Promise<Page<RunRecord>> {
+): Promise<Page<RunFacts>> {
   const descending = sorted.length > 1 && (sorted[0] as Sorted).key > (sorted[1] as Sorted).key;
   const start = cursor === undefined ? 0 : sorted.findIndex(({ key }) => (descending ? key < cursor : key > cursor));
   if (start === -1) return { items: [] };
   const part = sorted.slice(start, start + limit);
-  const runs = await Promise.all(part.map(({ id }) => reader.cell.query({ type: 'run', run: id })));
+  const runs = await runsOf(
+    reader,
+    type,
+    part.map(({ id }) => id),
+  );
   const last = part.at(-1);
   return {
-    items: runs.filter((run) => run !== null),
+    items: part.flatMap(({ id }) => runs.get(id) ?? []),
     ...(last && start + limit < sorted.length ? { cursor: last.key } : {}),
   };
+}
+
+async function runsOf(reader: Reader, type: 'runs' | 'run-facts', ids: string[]): Promise<Map<string, RunFacts>> {
+  const found = new Map<string, RunFacts>();
+  let cursor: string | undefined;
+  do {
+    const limit = ids.length;
+    const more: Page<RunFacts> = await reader.cell.query({
+      type,
+      ids,
+      limit,
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    for (const run of more.items) found.set(run.id, run);
+    cursor = more.cursor;
+  } while (cursor !== undefined);
+  return found;
 }
 
 /** What the filter says of a run beyond its columns; null: nothing. */
 function runMatcher(
   reader: Reader,
   given: NonNullable<RunsArgs['filter']>,
-): ((run: RunRecord) => Promise<boolean>) | null {
+  conditions: readonly RunCondition[],
+): ((run: RunFacts) => Promise<boolean>) | null {
   const wanted = new Set(given.status ?? []);
   // The engine has one status for each of these two.
   const told = [
     ['QUEUED', 'RUNNING'],
     ['SKIPPED', 'CANCELLED'],
   ].some(([a, b]) => wanted.has(a as string) !== wanted.has(b as string));
-  const conditions = runConditions(given.query);
   const deferred = given.isDeferred ?? null;
   if (!told && conditions.length === 0 && deferred === null) return null;
   return async (run) => {
@@ -168,30 +193,37 @@ function runMatcher(
     const events = await originEvents(reader.cell, run);
     if (deferred !== null && (nameIn(events[0] ?? '{}') === DEFERRED_SCHEDULE) !== deferred) return false;
     if (conditions.length === 0) return true;
-    const result = { output: jsonOf(run.output), error: jsonOf(run.error) };
+    const whole = conditions.some(({ ofResult }) => ofResult) ? await reader.whole(run) : null;
+    const result = { output: jsonOf(whole?.output ?? null), error: jsonOf(whole?.error ?? null) };
     // Of a batch, one event that fits is enough.
     return (events.length === 0 ? ['{}'] : events).some((text) => {
       const event = JSON.parse(text) as JsonValue;
-      return conditions.every((condition) => isTrue(condition, { event, async: result, nowMs: Date.now() }));
+      return conditions.every(({ condition }) => isTrue(condition, { event, async: result, nowMs: Date.now() }));
     });
   };
 }
 
-function jsonOf(payload: RunRecord['output']): JsonValue {
+function jsonOf(payload: Payload | null): JsonValue {
   return payload === null ? null : (JSON.parse(textOf(payload)) as JsonValue);
+}
+
+interface RunCondition {
+  condition: Expression;
+  /** It speaks of what came out of the run. */
+  ofResult: boolean;
 }
 
 /**
  * A condition a line, all of which must hold (inngest/inngest: pkg/run/cel.go). They may speak of `event`, and of the run's `output` and
  * `error`, which take the place of the arriving event here.
  */
-function runConditions(query: string | null | undefined): Expression[] {
+function runConditions(query: string | null | undefined): RunCondition[] {
   return lines(query).map((line) => {
     const own = line
       .split(STRING_LITERAL)
       .map((part, i) => (i % 2 === 1 ? part : part.replaceAll(RESULT_NAME, 'async.$1')))
       .join('');
-    return expressionOf(own, line);
+    return { condition: expressionOf(own, line), ofResult: own !== line };
   });
 }
 

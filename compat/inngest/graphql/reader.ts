@@ -1,4 +1,4 @@
-import type { RunRecord } from '../../../core/model/query.ts';
+import type { RunFacts, RunRecord } from '../../../core/model/query.ts';
 import type { CellApi } from '../../../core/ports.ts';
 import type { KnownFunction } from '../apps.ts';
 import { functionsOf } from '../apps.ts';
@@ -7,6 +7,7 @@ import { functionsOf } from '../apps.ts';
 export class Reader {
   readonly cell: CellApi;
   #functions: Promise<KnownFunction[]> | null = null;
+  readonly #whole = new Map<string, Promise<RunRecord | null>>();
   #left = 20_000;
 
   constructor(cell: CellApi) {
@@ -24,7 +25,15 @@ export class Reader {
     return this.#functions;
   }
 
-  async functionOf(run: RunRecord): Promise<KnownFunction | null> {
+  /** A run with its payloads: read where a list left them out, and once. Null: it is not kept any more. */
+  whole(run: RunFacts | RunRecord): Promise<RunRecord | null> {
+    if ('output' in run) return Promise.resolve(run);
+    const found = this.#whole.get(run.id) ?? this.cell.query({ type: 'run', run: run.id });
+    this.#whole.set(run.id, found);
+    return found;
+  }
+
+  async functionOf(run: RunFacts): Promise<KnownFunction | null> {
     return (await this.functions()).find(({ task }) => task.id === run.task) ?? null;
   }
 }

@@ -1,4 +1,4 @@
-import type { RunRecord } from '../../../core/model/query.ts';
+import type { RunFacts } from '../../../core/model/query.ts';
 import { derivedUlid } from '../ids.ts';
 import { outputId, outputOf, traceOfRun } from '../run-view.ts';
 import { FINALIZATION } from '../trace.ts';
@@ -41,7 +41,7 @@ const STEP_TYPES: Readonly<Partial<Record<StepOp, string>>> = {
 };
 
 /** `FunctionRun.history`, as the first generation of the vendor's pages shows a run: a line for each thing that happened, in order. */
-export async function historyView(reader: Reader, run: RunRecord): Promise<object[]> {
+export async function historyView(reader: Reader, run: RunFacts): Promise<object[]> {
   const url = (await reader.functionOf(run))?.fn.url ?? null;
   return numbered(await itemsOf(reader, run)).map(([id, item]) => ({
     id: id(run.id),
@@ -60,7 +60,7 @@ export async function historyView(reader: Reader, run: RunRecord): Promise<objec
 }
 
 /** `FunctionRun.historyItemOutput`: what came out where that line was written; null: nothing did. */
-export async function historyOutput(reader: Reader, run: RunRecord, wanted: string): Promise<string | null> {
+export async function historyOutput(reader: Reader, run: RunFacts, wanted: string): Promise<string | null> {
   const found = numbered(await itemsOf(reader, run)).find(([id]) => id(run.id) === wanted)?.[1];
   const span = found?.span ?? null;
   if (!span || found?.isEnd !== true) return null;
@@ -69,7 +69,7 @@ export async function historyOutput(reader: Reader, run: RunRecord, wanted: stri
   return output === null ? null : (output.data ?? output.error);
 }
 
-async function itemsOf(reader: Reader, run: RunRecord): Promise<Item[]> {
+async function itemsOf(reader: Reader, run: RunFacts): Promise<Item[]> {
   const root = await traceOfRun(reader.cell, run, 'newer');
   const items: Item[] = [{ type: 'FunctionScheduled', atMs: run.createdAt, attempt: 0, span: null, name: null }];
   if (run.startedAt !== null)

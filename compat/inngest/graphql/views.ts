@@ -1,5 +1,5 @@
 import type { EventRecord } from '../../../core/model/event.ts';
-import type { PendingRecord, RunRecord } from '../../../core/model/query.ts';
+import type { PendingRecord, RunFacts, RunRecord } from '../../../core/model/query.ts';
 import type { AppRecord, KnownFunction } from '../apps.ts';
 import { appOf, pickFunction } from '../apps.ts';
 import { nameIn, textOf } from '../events.ts';
@@ -24,12 +24,14 @@ const READY = 1;
 
 const STATUS = { completed: 'COMPLETED', failed: 'FAILED', cancelled: 'CANCELLED', running: 'RUNNING' } as const;
 
-export function statusOf(run: RunRecord): string {
+export function statusOf(run: RunFacts): string {
   if (run.reason === 'skipped') return 'SKIPPED';
   return run.status === 'running' && run.startedAt === null ? 'QUEUED' : STATUS[run.status];
 }
 
-export function outputText(run: RunRecord): string | null {
+async function outputText(reader: Reader, facts: RunFacts): Promise<string | null> {
+  const run = await reader.whole(facts);
+  if (!run) return null;
   const result = run.status === 'completed' ? run.output : run.error;
   if (result === null) return null;
   const text = textOf(result);
@@ -93,20 +95,20 @@ export function functionView(reader: Reader, { task, fn }: KnownFunction): objec
   };
 }
 
-async function idsOf(reader: Reader, run: RunRecord): Promise<{ fn: string; app: string }> {
+async function idsOf(reader: Reader, run: RunFacts): Promise<{ fn: string; app: string }> {
   const known = await reader.functionOf(run);
   if (known) return { fn: known.fn.id, app: known.fn.appId };
   const slug = slugOf(run.task);
   return { fn: await uuidOf(`inngest function ${slug}`), app: await uuidOf(`inngest app ${slug}`) };
 }
 
-const known = async (reader: Reader, run: RunRecord): Promise<object> => {
+const known = async (reader: Reader, run: RunFacts): Promise<object> => {
   const found = await reader.functionOf(run);
   return found ? functionView(reader, found) : removedFunction(reader, run);
 };
 
 /** A function that its app does not tell any more: its runs are still there to be read. */
-async function removedFunction(reader: Reader, run: RunRecord): Promise<object> {
+async function removedFunction(reader: Reader, run: RunFacts): Promise<object> {
   const slug = slugOf(run.task);
   const ids = await idsOf(reader, run);
   return {
@@ -129,7 +131,7 @@ function removedApp(reader: Reader, id: string): object {
 }
 
 /** `FunctionRun`, as the first generation of queries asks for it. */
-export function runView(reader: Reader, run: RunRecord): object {
+export function runView(reader: Reader, run: RunFacts): object {
   reader.spend(1);
   const events = async (): Promise<object[]> => {
     const found = await Promise.all(run.eventIds.map((id) => reader.cell.query({ type: 'event', id })));
@@ -150,7 +152,7 @@ export function runView(reader: Reader, run: RunRecord): object {
     pendingSteps: async () => (await reader.cell.query({ type: 'run-detail', run: run.id }))?.pending.length ?? 0,
     history: () => historyView(reader, run),
     historyItemOutput: ({ id }: { id: string }) => historyOutput(reader, run, id),
-    output: () => outputText(run),
+    output: () => outputText(reader, run),
     eventID: run.eventIds[0] ?? run.id,
     cron: async () => cronOf(reader, run),
   };
@@ -164,12 +166,12 @@ function waitedFor(pending: readonly PendingRecord[]): object | null {
   return { eventName: wait.target, expression, expiryTime: time(wait.dueAt) };
 }
 
-async function cronOf(reader: Reader, run: RunRecord): Promise<string | null> {
+async function cronOf(reader: Reader, run: RunFacts): Promise<string | null> {
   return run.scheduledAt === null ? null : ((await reader.functionOf(run))?.fn.crons[0] ?? '');
 }
 
 /** `FunctionRunV2`. */
-export function runV2View(reader: Reader, run: RunRecord): object {
+export function runV2View(reader: Reader, run: RunFacts): object {
   reader.spend(1);
   return {
     id: run.id,
@@ -192,7 +194,7 @@ export function runV2View(reader: Reader, run: RunRecord): object {
     isBatch: async () => (await batchIdOf(reader.cell, run)) !== null,
     batchCreatedAt: async () => ((await batchIdOf(reader.cell, run)) === null ? null : time(run.createdAt)),
     cronSchedule: async () => cronOf(reader, run),
-    output: () => outputText(run),
+    output: () => outputText(reader, run),
     trace: async ({ preview }: { preview?: boolean | null }) =>
       spanView(reader, run, await traceOfRun(reader.cell, run, preview ? 'newer' : 'older')),
     defers: () => defersView(reader, run, SHOW),
@@ -208,7 +210,7 @@ export function runV2View(reader: Reader, run: RunRecord): object {
 
 const SHOW: Show = { run: runV2View, fn: functionView };
 
-export function spanView(reader: Reader, run: RunRecord, span: Span, parent: object | null = null): object {
+export function spanView(reader: Reader, run: RunFacts, span: Span, parent: object | null = null): object {
   const info = span.stepInfo;
   const view = {
     appID: async () => (await idsOf(reader, run)).app,
