@@ -1,3 +1,4 @@
+import { createHmac } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { issueToken } from './jwt.ts';
 import { KEY, register, send, task, trigger } from './testing/wire.ts';
@@ -140,6 +141,44 @@ it('without a key nobody is let in, and the refusal says so', async () => {
     expect((answer.body as { error: string }).error).toMatch(/API key/);
   }
   expect((await send('GET', '/api/v1/runs', undefined, { key: KEY })).status).toBe(200);
+});
+
+// trigger.dev: apps/webapp/test/auth-cross-cutting.e2e.full.test.ts
+it('a public token that another key has signed, that names no environment or that is not whole is none', async () => {
+  const { body } = await send('POST', '/api/v1/auth/jwt/claims');
+  const { sub } = body as { sub: string };
+  const sign = (key: string, claims: object): string => {
+    const text = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const signed = `${text({ alg: 'HS256', typ: 'JWT' })}.${text(claims)}`;
+    return `${signed}.${createHmac('sha256', key).update(signed).digest('base64url')}`;
+  };
+  const seconds = Math.floor(Date.now() / 1_000);
+  const good = {
+    sub,
+    pub: true,
+    scopes: ['read:runs'],
+    iat: seconds,
+    exp: seconds + 60,
+    iss: 'https://id.trigger.dev',
+    aud: 'https://api.trigger.dev',
+  };
+  const status = async (key: string): Promise<number> => (await send('GET', '/api/v1/runs', undefined, { key })).status;
+  const whole = sign(KEY, good);
+  expect(await status(whole)).toBe(200);
+  for (const [what, token] of [
+    ['another key', sign('tr_dev_another', good)],
+    ['not public', sign(KEY, { ...good, pub: false })],
+    ['no word of it', sign(KEY, { ...good, pub: undefined })],
+    ['no environment', sign(KEY, { ...good, sub: undefined })],
+    ['an environment that is not there', sign(KEY, { ...good, sub: 'no-environment' })],
+    ['ended', sign(KEY, { ...good, exp: seconds - 120 })],
+    ['another issuer', sign(KEY, { ...good, iss: 'https://else' })],
+    ['another audience', sign(KEY, { ...good, aud: 'https://else' })],
+    ['cut off', whole.slice(0, -10)],
+    ['two parts', whole.split('.').slice(0, 2).join('.')],
+    ['three words', 'not.a.token'],
+  ] as const)
+    expect(await status(token), what).toBe(401);
 });
 
 it('whoever may read a run reads its payload and output, and its tags in order', async () => {

@@ -271,10 +271,23 @@ export const OverrideQueueBodySchema = z.object({ type: QueueTypeSchema.optional
 export const ResetQueueBodySchema = z.object({ type: QueueTypeSchema.optional() });
 export const PauseBodySchema = z.object({ action: z.enum(['pause', 'resume']) });
 export const OverrideLimitBodySchema = z
-  .object({ perKey: bound.optional(), total: bound.optional(), concurrencyKey: z.unknown().optional() })
+  .object({
+    perKey: bound.optional(),
+    total: bound.optional(),
+    concurrencyKey: z.unknown().optional(),
+    ttl: z.unknown().optional(),
+  })
   .refine(
     (body) => body.perKey !== undefined || body.total !== undefined,
     'Provide at least one of `perKey` or `total`',
+  )
+  .refine(
+    (body) => body.ttl === undefined || body.concurrencyKey !== undefined,
+    '`ttl` is of an override for one `concurrencyKey`',
+  )
+  .refine(
+    (body) => body.concurrencyKey === undefined || (body.perKey !== undefined && body.total === undefined),
+    'An override for one `concurrencyKey` is of its `perKey` alone',
   );
 export const ResetLimitBodySchema = z.object({ concurrencyKey: z.unknown().optional() });
 

@@ -268,7 +268,11 @@ describe('a streamed batch', () => {
     expect((await s.send('POST', '/api/v3/batches', { runCount: 100_001 })).status).toBe(400);
     const parent = await s.trigger();
     const waited = { runCount: 10_001, parentRunId: parent, resumeParentOnCompletion: true };
-    expect((await s.send('POST', '/api/v3/batches', waited)).status).toBe(400);
+    const refused = await s.send('POST', '/api/v3/batches', waited);
+    expect(refused.status).toBe(400);
+    expect((refused.body as { error: string }).error).toBe(
+      'Batch runCount of 10001 exceeds maximum allowed of 10000 that one batch is waited for: wait for several batches one after the other.',
+    );
   });
 });
 

@@ -1,4 +1,4 @@
-import { concurrencyLimits, queues, runs, tasks } from '@trigger.dev/sdk';
+import { ApiError, concurrencyLimits, queues, runs, tasks } from '@trigger.dev/sdk';
 import { expect, suite } from '../harness/index.ts';
 import type * as project from './project/src/trigger/basic.ts';
 import type * as limits from './project/src/trigger/limits.ts';
@@ -93,6 +93,29 @@ suite({ vendor: 'trigger', name: 'queues', sdk: SDK }, (s) => {
     const names = [];
     for await (const limit of concurrencyLimits.list()) names.push(limit.name);
     expect.ok(names.includes('single'));
+  });
+
+  s.case(['T-43'], 'a bound of one concurrency key of a named limit is refused, and the limit stays', async () => {
+    const before = await concurrencyLimits.retrieve('single');
+    const of = { concurrencyKey: 'tenant' };
+    const asked = [
+      () => concurrencyLimits.retrieve('single', of),
+      () => concurrencyLimits.override('single', { ...of, perKey: 3 }),
+      () => concurrencyLimits.override('single', { ...of, perKey: 3, ttl: '1h' }),
+      () => concurrencyLimits.reset('single', of),
+    ];
+    for (const ask of asked) {
+      const error: unknown = await ask().catch((thrown: unknown) => thrown);
+      expect(error instanceof ApiError, String(error));
+      // Whatever the client would do about a 501: not to be asked again.
+      expect.deepEqual([error.status, error.headers?.['x-should-retry']], [501, 'false']);
+    }
+    for (const body of [
+      { ttl: '1h', total: 2 },
+      { ...of, total: 2 },
+    ])
+      await expect.rejects(concurrencyLimits.override('single', body as never), { status: 400 });
+    expect.deepEqual(await concurrencyLimits.retrieve('single'), before);
   });
 
   s.case(['T-44', 'T-38'], 'the environment is paused and bounded as a whole', async (context) => {

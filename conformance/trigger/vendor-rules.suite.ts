@@ -1,9 +1,9 @@
-import { auth, batch, BatchTriggerError, configure, runs, tasks, wait } from '@trigger.dev/sdk';
+import { auth, batch, BatchTriggerError, configure, runs, tasks, TriggerClient, wait } from '@trigger.dev/sdk';
 import { expect, suite, type CaseContext } from '../harness/index.ts';
 import { type Line, openLine } from './line.ts';
 import type * as project from './project/src/trigger/basic.ts';
 import type * as reference from './project/src/trigger/reference.ts';
-import { finished, SDK, useSdk, useWorker } from './support.ts';
+import { call, finished, SDK, useSdk, useWorker } from './support.ts';
 
 // Rules that the vendor's own tests hold its server to (trigger.dev: apps/webapp/test, internal-packages/run-engine/src/engine/tests, packages/*/src,
 // references/hello-world), as its unmodified SDK sees them.
@@ -186,5 +186,43 @@ suite({ vendor: 'trigger', name: "what the vendor's tests hold", sdk: SDK }, (s)
       expect.notEqual(first?.id, another?.id);
     },
     { timeoutMs: 60_000 },
+  );
+
+  s.case(
+    ['T-79', 'T-36'],
+    'a run is of the highest version that was deployed under the name that it asks for, unless it asks for a version',
+    async (c) => {
+      const server = await c.startServer({ mode: 'dev' });
+      const accessToken = `tr_prod_ref_${c.environment.triggerProjectRef}`;
+      const post = async (path: string, body: object): Promise<{ id: string; version: string }> => {
+        const answer = await call({ ...c, url: server.url }, 'POST', path, {
+          headers: { authorization: `Bearer ${accessToken}`, 'content-type': 'application/json' },
+          body: JSON.stringify(body),
+        });
+        expect.equal(answer.status, 200);
+        return (await answer.json()) as { id: string; version: string };
+      };
+      // What `repoint worker` says of a build, without its workers.
+      const deploy = async (contentHash: string, externalId: string): Promise<string> => {
+        const { id, version } = await post('/api/v1/deployments', { contentHash, externalId });
+        const task = { id: 'work', filePath: 'a.ts', entryPoint: 'a.ts' };
+        const metadata = { packageVersion: '4.8.3', contentHash, tasks: [task] };
+        await post(`/api/v1/deployments/${id}/background-workers`, { metadata });
+        return version;
+      };
+      const versions = [await deploy('a', 'release-1'), await deploy('b', 'release-1'), await deploy('c', 'release-2')];
+      const client = new TriggerClient({ baseURL: server.url, accessToken });
+      const versionOf = async (options: object): Promise<string | undefined> => {
+        const { id } = await client.tasks.trigger('work', {}, options);
+        return (await client.runs.retrieve(id)).version;
+      };
+      expect.equal(await versionOf({ externalDeploymentId: 'release-1' }), versions[1]);
+      expect.equal(await versionOf({ externalDeploymentId: ' release-2 ' }), versions[2]);
+      expect.equal(await versionOf({ externalDeploymentId: 'release-2', version: versions[0] }), versions[0]);
+      await expect.rejects(versionOf({ externalDeploymentId: 'release-3' }), {
+        status: 501,
+        message: /"release-3" is not deployed/,
+      });
+    },
   );
 });

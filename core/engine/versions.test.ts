@@ -134,6 +134,18 @@ describe('a run of a task that is not registered', () => {
     expect(lease(t)).toMatchObject({ run, task: { version: 1 } });
   });
 
+  it('whose task comes before it is due lives its time from when it is due', () => {
+    const t = open();
+    const run = t.start('work', { ifUnknown, dueAt: t.nowMs + 5_000, expireAt: t.nowMs + 6_000 });
+    t.advance(1_000);
+    build(t, 1);
+    t.advance(4_999);
+    t.restart();
+    expect(t.status(run)).toBe('running');
+    t.advance(1);
+    expect(t.engine.query({ type: 'run', run })).toMatchObject({ status: 'failed', reason: 'expired' });
+  });
+
   it('is opened with all others, however many there are', () => {
     const t = open();
     const runs = Array.from({ length: 1_203 }, () => t.start('work', { ifUnknown }));

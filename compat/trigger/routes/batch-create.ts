@@ -15,7 +15,10 @@ export async function createBatch(c: RouteContext): Promise<Response> {
   const body = await readBody(c, CreateBatchBodySchema, MAX_SMALL_BODY_BYTES);
   const max = body.resumeParentOnCompletion ? MAX_WAITED_BATCH_ITEMS : MAX_BATCH_ITEMS;
   if (body.runCount > max)
-    throw new ApiError('bad_request', `Batch runCount of ${body.runCount} exceeds maximum allowed of ${max}.`);
+    throw new ApiError(
+      'bad_request',
+      `Batch runCount of ${body.runCount} exceeds maximum allowed of ${max}${body.resumeParentOnCompletion ? ' that one batch is waited for: wait for several batches one after the other' : ''}.`,
+    );
   const project = await requireProject(c, call);
   const parent = parentIdOf(body);
   if (parent !== null && body.resumeParentOnCompletion)
