@@ -118,44 +118,66 @@ suite({ vendor: 'inngest', name: 'differences', sdk: flavour.sdk }, (s) => {
     }
   });
 
-  s.case(['I-75'], 'INN-24: the history of a run is made of its trace', async (context) => {
-    const name = context.unique('go');
-    const app = await startApp(context, flavour, [
-      {
-        id: 'told',
-        triggers: [{ event: name }],
-        body: async ({ step }) => {
-          await step.run('work', () => 1);
-          await step.sleep('nap', '1m');
-          return 'done';
+  s.case(
+    ['I-75'],
+    'INN-24, INN-26: the history of a run is made of its trace, and no answer is kept beside it',
+    async (context) => {
+      const name = context.unique('go');
+      const app = await startApp(context, flavour, [
+        {
+          id: 'told',
+          triggers: [{ event: name }],
+          body: async ({ step }) => {
+            await step.run('work', () => 1);
+            await step.sleep('nap', '1m');
+            return 'done';
+          },
         },
-      },
-    ]);
-    const { ids } = await app.send({ name });
-    await context.clock.idle();
-    await context.clock.advance(61_000);
-    const [run] = await app.ended(ids[0] ?? fail('no id'));
-    const query = `query ($id: String!) { functionRun(query: { functionRunId: $id }) {
-      history { type stepName stepType createdAt result { sizeBytes } } } }`;
-    const answer = await post(context, '/v0/gql', JSON.stringify({ query, variables: { id: run?.run_id } }));
-    const { data } = (await answer.json()) as { data: { functionRun: { history: Array<Record<string, unknown>> } } };
-    const { history } = data.functionRun;
-    expect.deepEqual(
-      history.map(({ type, stepName, stepType }) => [type, stepName, stepType]),
-      [
-        ['FunctionScheduled', null, null],
-        ['FunctionStarted', null, null],
-        ['StepScheduled', 'work', 'Run'],
-        ['StepStarted', 'work', 'Run'],
-        ['StepCompleted', 'work', 'Run'],
-        ['StepSleeping', 'nap', 'Sleep'],
-        ['StepCompleted', 'nap', 'Sleep'],
-        ['FunctionCompleted', null, null],
-      ],
-    );
-    expect.equal(history[2]?.['createdAt'], history[3]?.['createdAt']);
-    expect.deepEqual([...new Set(history.map(({ result }) => result))], [null]);
-  });
+      ]);
+      const { ids } = await app.send({ name });
+      await context.clock.idle();
+      await context.clock.advance(61_000);
+      const [run] = await app.ended(ids[0] ?? fail('no id'));
+      const query = `query ($id: String!) { functionRun(query: { functionRunId: $id }) {
+      history { type stepName stepType createdAt result { durationMS errorCode framework platform sdkLanguage sdkVersion sizeBytes } }
+      } run(runID: $id) { trace { response { statusCode headers } childrenSpans { response { statusCode } } } } }`;
+      const answer = await post(context, '/v0/gql', JSON.stringify({ query, variables: { id: run?.run_id } }));
+      const { data } = (await answer.json()) as {
+        data: { functionRun: { history: Array<Record<string, unknown>> }; run: { trace: Record<string, unknown> } };
+      };
+      const { history } = data.functionRun;
+      expect.deepEqual(
+        history.map(({ type, stepName, stepType }) => [type, stepName, stepType]),
+        [
+          ['FunctionScheduled', null, null],
+          ['FunctionStarted', null, null],
+          ['StepScheduled', 'work', 'Run'],
+          ['StepStarted', 'work', 'Run'],
+          ['StepCompleted', 'work', 'Run'],
+          ['StepSleeping', 'nap', 'Sleep'],
+          ['StepCompleted', 'nap', 'Sleep'],
+          ['FunctionCompleted', null, null],
+        ],
+      );
+      expect.equal(history[2]?.['createdAt'], history[3]?.['createdAt']);
+      const results = history.map(({ result }) => result as { durationMS: number } | null);
+      expect.deepEqual(
+        results.map((result) => result !== null),
+        [false, false, false, false, true, false, false, true],
+      );
+      expect(results.every((result) => result === null || (result.durationMS >= 0 && result.durationMS < 10_000)));
+      const told = { errorCode: null, framework: null, platform: null };
+      const [step, end] = [results[4], results[7]].map((result) => ({ ...result, durationMS: 0 }));
+      expect.deepEqual(step, { ...told, durationMS: 0, sdkLanguage: 'js', sdkVersion: 'v4.24.0', sizeBytes: 1 });
+      expect.deepEqual(end, { ...told, durationMS: 0, sdkLanguage: '', sdkVersion: '', sizeBytes: 6 });
+      // INN-26
+      const { response, childrenSpans } = data.run.trace;
+      expect.deepEqual(
+        [response, ...new Set((childrenSpans as Array<{ response: unknown }>).map((one) => one.response))],
+        [null, null],
+      );
+    },
+  );
 
   s.case(
     ['I-78'],

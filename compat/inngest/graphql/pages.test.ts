@@ -209,13 +209,19 @@ test('a run and what it deferred lead to each other', async () => {
 
 const HISTORY = `query ($id: String!) { functionRun(query: { functionRunId: $id }) {
   pendingSteps waitingFor { eventName expression expiryTime }
-  history { id type attempt stepName stepType sleep { until } waitForEvent { eventName expression } waitResult { timeout } } } }`;
+  history { id type attempt stepName stepType sleep { until } waitForEvent { eventName expression } waitResult { timeout }
+  result { durationMS sizeBytes sdkLanguage sdkVersion } } } }`;
 
 interface History {
   functionRun: {
     pendingSteps: number;
     waitingFor: object | null;
-    history: Array<{ id: string; type: string; stepName: string | null }>;
+    history: Array<{
+      id: string;
+      type: string;
+      stepName: string | null;
+      result: { sizeBytes: number; sdkLanguage: string } | null;
+    }>;
   };
 }
 
@@ -268,6 +274,12 @@ test('the history of a run tells each thing that happened, and what came out of 
     waitResult: null,
   });
   expect(functionRun.history[9]).toMatchObject({ waitForEvent: null, waitResult: { timeout: true } });
+  const results = functionRun.history.map(({ result }) => result && [result.sizeBytes, result.sdkLanguage]);
+  const error = '{"message":"once","name":"Error"}';
+  expect(results).toEqual([
+    ...[null, null, null, null, [error.length, 'js'], [1, 'js']],
+    ...[null, null, null, null, ['"end"'.length, '']],
+  ]);
   const output = async (i: number): Promise<unknown> => {
     const { functionRun: one } = (await ask(
       server,

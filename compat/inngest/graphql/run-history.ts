@@ -1,4 +1,7 @@
+import type { Payload } from '../../../core/model/payload.ts';
 import type { RunFacts } from '../../../core/model/query.ts';
+import { appOf } from '../apps.ts';
+import type { FunctionData } from '../function-data.ts';
 import { derivedUlid } from '../ids.ts';
 import { outputId, outputOf, traceOfRun } from '../run-view.ts';
 import { FINALIZATION } from '../trace.ts';
@@ -42,7 +45,8 @@ const STEP_TYPES: Readonly<Partial<Record<StepOp, string>>> = {
 
 /** `FunctionRun.history`, as the first generation of the vendor's pages shows a run: a line for each thing that happened, in order. */
 export async function historyView(reader: Reader, run: RunFacts): Promise<object[]> {
-  const url = (await reader.functionOf(run))?.fn.url ?? null;
+  const fn = (await reader.functionOf(run))?.fn ?? null;
+  const url = fn?.url ?? null;
   return numbered(await itemsOf(reader, run)).map(([id, item]) => ({
     id: id(run.id),
     attempt: item.attempt,
@@ -50,13 +54,48 @@ export async function historyView(reader: Reader, run: RunFacts): Promise<object
     functionVersion: run.taskVersion,
     groupID: null,
     cancel: item.type === 'FunctionCancelled' ? { eventID: null, expression: null, userID: null } : null,
-    result: null,
+    result: () => resultOf(reader, run, fn, item),
     stepName: item.name,
     stepType: STEP_TYPES[item.span?.stepOp ?? 'INVOKE'] ?? null,
     type: item.type,
     url,
     ...detailsOf(item),
   }));
+}
+
+/**
+ * What the app's answer was (inngest/inngest: pkg/execution/history, applyResponse and OnStepFinished; `framework`, `platform` and `errorCode` are
+ * never filled there). Lines of a wait, a sleep and a cancellation have none; an invocation's says nothing but that something came; only of a step's
+ * answer the SDK is told, here as its app registered last. The size is of what came out: of an answer that tells of more than that, nothing is kept.
+ */
+async function resultOf(reader: Reader, run: RunFacts, fn: FunctionData | null, item: Item): Promise<object | null> {
+  const { span, isEnd, type } = item;
+  if (!span || isEnd !== true || type === 'FunctionCancelled') return null;
+  const told = { errorCode: null, framework: null, platform: null, sdkLanguage: '', sdkVersion: '' };
+  if (span.stepOp === 'INVOKE') return { ...told, durationMS: 0, sizeBytes: 0 };
+  if (span.stepOp !== null && span.stepOp !== 'RUN' && span.stepOp !== 'AI_GATEWAY') return null;
+  const call = lastAttempt(span.isRoot ? (span.children.find(({ name }) => name === FINALIZATION) ?? span) : span);
+  const [entry] =
+    span.outputSeq === null
+      ? []
+      : await reader.cell.query({ type: 'history', run: run.id, afterSeq: span.outputSeq - 1, limit: 1 });
+  const sdk = fn && span.stepOp === 'RUN' ? (await appOf(reader.cell, fn)).sdk : '';
+  const [language = '', version = ''] = sdk.split(':');
+  return {
+    ...told,
+    durationMS: call.startedAt === null || call.endedAt === null ? 0 : Math.round(call.endedAt - call.startedAt),
+    sdkLanguage: language.replace(/^inngest-/, ''),
+    sdkVersion: version,
+    sizeBytes: entry?.data ? sizeOf(entry.data) : 0,
+  };
+}
+
+function lastAttempt(span: Span): Span {
+  return span.children.findLast(({ userland }) => userland === null) ?? span;
+}
+
+function sizeOf(data: Payload): number {
+  return typeof data === 'string' ? new TextEncoder().encode(data).length : data.length;
 }
 
 /** `FunctionRun.historyItemOutput`: what came out where that line was written; null: nothing did. */

@@ -240,6 +240,8 @@ export function spanView(reader: Reader, run: RunFacts, span: Span, parent: obje
     userlandSpan: span.userland && userlandView(span.userland),
     debugRunID: null,
     debugSessionID: null,
+    // Status and headers of the app's answer: kept nowhere here. The vendor has them for what a request of its own answered, and none for
+    // what was told while a call went on: checkpointed steps, and the end of their run (inngest/inngest: pkg/execution/executor, runCompleteAttrs).
     response: null,
     groupID: null,
     debugPaused: false,
