@@ -203,3 +203,22 @@ describe('an attempt', () => {
     expect(await latest(run)).toMatchObject({ run: { status, attemptNumber: 1 } });
   });
 });
+
+describe('a queue that the code names no more', () => {
+  it('still gives its runs, to their first attempt and to the next', async () => {
+    await register([task('work', { ...RETRIES, queue: { name: 'old', concurrencyLimit: 1 } })]);
+    const [first, second] = [await trigger('work'), await trigger('work')];
+    const worker = await register([task('work', RETRIES)]);
+    const [message] = await dequeue(worker);
+    expect(message?.run.friendlyId).toBe(first);
+    const started = await begin(message as Message);
+    await complete(first, started.snapshot.friendlyId, failed(MINUTE));
+    t.advance(MINUTE);
+    for (const run of [second, first]) {
+      const [next] = await dequeue(worker);
+      expect(next?.run.friendlyId).toBe(run);
+      await end(next as Message);
+      expect(await retrieve(run)).toMatchObject({ status: 'COMPLETED' });
+    }
+  });
+});

@@ -189,6 +189,58 @@ suite({ vendor: 'trigger', name: "what the vendor's tests hold", sdk: SDK }, (s)
   );
 
   s.case(
+    ['T-82', 'T-22'],
+    'a task that lets go of a run that it watches leaves it running, where it says so',
+    async (context) => {
+      const tag = context.unique('left');
+      const run = await finished(await tasks.trigger<typeof reference.letsGo>('lets-go', { tag }));
+      expect.deepEqual([run.status, run.output], ['COMPLETED', 'let go'], JSON.stringify(run.error));
+      const [child] = await taggedWith(tag);
+      expect.equal((await runs.poll(child ?? '', { pollIntervalMs: 50 })).output, 'goes on');
+    },
+    { timeoutMs: 45_000 },
+  );
+
+  s.case(
+    ['T-15', 'T-16', 'T-75'],
+    'a batch of more runs than may be waited for is refused before any of them is there, and says what to do',
+    async (context) => {
+      const tag = context.unique('many');
+      const run = await finished(await tasks.trigger<typeof reference.waitsForTooMany>('waits-for-too-many', { tag }));
+      expect(
+        /^BatchTriggerError: .*10001.*10000.*several batches/.test(String(run.output)),
+        JSON.stringify(run.output),
+      );
+      expect.deepEqual(await taggedWith(tag), []);
+    },
+    { timeoutMs: 60_000 },
+  );
+
+  s.case(
+    ['T-84'],
+    'two who watch one batch each see all of its runs to their end',
+    async () => {
+      const { batchId } = await tasks.batchTrigger<typeof reference.sample>('sample', [
+        { payload: { say: 'a', ms: 600 } },
+        { payload: { say: 'b', ms: 900 } },
+      ]);
+      const watch = async (): Promise<unknown[]> => {
+        const ended = new Map<string, unknown>();
+        for await (const run of runs.subscribeToBatch<typeof reference.sample>(batchId)) {
+          if (run.isCompleted) ended.set(run.id, run.output);
+          if (ended.size === 2) break;
+        }
+        return [...ended.values()].sort();
+      };
+      expect.deepEqual(await Promise.all([watch(), watch()]), [
+        ['a', 'b'],
+        ['a', 'b'],
+      ]);
+    },
+    { timeoutMs: 45_000 },
+  );
+
+  s.case(
     ['T-79', 'T-36'],
     'a run is of the highest version that was deployed under the name that it asks for, unless it asks for a version',
     async (c) => {

@@ -244,3 +244,36 @@ export const batchOfDebounced = task({
     return results.runs.map(told);
   },
 });
+
+/** Lets go of a child without canceling it. */
+export const letsGo = task({
+  id: 'lets-go',
+  retry: { maxAttempts: 1 },
+  run: async ({ tag }: { tag: string }) => {
+    const leaving = new AbortController();
+    const subscription = sample.triggerAndSubscribe(
+      { say: 'goes on', ms: 1_500 },
+      { signal: leaving.signal, cancelOnAbort: false, tags: [tag] },
+    );
+    const left = subscription.then(
+      () => 'completed',
+      () => 'let go',
+    );
+    while ((await runs.list({ tag, status: 'EXECUTING' })).data.length === 0) await sleep(50);
+    leaving.abort();
+    return left;
+  },
+});
+
+/** One more than a batch may have that is waited for. */
+export const waitsForTooMany = task({
+  id: 'waits-for-too-many',
+  retry: { maxAttempts: 1 },
+  run: async ({ tag }: { tag: string }) => {
+    const items = Array.from({ length: 10_001 }, (_, n) => ({ payload: { say: `${n}` }, options: { tags: [tag] } }));
+    return sample.batchTriggerAndWait(items).then(
+      () => 'all ended',
+      (error: Error) => `${error.name}: ${error.message}`,
+    );
+  },
+});
