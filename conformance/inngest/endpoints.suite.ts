@@ -55,11 +55,11 @@ interface RunList {
 }
 
 async function runsOf(context: CaseContext, appUrl: string, server = context.url): Promise<RunList['data']> {
-  const response = await fetch(new URL('/v2/runs?limit=100&includeOutput=true', server), {
+  const { host } = new URL(appUrl);
+  const response = await fetch(new URL(`/v2/runs?limit=100&includeOutput=true&appId=${host}`, server), {
     headers: { authorization: 'Bearer x' },
   });
   const { data } = (await response.json()) as RunList;
-  const { host } = new URL(appUrl);
   return data.filter((run) => run.function.slug.startsWith(`${host}-`));
 }
 

@@ -124,6 +124,17 @@ test('a list of runs reads their results where they are asked for, and nowhere e
   const byEvent = await ask(runsQuery('id', filter("event.name == 'go'")));
   expect([byEvent.runs.edges.length, byEvent.runs.totalCount]).toEqual([3, 3]);
   expect(byEvent.whole).toEqual([]);
+  for (const [more, whole] of [
+    ['', []],
+    ['?includeOutput=true', ['runs']],
+  ] as const) {
+    asked.length = 0;
+    const { data } = (await server.get(`/v2/runs${more}`)) as unknown as { data: Array<{ output?: unknown }> };
+    expect(asked.filter((type) => type === 'run' || type === 'runs')).toEqual(whole);
+    expect(data.map((run) => JSON.stringify(run.output))).toEqual(
+      more === '' ? [1, 2, 3, 4].map(() => undefined) : all,
+    );
+  }
   // Of a run that no event started, the event is made of its input, which is read for it alone.
   server.engine.apply([{ type: 'start', spec: { task: 'inngest/app-f', input: '{"n":1}' } }]);
   await server.idle();

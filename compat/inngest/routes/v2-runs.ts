@@ -1,6 +1,6 @@
 import { isId } from '../../../core/model/ids.ts';
 import type { RunStatus } from '../../../core/model/call.ts';
-import type { RunRecord, RunFilter } from '../../../core/model/query.ts';
+import type { Page, RunFacts, RunFilter, RunRecord } from '../../../core/model/query.ts';
 import type { CellApi } from '../../../core/ports.ts';
 import { functionsOf, pickFunction } from '../apps.ts';
 import { InngestError } from '../errors.ts';
@@ -32,7 +32,8 @@ export async function listRunsV2(c: RouteContext): Promise<Response> {
     ...timesOf(c),
   };
   const request = pageOf(c);
-  const page = await cell.query({ type: 'runs', ...filter, ...request });
+  const type = wantsOutput(c) ? ('runs' as const) : ('run-facts' as const);
+  const page: Page<RunFacts | RunRecord> = await cell.query({ type, ...filter, ...request });
   // The vendor makes a run when its events are together.
   const shown = page.items.filter((run) => !run.open);
   const runs = await Promise.all(shown.map((run) => runV2(cell, run, wantsOutput(c))));
@@ -80,10 +81,10 @@ export async function neededRun(c: RouteContext): Promise<RunRecord> {
   return run;
 }
 
-async function runV2(cell: CellApi, run: RunRecord, withOutput: boolean): Promise<object> {
+async function runV2(cell: CellApi, run: RunFacts | RunRecord, withOutput: boolean): Promise<object> {
   const fn = await functionOf(cell, run.task);
   const events = await originEvents(cell, run);
-  const result = run.status === 'completed' ? run.output : run.error;
+  const result = 'output' in run ? (run.status === 'completed' ? run.output : run.error) : null;
   return {
     id: run.id,
     status: run.status === 'running' && run.startedAt === null ? 'QUEUED' : run.status.toUpperCase(),
