@@ -409,3 +409,22 @@ test('a race is a race however its SDK writes it: discovery follows each of its 
     expect(ops).toMatchObject([{ op: 'plan', calls: [{ again: 'each' }, { again: 'each' }] }]);
   }
 });
+
+test('an error of the function beside what it deferred: retried when its header says, or never where it says so itself', async () => {
+  const answer = async (error: object, headers: Array<[string, string]> = []): Promise<Op | undefined> => {
+    const opts = { fn_slug: 'app-later', input: {} };
+    const body = [
+      { op: 'DeferAdd', id: 'd', opts },
+      { op: 'RunError', id: 'e', error },
+    ];
+    const result = { ok: true, status: 206, truncated: false, durationMs: 1 } as const;
+    const sent = { headers: [['x-inngest-sdk', 'x'] as [string, string], ...headers] };
+    const text = new TextEncoder().encode(JSON.stringify(body));
+    return (await inngestExecutor.outcome(leased(), { ...result, ...sent, body: text }, contextWith())).ops.at(-1);
+  };
+  const error = { name: 'E', message: 'no' };
+  expect(await answer(error)).toEqual({ op: 'fail', error: '{"message":"no","name":"E"}', retry: 'policy' });
+  expect(await answer(error, [['retry-after', '600']])).toMatchObject({ op: 'fail', retry: { at: NOW + 600_001 } });
+  expect(await answer({ ...error, noRetry: true })).toMatchObject({ op: 'fail', retry: 'never' });
+  expect(await answer(error, [['x-inngest-no-retry', 'true']])).toMatchObject({ retry: 'never' });
+});

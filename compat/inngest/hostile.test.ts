@@ -139,6 +139,7 @@ const opcode = fc.record(
       'Gateway',
       'RunComplete',
       'SyncRunComplete',
+      'RunError',
       'DiscoveryRequest',
       'DeferAdd',
       'DeferAbort',

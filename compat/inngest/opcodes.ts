@@ -21,7 +21,7 @@ import type { StepMeta } from './step-meta.ts';
 import { notesOf } from './step-notes.ts';
 
 /** Operations that are no step. */
-const ENDS: ReadonlySet<string> = new Set(['RunComplete', 'SyncRunComplete', 'DiscoveryRequest']);
+const ENDS: ReadonlySet<string> = new Set(['RunComplete', 'SyncRunComplete', 'RunError', 'DiscoveryRequest']);
 
 /** Turns an app's operations into the engine's. */
 export function translateOpcodes(call: LeasedCall, all: Opcode[], reply: Reply): Outcome {
@@ -95,6 +95,10 @@ function failedStep(opcode: Opcode, call: LeasedCall): StepMeta {
   return call.key === MAIN ? { k: opcode.id } : {};
 }
 
+function retryOf({ retryAt }: Reply): 'policy' | { at: number } {
+  return retryAt === null ? 'policy' : { at: retryAt };
+}
+
 function translateOne(opcode: Opcode, context: OpcodeContext): Op | Refusal {
   const { call, reply, again } = context;
   const key = opcode.id;
@@ -119,7 +123,7 @@ function translateOne(opcode: Opcode, context: OpcodeContext): Op | Refusal {
         again: againOf(call, key, again),
       };
     case 'StepError': {
-      const retry = reply.noRetry ? 'never' : reply.retryAt === null ? 'policy' : { at: reply.retryAt };
+      const retry = reply.noRetry ? 'never' : retryOf(reply);
       if (key === RUN_COMPLETE_ID) return { op: 'fail', error: errorOf(opcode), retry };
       return {
         op: 'fail',
@@ -142,6 +146,12 @@ function translateOne(opcode: Opcode, context: OpcodeContext): Op | Refusal {
     case 'RunComplete':
     case 'SyncRunComplete':
       return { op: 'complete', output: valueText(opcode.data) };
+    // An attempt of the function itself that failed, told beside what it deferred; the answer's own header says nothing of retries then
+    // (inngest/inngest-js: packages/inngest/src/test/integration/retryAfterError.test.ts).
+    case 'RunError': {
+      const isFinal = reply.noRetry || (opcode.error as { noRetry?: unknown } | null | undefined)?.noRetry === true;
+      return { op: 'fail', error: errorOf(opcode), retry: isFinal ? 'never' : retryOf(reply) };
+    }
     case 'DiscoveryRequest':
       return { op: 'again' };
     case 'AIGateway':
