@@ -9,11 +9,11 @@ import { COLLECTIONS, labelOf, taskIdOf } from './names.ts';
 import { isRecord, parseJson } from './packets.ts';
 import { readRunMeta } from './run-meta.ts';
 import type { BatchItem, TriggerOptions } from './schema.ts';
-import { attemptOf, startSpecOf } from './start-run.ts';
+import { attemptOf, startSpecOf, type TriggerRequest } from './start-run.ts';
 import { namedLimitsOf, type QueueBounds, queueBoundsOf } from './limits.ts';
 import { startAndWait, taskOrUnknown, type Triggered } from './trigger-run.ts';
 import { writeWaitMeta } from './waitpoints.ts';
-import { lockFor, type VersionLock } from './workers.ts';
+import { lockFor } from './workers.ts';
 
 export interface Batch {
   id: string;
@@ -85,7 +85,7 @@ export interface ItemContext {
   /** Bounds of the queues that items name, as far as they have been asked for. */
   queueBounds: Map<string, QueueBounds>;
   /** What items are locked to, by what they say of it. */
-  locks: Map<string, VersionLock | null>;
+  locks: Map<string, TriggerRequest['lock']>;
 }
 
 /** `refusal`: why it is not to be triggered. */
@@ -232,7 +232,7 @@ async function lockOf(
   { cell, batch, locks }: ItemContext,
   task: string,
   options: TriggerOptions,
-): Promise<VersionLock | null> {
+): Promise<TriggerRequest['lock']> {
   const { lockToVersion, externalDeploymentId, queue } = options;
   const key = JSON.stringify([task, lockToVersion, externalDeploymentId, queue?.name]);
   const known = locks.get(key);

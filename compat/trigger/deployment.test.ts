@@ -152,7 +152,7 @@ describe('a deployment', () => {
     expect(await crons()).toEqual(['0 1 * * *']);
   });
 
-  it('may have a name, to which a trigger pins its run; a name that is not deployed is refused', async () => {
+  it('may have a name, to which a trigger pins its run', async () => {
     const created = await sendAs<{ id: string; version: string }>(PROD_KEY, 'POST', '/api/v1/deployments', {
       contentHash: 'named',
       externalId: 'release-7',
@@ -179,10 +179,24 @@ describe('a deployment', () => {
         },
       },
     });
-    const refused = await sendAs(PROD_KEY, 'POST', '/api/v1/tasks/work/trigger', {
-      payload: '',
-      options: { externalDeploymentId: 'release-8' },
+  });
+
+  it('takes the runs that waited for its name, though another is current by then', async () => {
+    await deploy('before');
+    const run = await s.trigger('work', { externalDeploymentId: 'release-9' });
+    const created = await sendAs<{ id: string; version: string }>(PROD_KEY, 'POST', '/api/v1/deployments', {
+      contentHash: 'named',
+      externalId: 'release-9',
     });
-    expect(refused).toMatchObject({ status: 501, body: { code: 'not_served' } });
+    const { id, version } = created.body;
+    const register = `/api/v1/deployments/${id}/background-workers`;
+    await sendAs(PROD_KEY, 'POST', register, { metadata: metadata('named', [{ id: 'work' }]) });
+    await deploy('after');
+    const { body: message } = await warmStart(id);
+    expect(message).toMatchObject({ run: { friendlyId: run }, backgroundWorker: { version } });
+    await act(id, message, 'attempts/start');
+    const completion = { id: run, ok: true, output: '1', outputType: 'application/json' };
+    await act(id, message, 'attempts/complete', { completion });
+    expect(await s.run(run)).toMatchObject({ status: 'COMPLETED', version });
   });
 });

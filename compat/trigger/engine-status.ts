@@ -54,7 +54,7 @@ export interface ExecutionData {
 export function endedStatusOf(record: RunRecord): EngineRunStatus {
   if (record.status === 'completed') return 'COMPLETED_SUCCESSFULLY';
   if (record.status === 'cancelled') return 'CANCELED';
-  if (record.reason === 'expired') return 'EXPIRED';
+  if (record.reason === 'expired' || record.reason === 'unreleased') return 'EXPIRED';
   return failureStatusOf(runErrorOf(record.error, record.status, record.reason));
 }
 

@@ -19,7 +19,7 @@ import {
 } from './run-meta.ts';
 import { MAX_TAGS, type TriggerOptions } from './schema.ts';
 import { mainCallOf } from './waitpoints.ts';
-import type { VersionLock } from './workers.ts';
+import type { AwaitedDeployment, VersionLock } from './workers.ts';
 
 /** Time for a worker to run its onCancel hooks (30 s) and answer (trigger.dev: PENDING_CANCEL stall). */
 export const CANCEL_GRACE_MS = 60_000;
@@ -28,6 +28,8 @@ export const CANCEL_GRACE_MS = 60_000;
 const REQUEST_KEY_MS = 3_600_000;
 /** trigger.dev: a run of a development environment that nobody picks up in this time expires. */
 export const DEVELOPMENT_TTL = '10m';
+/** How long a run waits for the deployment that it names, unless its time to live is shorter (trigger.dev: run-engine pendingVersionSystem). */
+const DEPLOYMENT_WAIT_MS = 3_600_000;
 const MIN_MAX_DURATION_S = 5;
 const MAX_INT32 = 2_147_483_647;
 
@@ -35,8 +37,8 @@ export interface TriggerRequest {
   project: string;
   /** Of a task that no build has: its id and no settings. */
   task: Pick<TaskRecord, 'id' | 'data'>;
-  /** The build to which the run is tied from the start. */
-  lock?: VersionLock | null;
+  /** The build to which the run is tied from the start, or the deployment that it waits for. */
+  lock?: VersionLock | AwaitedDeployment | null;
   payload: unknown;
   options: TriggerOptions;
   /** Bounds of the queue that the run goes to, when it is not the task's own. */
@@ -129,7 +131,7 @@ export function startSpecOf(request: TriggerRequest): StartSpec {
   return {
     task: task.id,
     ifUnknown: { executor: EXECUTOR, mode: 'pull', pool: poolOf(project) },
-    ...request.lock,
+    ...lockOf(request.lock, ttlMs, debounce !== null),
     input: packet.data ?? null,
     meta: writeRunMeta(meta),
     dedupe: dedupeOf(request),
@@ -148,6 +150,17 @@ export function startSpecOf(request: TriggerRequest): StartSpec {
     ...(parent ? { parent: { run: parent.id, cancelGraceMs: CANCEL_GRACE_MS } } : {}),
     ...(ttlMs === null || ttlMs === 0 ? {} : { expireAt: Math.max(nowMs, delayUntilMs ?? nowMs) + ttlMs }),
   };
+}
+
+function lockOf(
+  lock: TriggerRequest['lock'],
+  ttlMs: number | null,
+  isDebounced: boolean,
+): Pick<StartSpec, 'version' | 'pool' | 'awaits'> {
+  if (!lock || !('deployment' in lock)) return lock ?? {};
+  if (isDebounced)
+    throw notServed(`A debounced run that waits for a deployment ("${lock.deployment}" is not deployed)`);
+  return { awaits: { release: lock.deployment, forMs: Math.min(ttlMs || DEPLOYMENT_WAIT_MS, DEPLOYMENT_WAIT_MS) } };
 }
 
 /** A trigger's named limits take the place of those that its task names; the limit that a task has for itself stays. */

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import type { Payload } from '../../core/model/payload.ts';
 
 /** What a worker reports about a failed attempt (@trigger.dev/core: v3/schemas/common.ts TaskRunError). */
 export const TaskRunErrorSchema = z.discriminatedUnion('type', [
@@ -163,6 +164,12 @@ export function cancelledError(reason: string | null): TaskRunError {
     code: CANCELLED_CODE,
     message: CANCEL_REASONS[reason ?? ''] ?? reason ?? 'Run was canceled',
   };
+}
+
+/** `name`: of the deployment that the run waited for, as JSON. */
+export function unreleasedError(name: Payload | null): TaskRunError {
+  const raw = `Run expired because the deployment ${String(name)} that it waited for was not made in time`;
+  return { type: 'STRING_ERROR', raw };
 }
 
 export function expiredError(ttl: string | number | undefined): TaskRunError {

@@ -4,7 +4,7 @@ import type { PendingRecord, RunDetail } from '../../core/model/query.ts';
 import { publicRunId } from './ids.ts';
 import { isRecord, JSON_TYPE, parseJson, type Packet } from './packets.ts';
 import { readAttemptMeta, readOutcomeMeta, readRunMeta } from './run-meta.ts';
-import { cancelledError, expiredError, parseTaskRunError, type TaskRunError } from './task-errors.ts';
+import { cancelledError, expiredError, parseTaskRunError, unreleasedError, type TaskRunError } from './task-errors.ts';
 
 /** What a wait of a run remembers: how the worker will know it when it is over. */
 export interface WaitMeta {
@@ -122,6 +122,7 @@ function runResultOf(
 export function runErrorOf(error: Payload | null, status: string, reason: string | null, ttl?: string): TaskRunError {
   if (status === 'cancelled') return cancelledError(reason);
   if (reason === 'expired') return expiredError(ttl);
+  if (reason === 'unreleased') return unreleasedError(error);
   return typeof error === 'string' ? parseTaskRunError(error) : { type: 'STRING_ERROR', raw: reason ?? 'Run failed' };
 }
 

@@ -1,7 +1,7 @@
 import type { ResultOf } from '../../core/model/command.ts';
 import type { Query, QueryResult } from '../../core/model/query.ts';
 import type { CellApi } from '../../core/ports.ts';
-import { ApiError, notServed } from './errors.ts';
+import { ApiError } from './errors.ts';
 import { sha256Hex } from './ids.ts';
 import { COLLECTIONS, groupOf, slugOf, taskIdOf, versionPoolOf } from './names.ts';
 import { isRecord, parseJson } from './packets.ts';
@@ -147,8 +147,14 @@ export interface VersionLock {
   pool?: string;
 }
 
+/** A run that waits for the deployment of that name. */
+export interface AwaitedDeployment {
+  deployment: string;
+}
+
 /**
  * The lock that a trigger asks for, by version or by the name under which a build was deployed. A version that does not exist locks nothing (trigger.dev: triggerTask looks it up and goes on without).
+ * A deployment that does not exist yet is waited for.
  * @throws ApiError 422 for a version that has no such task, and for a queue that no build declares
  */
 export async function lockFor(
@@ -156,12 +162,14 @@ export async function lockFor(
   project: string,
   slug: string,
   options: Pick<TriggerOptions, 'lockToVersion' | 'externalDeploymentId' | 'queue'>,
-): Promise<VersionLock | null> {
+): Promise<VersionLock | AwaitedDeployment | null> {
   const { externalDeploymentId } = options;
   // A client reports both where it knows both; the version governs (trigger.dev: triggerTask.externalDeploymentId.test.ts).
-  const lockToVersion =
+  const named =
     options.lockToVersion ??
     (externalDeploymentId ? await versionOfDeployment(cell, project, externalDeploymentId) : undefined);
+  if (named === null && externalDeploymentId) return { deployment: externalDeploymentId };
+  const lockToVersion = named ?? undefined;
   if (lockToVersion === undefined || !/^\d{8}\.\d+$/.test(lockToVersion)) return null;
   const worker = await readWorker(cell, project, lockToVersion);
   if (!worker?.tasks) return null;
@@ -180,11 +188,12 @@ export async function lockFor(
   return { version, ...(worker.deployed ? { pool: versionPoolOf(project, lockToVersion) } : {}) };
 }
 
-/**
- * The highest version of that name. In development, where no deployment can ever have it, it means nothing.
- * @throws ApiError 501 for a deployment that is not there: the vendor lets the run wait for it
- */
-async function versionOfDeployment(cell: CellApi, project: string, externalId: string): Promise<string | undefined> {
+/** The highest version of that name, null where there is none yet. In development, where no deployment can ever have it, it means nothing. */
+async function versionOfDeployment(
+  cell: CellApi,
+  project: string,
+  externalId: string,
+): Promise<string | null | undefined> {
   const page = await cell.query({
     type: 'records',
     collection: `${COLLECTIONS.deployments}/${project}`,
@@ -198,6 +207,5 @@ async function versionOfDeployment(cell: CellApi, project: string, externalId: s
   const [newest] = byVersion(named);
   if (newest) return newest.version;
   const latest = await readWorker(cell, project, 'latest');
-  if (latest && !latest.deployed) return undefined;
-  throw notServed(`A run that waits for a deployment ("${externalId}" is not deployed)`);
+  return latest && !latest.deployed ? undefined : null;
 }

@@ -242,7 +242,7 @@ suite({ vendor: 'trigger', name: "what the vendor's tests hold", sdk: SDK }, (s)
 
   s.case(
     ['T-79', 'T-36'],
-    'a run is of the highest version that was deployed under the name that it asks for, unless it asks for a version',
+    'a run is of the highest version that was deployed under the name that it asks for, unless it asks for a version; it waits for one that is not there yet',
     async (c) => {
       const server = await c.startServer({ mode: 'dev' });
       const accessToken = `tr_prod_ref_${c.environment.triggerProjectRef}`;
@@ -271,10 +271,13 @@ suite({ vendor: 'trigger', name: "what the vendor's tests hold", sdk: SDK }, (s)
       expect.equal(await versionOf({ externalDeploymentId: 'release-1' }), versions[1]);
       expect.equal(await versionOf({ externalDeploymentId: ' release-2 ' }), versions[2]);
       expect.equal(await versionOf({ externalDeploymentId: 'release-2', version: versions[0] }), versions[0]);
-      await expect.rejects(versionOf({ externalDeploymentId: 'release-3' }), {
-        status: 501,
-        message: /"release-3" is not deployed/,
-      });
+      const waiting = await client.tasks.trigger('work', {}, { externalDeploymentId: 'release-3' });
+      expect.equal((await client.runs.retrieve(waiting.id)).status, 'PENDING_VERSION');
+      await deploy('d', 'release-4');
+      expect.equal((await client.runs.retrieve(waiting.id)).status, 'PENDING_VERSION');
+      const third = await deploy('e', 'release-3');
+      const found = await client.runs.retrieve(waiting.id);
+      expect.deepEqual([found.status, found.version], ['QUEUED', third]);
     },
   );
 });

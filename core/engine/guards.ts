@@ -13,6 +13,7 @@ export const GUARD_OWNER = 'guard:';
 const START = 'start';
 const FINISH = 'finish';
 const EXPIRE = 'expire';
+const RELEASE = 'release';
 /** Keys of the events that cancel: this and the number. */
 const EVENT = 'on:';
 
@@ -21,6 +22,7 @@ export function armGuards(k: Kernel, handle: RunHandle): void {
   const { head, input, expireAt } = handle.state;
   const owner = GUARD_OWNER + head.id;
   if (expireAt !== null) putTimer(k, owner, EXPIRE, 'guard', expireAt);
+  if (head.awaits) putTimer(k, owner, RELEASE, 'guard', head.dueAt + head.awaits.forMs);
   if (!head.guards) return;
   const { cancelOn = [], startWithinMs } = head.guards;
   const first = k.firstEventOf(handle);
@@ -51,6 +53,12 @@ export function moveExpiry(k: Kernel, { state: { head, expireAt } }: RunHandle):
   else putTimer(k, GUARD_OWNER + head.id, EXPIRE, 'guard', expireAt);
 }
 
+/** What the run waited for has come. */
+export function released(k: Kernel, handle: RunHandle): void {
+  dropTimer(k, GUARD_OWNER + handle.state.head.id, RELEASE);
+  moveExpiry(k, handle);
+}
+
 /** The run's first lease. */
 export function begun(k: Kernel, { state: { head, expireAt } }: RunHandle): void {
   const owner = GUARD_OWNER + head.id;
@@ -78,7 +86,8 @@ export function unbegun(k: Kernel, handle: RunHandle): void {
 }
 
 export function dropGuards(k: Kernel, { head, expireAt }: RunState): void {
-  if (head.guards || expireAt !== null) k.sql.run(`DELETE FROM pending WHERE owner = ?`, GUARD_OWNER + head.id);
+  if (head.guards || head.awaits || expireAt !== null)
+    k.sql.run(`DELETE FROM pending WHERE owner = ?`, GUARD_OWNER + head.id);
 }
 
 /** A guard's time has come. */
@@ -89,9 +98,19 @@ export function fireGuard(k: Kernel, row: { owner: string; key: string }): void 
   const handle = k.find(row.owner.slice(GUARD_OWNER.length));
   if (!handle || row.key.startsWith(EVENT)) return;
   const { state } = handle;
+  if (row.key === RELEASE) return unreleased(k, handle);
   // What had begun in a process that was lost shows by its steps.
   if (row.key !== FINISH && (state.parked || state.startedAt !== null || state.steps.length > 0)) return;
   endBy(k, handle, row.key);
+}
+
+/** What the run waits for has not come in time; that is longer where the run was put off since. */
+function unreleased(k: Kernel, handle: RunHandle): void {
+  const { head, parked, status } = handle.state;
+  if (!head.awaits || !parked || status !== 'running') return;
+  const untilMs = head.dueAt + head.awaits.forMs;
+  if (untilMs > k.now) putTimer(k, GUARD_OWNER + head.id, RELEASE, 'guard', untilMs);
+  else k.end(handle, { status: 'failed', data: JSON.stringify(head.awaits.release), reason: 'unreleased' });
 }
 
 /** The event of a guard has come, and its expression holds. False when it stands for another event. */

@@ -16,6 +16,11 @@ export function taskMatch(task: string): string {
   return `k${SEPARATOR}${task}`;
 }
 
+/** Runs that wait for a version of this task under this name. */
+export function releaseMatch(task: string, release: string): string {
+  return `v${SEPARATOR}${task}${SEPARATOR}${release}`;
+}
+
 export function tokenMatch(token: string): string {
   return `t${SEPARATOR}${token}`;
 }

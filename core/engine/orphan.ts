@@ -1,9 +1,9 @@
 import { MAIN } from '../model/call.ts';
 import type { TaskRecord } from '../model/task.ts';
 import { TIMERS_PER_TICK } from '../model/limits.ts';
-import { moveExpiry } from './guards.ts';
+import { moveExpiry, released } from './guards.ts';
 import type { Kernel, RunHandle } from './kernel.ts';
-import { taskMatch } from './matching.ts';
+import { releaseMatch, taskMatch } from './matching.ts';
 import { endLease } from './report.ts';
 import { putTimer, waiters } from './timers.ts';
 
@@ -45,4 +45,18 @@ export function openParked(k: Kernel, task: TaskRecord): void {
     if (handle.state.startedAt === null) moveExpiry(k, handle);
   }
   if (waiting.length === TIMERS_PER_TICK) putTimer(k, OPENING_OWNER + task.id, MAIN, 'open', k.now);
+  openReleased(k, task);
+}
+
+/** Those that waited for what this version is part of are tied to it. */
+export function openReleased(k: Kernel, { id, release, version, mode, versionPool, pool = '' }: TaskRecord): void {
+  if (release === undefined) return;
+  const waiting = waiters(k, releaseMatch(id, release), TIMERS_PER_TICK);
+  for (const { run } of waiting) {
+    const handle = k.find(run);
+    if (!handle?.state.parked) continue;
+    k.append(handle, { kind: 'open', version, pool: mode === 'push' ? null : (versionPool ?? pool), locked: true });
+    released(k, handle);
+  }
+  if (waiting.length === TIMERS_PER_TICK) putTimer(k, OPENING_OWNER + id, String(version), 'open', k.now);
 }

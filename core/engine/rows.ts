@@ -1,12 +1,12 @@
 import { limitOfBucket, poolBucket } from '../flow/backlogs.ts';
 import { holderOf } from '../flow/limit-book.ts';
-import type { Pending } from '../history/state.ts';
+import type { Pending, RunHead } from '../history/state.ts';
 import { counterOf } from '../model/limit.ts';
 import { NEVER_MS } from '../model/limits.ts';
 import { IDLE_INDEX, type PendingRow, pendingRowOf, statusIndex, taskIndex } from '../store/run-store.ts';
 import type { Kernel, RunHandle, Saved } from './kernel.ts';
 import { limitsUnder } from './limit-order.ts';
-import { taskMatch } from './matching.ts';
+import { releaseMatch, taskMatch } from './matching.ts';
 
 /** In a pending row's `held`: the unit of what the call holds by itself, beside what its run holds. */
 export const OWN_HELD = 1000;
@@ -64,7 +64,7 @@ export class Rows {
       // Resolved, and followed by a call under the same key: whoever has the one before in hand has nothing any more.
       if (saved && saved.pending.seq !== pending.seq) this.#letGo(handle, saved.pending);
       const isParked = state.parked && pending.kind === 'call';
-      const match = pending.wait ? this.#matchFor(handle, pending) : isParked ? taskMatch(state.head.task) : null;
+      const match = pending.wait ? this.#matchFor(handle, pending) : isParked ? openedBy(state.head) : null;
       const isDueCall = pending.kind === 'call' && pending.lease === null && pending.dueAt <= this.#k.now && !isParked;
       const pool = isDueCall ? this.#k.poolOf(handle) : null;
       // A pull call that is due waits in its pool's bucket; a push call is looked at first (see pump).
@@ -195,6 +195,11 @@ export class Rows {
     if (limitOfBucket(bucket) !== null) return;
     for (const limit of limitsUnder(handle.state.head, pending.call)) this.#k.backlogs.opened(counterOf(limit));
   }
+}
+
+/** What a parked run waits for. */
+function openedBy({ task, awaits }: RunHead): string {
+  return awaits ? releaseMatch(task, awaits.release) : taskMatch(task);
 }
 
 /** Position in a backlog. In a bucket the row's due time is the position already. */

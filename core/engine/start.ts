@@ -20,6 +20,13 @@ export function start(
 ): StartResult {
   const known = findKnown(k, spec);
   if (known) return known;
+  const released = spec.awaits && k.tasks.get(spec.task);
+  // It came while whoever starts the run looked for it.
+  if (released && released.release === spec.awaits?.release) {
+    const { awaits: _awaits, ...rest } = spec;
+    const { version, versionPool: pool } = released;
+    return start(k, { ...rest, version, ...(pool === undefined ? {} : { pool }) }, events, from);
+  }
   const task = spec.version === undefined ? k.tasks.get(spec.task) : k.tasks.at(spec.task, spec.version);
   if (!task && !spec.ifUnknown)
     throw new EngineError(
@@ -87,7 +94,8 @@ function make(
     pool: mode === 'pull' ? (spec.pool ?? pool ?? '') : null,
     ...(spec.pool === undefined ? {} : { ownPool: spec.pool }),
     ...(spec.version === undefined ? {} : { locked: true as const }),
-    ...(task ? {} : { parked: true as const }),
+    ...(task && !spec.awaits ? {} : { parked: true as const }),
+    ...(spec.awaits ? { awaits: spec.awaits } : {}),
     ...(from ? { from } : {}),
     priorityMs: spec.priorityMs ?? (decided && task ? priorityOf(task, keys) : 0),
     guards: outcome === 'skipped' ? null : (spec.guards ?? task?.guards ?? null),

@@ -1,9 +1,10 @@
+import { MAIN } from '../model/call.ts';
 import { TIMERS_PER_TICK } from '../model/limits.ts';
 import { cancelChildren } from './cancel.ts';
 import { fireGuard } from './guards.ts';
 import type { Kernel } from './kernel.ts';
 import { lapse } from './lapse.ts';
-import { openParked, OPENING_OWNER } from './orphan.ts';
+import { openParked, openReleased, OPENING_OWNER } from './orphan.ts';
 import { collectGarbage, RETENTION_OWNER } from './retention.ts';
 import { fireSchedule, SCHEDULE_OWNER } from './schedules.ts';
 import { sweepOn, SWEEP_OWNER } from './sweep.ts';
@@ -52,8 +53,9 @@ function fire(k: Kernel, row: { owner: string; key: string; kind: string; lease:
       return sweepOn(k, row.owner.slice(SWEEP_OWNER.length));
     case 'open': {
       dropTimer(k, row.owner, row.key);
-      const task = k.tasks.get(row.owner.slice(OPENING_OWNER.length));
-      if (task) openParked(k, task);
+      const id = row.owner.slice(OPENING_OWNER.length);
+      const task = row.key === MAIN ? k.tasks.get(id) : k.tasks.at(id, Number(row.key));
+      if (task) (row.key === MAIN ? openParked : openReleased)(k, task);
       return;
     }
     case 'children':

@@ -134,6 +134,7 @@ export function applyEntry(state: RunState, entry: HistoryEntry): void {
       setParked(state, false);
       state.version = body.version;
       state.pool = body.pool;
+      if (body.locked) state.locked = true;
       if (state.expireAt !== null) state.expireAt += Math.max(0, atMs - state.head.dueAt);
       return;
     case 'begin':

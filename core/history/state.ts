@@ -36,6 +36,8 @@ export interface RunHead {
   locked?: true;
   /** Its task was not registered when it started: it waits for that. */
   parked?: true;
+  /** As in StartSpec: what it waits for, where it is parked. */
+  awaits?: { release: string; forMs: number };
   /** All its calls stand this much before their time where they wait for room. */
   priorityMs: number;
   guards: Guards | null;

@@ -104,6 +104,11 @@ export interface StartSpec {
   pool?: string;
   /** The task may not be registered yet: then the run waits until it is. Without this the start is refused as `unknown-task`. */
   ifUnknown?: { executor: string; mode: 'push' | 'pull'; pool?: string };
+  /**
+   * Waits, parked, for a version of the task that is registered under this name (TaskSpec.release), and is tied to that. Where none has come
+   * `forMs` after the run is due, it ends unstarted as failed with code 'unreleased' and the name as its error.
+   */
+  awaits?: { release: string; forMs: number };
   /** Its app has begun it already: the first call is in this holder's hands until then, and goes the ordinary way when that lapses. Limits do not hold it up. */
   leased?: { holder: string; untilMs: number };
 }

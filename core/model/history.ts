@@ -56,7 +56,8 @@ export type HistoryBody =
   | { kind: 'lease'; key: string; lease: string; untilMs: number; holder: string; version?: number; pool?: string }
   /** No call is ready until its task is registered. */
   | { kind: 'park' }
-  | { kind: 'open'; version: number; pool: string | null }
+  /** `locked`: what it waited for was this version. */
+  | { kind: 'open'; version: number; pool: string | null; locked?: true }
   /** The holder says that it executes the attempt: until then it may never have received it. */
   | { kind: 'begin'; key: string; attempt: number }
   /**

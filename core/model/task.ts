@@ -115,6 +115,8 @@ export interface TaskSpec {
    * too), and a run that they have taken is theirs from then on.
    */
   versionPool?: string;
+  /** The name of what this version is part of: runs that wait for that name (StartSpec.awaits) go on with this version. */
+  release?: string;
   /** Push: a lease that is not answered in this time is given up and the same attempt made again. Default PUSH_LEASE_MS. */
   leaseMs?: number;
   /**

@@ -68,6 +68,7 @@ type HeadJson = Pick<
   ownPool?: string;
   locked?: true;
   parked?: true;
+  awaits?: RunHead['awaits'];
   holder?: RunHead['holder'];
   call?: RunHead['call'];
   priorityMs?: number;
@@ -93,6 +94,7 @@ function headJsonOf(head: RunHead): HeadJson {
     ...(head.ownPool === undefined ? {} : { ownPool: head.ownPool }),
     ...(head.locked ? { locked: head.locked } : {}),
     ...(head.parked ? { parked: head.parked } : {}),
+    ...(head.awaits ? { awaits: head.awaits } : {}),
     ...(head.from ? { from: head.from } : {}),
     ...(head.holder === undefined ? {} : { holder: head.holder }),
     ...(Object.keys(head.call).length > 1 || head.call.key !== '' ? { call: withoutData(head.call) } : {}),

@@ -119,6 +119,7 @@ export function taskSpecOf(
     // A run is tied to the build that is current when a worker takes it (trigger.dev: run-engine dequeueSystem).
     binding: 'lease',
     ...(worker.deployed ? { versionPool: versionPoolOf(project, worker.version) } : {}),
+    ...(worker.externalId === undefined ? {} : { release: worker.externalId }),
     triggers: [],
     // No retry settings at all: one attempt (trigger.dev: run-engine retrying.ts). Defaults: @trigger.dev/core v3/utils/retries.ts.
     maxAttempts: retry ? (retry.maxAttempts ?? 3) : 1,

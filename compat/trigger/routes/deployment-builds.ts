@@ -12,7 +12,11 @@ import { registerBuild } from './background-workers.ts';
 
 const CreateBodySchema = z.object({
   contentHash: z.string().min(1).max(256),
-  externalId: z.string().max(256).nullish(),
+  externalId: z
+    .string()
+    .max(256)
+    .transform((text) => text.trim())
+    .nullish(),
   runtime: z.string().max(100).nullish(),
 });
 const FailBodySchema = z.object({ error: z.unknown().optional() });
