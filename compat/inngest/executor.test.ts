@@ -428,3 +428,18 @@ test('an error of the function beside what it deferred: retried when its header 
   expect(await answer({ ...error, noRetry: true })).toMatchObject({ op: 'fail', retry: 'never' });
   expect(await answer(error, [['x-inngest-no-retry', 'true']])).toMatchObject({ retry: 'never' });
 });
+
+test('a step that is named like the run’s end is a step', async () => {
+  const id = '0737c22d3bfae812339732d14d8c7dbd6dc4e09c';
+  const answer = async (more: object): Promise<Op[]> => {
+    const body = [{ op: 'StepFailed', id, error: { name: 'E', message: 'no' }, ...more }];
+    const headers: Array<[string, string]> = [['x-inngest-sdk', 'x']];
+    const result = { ok: true, status: 206, headers, truncated: false, durationMs: 1 } as const;
+    const text = new TextEncoder().encode(JSON.stringify(body));
+    return (await inngestExecutor.outcome(leased(), { ...result, body: text }, contextWith())).ops;
+  };
+  expect(await answer({})).toMatchObject([{ op: 'fail', retry: 'never' }]);
+  expect(await answer({ name: 'complete', displayName: 'complete' })).toMatchObject([
+    { op: 'step', key: id, error: true },
+  ]);
+});

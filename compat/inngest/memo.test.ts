@@ -34,7 +34,7 @@ test.each<[string, Partial<StepEntry>, unknown]>([
   [
     'a cancelled invocation',
     { source: 'run', error: true },
-    { error: { message: 'The invoked function was cancelled', name: 'Error' } },
+    { error: { message: 'Invoked function was cancelled', name: 'NonRetriableError' } },
   ],
   [
     'a signal',

@@ -11,7 +11,10 @@ export const INVOKE_TIMEOUT_ERROR = canonicalJson({
 });
 const INVOKE_TIMEOUT = `{"error":${INVOKE_TIMEOUT_ERROR}}`;
 
-const INVOKE_CANCELLED = canonicalJson({ error: { message: 'The invoked function was cancelled', name: 'Error' } });
+/** The vendor's words (inngest/inngest-js: packages/inngest/src/test/integration/stepInvokeCancel.test.ts). */
+const INVOKE_CANCELLED = canonicalJson({
+  error: { message: 'Invoked function was cancelled', name: 'NonRetriableError' },
+});
 
 /** A finished step as the SDK finds it in `steps` (inngest/inngest: pkg/execution/driver). Canonical text. */
 export function memoOf(step: StepEntry): JsonText {

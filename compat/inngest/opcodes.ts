@@ -95,6 +95,11 @@ function failedStep(opcode: Opcode, call: LeasedCall): StepMeta {
   return call.key === MAIN ? { k: opcode.id } : {};
 }
 
+/** A step of the app's own may have the id of the run's end too, but has a name (inngest/inngest-js: stepIdCollision.test.ts). */
+function isRunEnd({ id, name, displayName }: Opcode): boolean {
+  return id === RUN_COMPLETE_ID && name === undefined && displayName === undefined;
+}
+
 function retryOf({ retryAt }: Reply): 'policy' | { at: number } {
   return retryAt === null ? 'policy' : { at: retryAt };
 }
@@ -113,7 +118,7 @@ function translateOne(opcode: Opcode, context: OpcodeContext): Op | Refusal {
         again: againOf(call, key, again),
       };
     case 'StepFailed':
-      if (key === RUN_COMPLETE_ID) return { op: 'fail', error: errorOf(opcode), retry: 'never' };
+      if (isRunEnd(opcode)) return { op: 'fail', error: errorOf(opcode), retry: 'never' };
       return {
         op: 'step',
         key,
@@ -124,7 +129,7 @@ function translateOne(opcode: Opcode, context: OpcodeContext): Op | Refusal {
       };
     case 'StepError': {
       const retry = reply.noRetry ? 'never' : retryOf(reply);
-      if (key === RUN_COMPLETE_ID) return { op: 'fail', error: errorOf(opcode), retry };
+      if (isRunEnd(opcode)) return { op: 'fail', error: errorOf(opcode), retry };
       return {
         op: 'fail',
         error: errorOf(opcode),

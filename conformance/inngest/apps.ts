@@ -111,6 +111,8 @@ export interface AppOptions {
   client?: Record<string, unknown>;
   /** Sees every request that reaches the app. */
   onCall?: (request: Request) => void;
+  /** Stands between the server and the app. */
+  proxy?: (request: Request, next: (request: Request) => Promise<Response>) => Promise<Response>;
 }
 
 export interface RunView {
@@ -171,7 +173,8 @@ export async function serveApp(
   const served = await context.serveHttp((request) => {
     if (request.method === 'POST') app.calls++;
     options.onCall?.(request);
-    return handler(request);
+    const next = async (one: Request): Promise<Response> => await handler(one);
+    return options.proxy ? options.proxy(request, next) : next(request);
   });
   const read = async <T>(path: string): Promise<T> => {
     const response = await fetch(new URL(path, server), { headers: { authorization } });
