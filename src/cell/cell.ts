@@ -56,8 +56,16 @@ export class Cell extends DurableObject<Bindings> implements Omit<CellApi, 'leas
     );
     const courier = new Courier(env.CELL, () => this.#engine);
     const readyPools = new Set<string>();
+    const toCall: LeasedCall[] = [];
     const effects: Effects = {
-      dispatch: (calls) => dispatches.send(calls),
+      // What was asked is answered first. Nothing is lost by it: the runtime would hold a call back until its commit is on disk.
+      dispatch: (calls) => {
+        if (toCall.length === 0) {
+          const send = (): void => dispatches.send(toCall.splice(0));
+          ctx.storage.sync().then(send, send);
+        }
+        toCall.push(...calls);
+      },
       changed: (runs) => {
         for (const { run, seq, labels } of runs) this.#watchers.changed(run, seq, labels);
         this.#followers.changed(runs);
