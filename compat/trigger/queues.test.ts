@@ -169,8 +169,59 @@ describe('named concurrency limits', () => {
     expect((await s.send('POST', '/api/v1/concurrency-limits/api/reset', {})).status).toBe(400);
     expect((await s.send('POST', '/api/v1/concurrency-limits/none/pause', { action: 'pause' })).status).toBe(404);
     expect((await s.send('POST', '/api/v1/concurrency-limits/api/override', {})).status).toBe(400);
-    const ofKey = await s.send('POST', '/api/v1/concurrency-limits/api/override', { perKey: 1, concurrencyKey: 'a' });
-    expect(ofKey.status).toBe(501);
+  });
+
+  it('are overridden for one concurrency key, for a time', async () => {
+    const of = (name: string, key: string): Promise<Record<string, unknown>> =>
+      s.ok('ConcurrencyLimitKeyItem', 'GET', `/api/v1/concurrency-limits/${name}?concurrencyKey=${key}`);
+    const post = async (what: string, body: object): Promise<Record<string, unknown>> =>
+      checked(await s.send('POST', `/api/v1/concurrency-limits/api/${what}`, body), 'ConcurrencyLimitKeyItem');
+    const none = { override: null, expiresAt: null };
+    expect(await of('api', 'a')).toEqual({
+      name: 'api',
+      concurrencyKey: 'a',
+      perKey: { current: 1, base: 1, ...none },
+      running: 0,
+      paused: false,
+    });
+    const day = 86_400_000;
+    const from = Date.now();
+    const set = (await post('override', { concurrencyKey: 'a', perKey: 2 })) as { perKey: { expiresAt: string } };
+    expect(set).toMatchObject({ concurrencyKey: 'a', perKey: { current: 2, base: 1, override: 2 } });
+    expect(Math.abs(Date.parse(set.perKey.expiresAt) - from - 7 * day)).toBeLessThan(60_000);
+    for (const concurrencyKey of ['a', 'a', 'a', 'b', 'b']) await s.trigger('one', { concurrencyKey });
+    // Three in all.
+    expect(lease()).toHaveLength(3);
+    expect([(await of('api', 'a')).running, (await of('api', 'b')).running]).toEqual([2, 1]);
+    expect(await limit('api')).toMatchObject({ perKey: { current: 1, override: null } });
+    // What is set for the limit itself is for the other keys.
+    await s.send('POST', '/api/v1/concurrency-limits/api/override', { perKey: 0, total: 9 });
+    expect(await of('api', 'a')).toMatchObject({ perKey: { current: 2, base: 0, override: 2 } });
+    expect(await post('override', { concurrencyKey: 'a', perKey: 3, ttl: '1h' })).toMatchObject({
+      perKey: { current: 3, override: 3 },
+    });
+    expect(lease()).toHaveLength(1);
+    s.t.advance(3_600_000);
+    expect(await of('api', 'a')).toMatchObject({ perKey: { current: 0, base: 0, ...none } });
+    expect(await post('override', { concurrencyKey: 7, perKey: 0, ttl: 60 })).toMatchObject({ concurrencyKey: '7' });
+    expect(await post('reset', { concurrencyKey: '7' })).toMatchObject({ perKey: none });
+    expect((await s.send('POST', '/api/v1/concurrency-limits/api/reset', { concurrencyKey: '7' })).status).toBe(400);
+    expect((await s.send('GET', '/api/v1/concurrency-limits/none?concurrencyKey=a')).status).toBe(404);
+    expect((await s.send('GET', '/api/v1/concurrency-limits/api?concurrencyKey=')).status).toBe(400);
+  });
+
+  it.each([
+    ['a ttl without a key', { perKey: 1, ttl: '1h' }],
+    ['a total with a key', { perKey: 1, total: 1, concurrencyKey: 'a' }],
+    ['a key without a bound', { concurrencyKey: 'a' }],
+    ['a key without characters', { perKey: 1, concurrencyKey: '' }],
+    ['a key of 129 characters', { perKey: 1, concurrencyKey: 'a'.repeat(129) }],
+    ['a bound below 0', { perKey: -1, concurrencyKey: 'a' }],
+    ['a ttl of 0', { perKey: 1, concurrencyKey: 'a', ttl: 0 }],
+    ['a ttl that is no duration', { perKey: 1, concurrencyKey: 'a', ttl: 'soon' }],
+    ['a ttl of 31 days', { perKey: 1, concurrencyKey: 'a', ttl: '31d' }],
+  ])('are not overridden with %s', async (_what, body) => {
+    expect((await s.send('POST', '/api/v1/concurrency-limits/api/override', body)).status).toBe(400);
   });
 
   it('that nobody declared are refused, in a build and in a trigger', async () => {

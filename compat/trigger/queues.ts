@@ -1,5 +1,5 @@
 import type { Command } from '../../core/model/command.ts';
-import { UNBOUNDED } from '../../core/model/limit.ts';
+import { counterOf, UNBOUNDED } from '../../core/model/limit.ts';
 import type { LimitRecord } from '../../core/model/query.ts';
 import type { CellApi } from '../../core/ports.ts';
 import { ApiError } from './errors.ts';
@@ -113,6 +113,45 @@ export async function limitView(
     queued: total?.ready ?? 0,
     paused: total?.paused ?? false,
   };
+}
+
+/** What a named limit is for one concurrency key: `base` as it is for all others. */
+export async function limitKeyView(
+  cell: CellApi,
+  project: string,
+  name: string,
+  concurrencyKey: string,
+): Promise<Record<string, unknown>> {
+  const limit = { key: limitKeyOf.named(project, name), sub: concurrencyKey };
+  const [{ perKey, paused }, { max, held }, record] = await Promise.all([
+    limitView(cell, project, name) as Promise<{ perKey: Bound; paused: boolean }>,
+    cell.query({ type: 'sub-limit', ...limit }),
+    cell.query({ type: 'record', collection: COLLECTIONS.overrides, id: counterOf(limit) }),
+  ]);
+  const value = record && max !== null ? parseJson(record.data) : null;
+  const until = isRecord(value) && typeof value.until === 'string' ? value.until : null;
+  const bound = { current: max ?? perKey.current, base: perKey.current, override: max, expiresAt: until };
+  return { name, concurrencyKey, perKey: bound, running: held, paused };
+}
+
+/** Sets the bound of one concurrency key of a named limit until then, or takes it back (`null`). `shownUntilMs`: that time by the callers' clock. */
+export function keyOverrideCommands(
+  limit: { key: string; sub: string },
+  set: { max: number; untilMs: number; shownUntilMs: number } | null,
+): Command[] {
+  const { overrides } = COLLECTIONS;
+  const id = counterOf(limit);
+  if (set === null)
+    return [
+      { type: 'set-sub-limit', ...limit, max: null },
+      { type: 'delete-record', collection: overrides, id },
+    ];
+  const { max, untilMs, shownUntilMs } = set;
+  const data = JSON.stringify({ until: new Date(shownUntilMs).toISOString() });
+  return [
+    { type: 'set-sub-limit', ...limit, max, untilMs },
+    { type: 'put-record', collection: overrides, id, data },
+  ];
 }
 
 function boundOf(base: number | undefined, set: number | undefined, overriddenAt: string | null): Bound {

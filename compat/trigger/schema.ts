@@ -270,12 +270,14 @@ export const PauseQueueBodySchema = z.object({ type: QueueTypeSchema.optional(),
 export const OverrideQueueBodySchema = z.object({ type: QueueTypeSchema.optional(), concurrencyLimit: bound });
 export const ResetQueueBodySchema = z.object({ type: QueueTypeSchema.optional() });
 export const PauseBodySchema = z.object({ action: z.enum(['pause', 'resume']) });
+/** As a trigger's `concurrencyKey`: numbers count as text. */
+export const LimitKeySchema = z.union([z.string(), z.number()]).transform(String).pipe(z.string().min(1).max(128));
 export const OverrideLimitBodySchema = z
   .object({
     perKey: bound.optional(),
     total: bound.optional(),
-    concurrencyKey: z.unknown().optional(),
-    ttl: z.unknown().optional(),
+    concurrencyKey: LimitKeySchema.optional(),
+    ttl: z.union([z.string().max(100), z.number().int().positive()]).optional(),
   })
   .refine(
     (body) => body.perKey !== undefined || body.total !== undefined,
@@ -289,7 +291,7 @@ export const OverrideLimitBodySchema = z
     (body) => body.concurrencyKey === undefined || (body.perKey !== undefined && body.total === undefined),
     'An override for one `concurrencyKey` is of its `perKey` alone',
   );
-export const ResetLimitBodySchema = z.object({ concurrencyKey: z.unknown().optional() });
+export const ResetLimitBodySchema = z.object({ concurrencyKey: LimitKeySchema.optional() });
 
 export const WorkerTaskSchema = z.object({
   id: idText,

@@ -19,6 +19,7 @@ import { armRetention } from './retention.ts';
 import { retryDeadLetter } from './dead-letters.ts';
 import { deleteSchedule, pauseSchedule, putSchedule } from './schedules.ts';
 import { start } from './start.ts';
+import { setSubLimit } from './sub-limits.ts';
 import { startSweep, stopSweep } from './sweep.ts';
 import { completeToken } from './token.ts';
 import { wake } from './wake.ts';
@@ -183,6 +184,9 @@ export class Engine {
       case 'set-limit':
         k.places.setRule(command, command.resetRate ?? false);
         return { type: 'set-limit' };
+      case 'set-sub-limit':
+        setSubLimit(k, command);
+        return { type: 'set-sub-limit' };
       case 'pause':
         k.places.setPause(command.scope, command.starts ?? 'wait');
         return { type: 'pause' };

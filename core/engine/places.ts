@@ -221,6 +221,11 @@ export class Places {
     this.#k.backlogs.openedAll(counterOf(change), subCounters(change.key));
   }
 
+  setSubRule(counter: string, max: number | null): void {
+    this.#k.limits.rules.setSub(counter, max);
+    this.#k.backlogs.opened(counter);
+  }
+
   setPause(scope: PauseScope, starts: 'wait' | 'skip' | null): void {
     const freed = this.#k.limits.rules.setPause(scopeText(scope), starts);
     if (freed !== null) this.#k.backlogs.opened(counterOf({ key: freed }));

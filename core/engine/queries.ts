@@ -1,5 +1,6 @@
 import type { RunStatus } from '../model/call.ts';
 import { assertNever } from '../model/errors.ts';
+import { counterOf } from '../model/limit.ts';
 import { MAX_PAGE, MAX_STATES, NEVER_MS, PAGE_BYTES } from '../model/limits.ts';
 import type {
   DeadLetterRecord,
@@ -148,6 +149,10 @@ function dispatch(k: Kernel, query: Query): unknown {
       return listLimits(k, query.prefix ?? '', query.ready ?? false);
     case 'limit':
       return limitRecord(k, query);
+    case 'sub-limit': {
+      const counter = counterOf(query);
+      return { max: k.limits.rules.subMax(counter) ?? null, held: k.limits.held(counter) };
+    }
     case 'pauses':
       return k.limits.rules.pauses();
     case 'waiters':

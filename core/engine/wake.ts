@@ -7,6 +7,7 @@ import { lapse } from './lapse.ts';
 import { openParked, openReleased, OPENING_OWNER } from './orphan.ts';
 import { collectGarbage, RETENTION_OWNER } from './retention.ts';
 import { fireSchedule, SCHEDULE_OWNER } from './schedules.ts';
+import { endSubLimit } from './sub-limits.ts';
 import { sweepOn, SWEEP_OWNER } from './sweep.ts';
 import { dropTimer } from './timers.ts';
 
@@ -58,6 +59,8 @@ function fire(k: Kernel, row: { owner: string; key: string; kind: string; lease:
       if (task) (row.key === MAIN ? openParked : openReleased)(k, task);
       return;
     }
+    case 'sub-limit':
+      return endSubLimit(k, row.owner);
     case 'children':
       return cancelChildren(k, row.owner);
     case 'guard':

@@ -35,11 +35,12 @@ export class LimitBook {
     for (const counter of this.#counters.keys()) this.forgetIdle(counter);
   }
 
-  /** What counts for a limit: what was set for it, else what the newest run brought while something held it or waited for it, else this one. */
+  /** What counts for a limit: what was set for its sub-key or for it, else what the newest run brought while something held it or waited for it, else this one. */
   bound(spec: LimitSpec, counter = counterOf(spec)): { max: number; rate: Rate | undefined; paused: boolean } {
     const rule = this.rules.get(spec.key);
     const newest = spec.own ? spec : (this.#counters.get(counter)?.spec ?? spec);
-    return { max: rule?.max ?? newest.max, rate: rule?.rate ?? newest.rate, paused: rule?.paused ?? false };
+    const max = (spec.sub === undefined ? undefined : this.rules.subMax(counter)) ?? rule?.max ?? newest.max;
+    return { max, rate: rule?.rate ?? newest.rate, paused: rule?.paused ?? false };
   }
 
   /** The bound that the newest run brings. Nothing is remembered of a counter that nobody holds or waits for. True when it is another one now. */

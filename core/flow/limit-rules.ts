@@ -22,10 +22,15 @@ export type PausedStarts = 'wait' | 'skip';
 /** How the key of a limit begins that stands for a pause; no vendor's key does. */
 export const PAUSE = '$pause:';
 
+/** How the name of a counter's rule begins on disk, beside those of limits. */
+const SUB = '$sub:';
+
 /** What was set from outside: rules of limits, and pauses of tasks, pools and everything. All of it in memory, all of it on disk. */
 export class LimitRules {
   #sql: Sql;
   #rules = new Map<string, LimitRule>();
+  /** Counter → the bound of one value of a limit's sub-key. */
+  #subs = new Map<string, number>();
   #pauses = new Map<string, PausedStarts>();
 
   constructor(sql: Sql) {
@@ -35,13 +40,17 @@ export class LimitRules {
 
   reload(): void {
     this.#rules.clear();
-    for (const { key, max, rate, paused } of this.#sql.all<RuleRow>(`SELECT * FROM limit_rules`))
-      this.#rules.set(key, {
-        key,
-        ...(max === null ? {} : { max }),
-        ...(rate === null ? {} : { rate: JSON.parse(rate) as Rate }),
-        paused: paused === 1,
-      });
+    this.#subs.clear();
+    for (const { key, max, rate, paused } of this.#sql.all<RuleRow>(`SELECT * FROM limit_rules`)) {
+      if (key.startsWith(SUB)) this.#subs.set(key.slice(SUB.length), max ?? 0);
+      else
+        this.#rules.set(key, {
+          key,
+          ...(max === null ? {} : { max }),
+          ...(rate === null ? {} : { rate: JSON.parse(rate) as Rate }),
+          paused: paused === 1,
+        });
+    }
     this.#pauses.clear();
     for (const { scope, starts } of this.#sql.all<{ scope: string; starts: PausedStarts }>(`SELECT * FROM pauses`))
       this.#pauses.set(scope, starts);
@@ -85,6 +94,24 @@ export class LimitRules {
       max,
       rate === null ? null : JSON.stringify(rate),
       paused ? 1 : 0,
+    );
+  }
+
+  subMax(counter: string): number | undefined {
+    return this.#subs.get(counter);
+  }
+
+  setSub(counter: string, max: number | null): void {
+    if (max === null) {
+      if (!this.#subs.delete(counter)) return;
+      this.#sql.run(`DELETE FROM limit_rules WHERE key = ?`, SUB + counter);
+      return;
+    }
+    this.#subs.set(counter, max);
+    this.#sql.run(
+      `INSERT OR REPLACE INTO limit_rules (key, max, rate, paused) VALUES (?, ?, NULL, 0)`,
+      SUB + counter,
+      max,
     );
   }
 

@@ -65,6 +65,8 @@ export type Command =
       paused?: boolean;
       /** Forgets what its rate has let through so far. */ resetRate?: boolean;
     }
+  /** Sets the bound of one value of a limit's sub-key instead of all that counts for the limit, until then; `null`: what counts for the others again. */
+  | { type: 'set-sub-limit'; key: string; sub: string; max: number | null; untilMs?: number }
   /** Holds back all calls of a task, a pool or the cell. `skip`: runs that start meanwhile end at once as cancelled, reason 'skipped'; else they wait too. */
   | { type: 'pause'; scope: PauseScope; starts?: 'wait' | 'skip' }
   | { type: 'unpause'; scope: PauseScope }
@@ -152,6 +154,7 @@ export type CommandResult =
   | { type: 'pause-schedule'; found: boolean }
   | { type: 'delete-schedule'; found: boolean }
   | { type: 'set-limit' }
+  | { type: 'set-sub-limit' }
   | { type: 'pause' }
   | { type: 'unpause' }
   | { type: 'put-record'; written: boolean; data: JsonText }

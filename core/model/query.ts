@@ -263,6 +263,8 @@ interface Queries {
   limits: { request: { prefix?: string; ready?: boolean }; result: LimitRecord[] };
   /** One limit, also one that nobody uses; `rate` as a caller knows it, to read an idle one by. */
   limit: { request: { key: string; subs?: boolean; ready?: boolean; rate?: Rate }; result: LimitRecord };
+  /** One value of a limit's sub-key: the bound that was set for it alone, and what is in progress. */
+  'sub-limit': { request: { key: string; sub: string }; result: { max: number | null; held: number } };
   pauses: { request: Record<never, never>; result: Array<{ scope: string; starts: 'wait' | 'skip' }> };
   waiters: { request: { token: string }; result: PendingRecord[] };
   stats: { request: Record<never, never>; result: EngineStats };
