@@ -51,15 +51,19 @@ export class Refusal {
   }
 }
 
-/** Reads the operations of an answer or of a checkpoint. Null: not a list of operations. */
+/** What the Go SDK puts beside its operations, without an id, when it gives a call back before the function has ended (inngestgo: internal/sdkrequest). */
+const NOTHING = 'None';
+
+/** Reads the operations of an answer or of a checkpoint; those that say nothing are left out. Null: not a list of operations. */
 export function readOpcodes(value: unknown): Opcode[] | null {
   const list: unknown[] = Array.isArray(value) ? value : [value];
   const all = list.every((item): item is Opcode => {
     if (typeof item !== 'object' || item === null) return false;
     const { op, id } = item as Partial<Opcode>;
+    if (op === NOTHING) return true;
     return typeof op === 'string' && typeof id === 'string' && id !== '' && id.length <= 256;
   });
-  return all ? (list as Opcode[]) : null;
+  return all ? (list as Opcode[]).filter(({ op }) => op !== NOTHING) : null;
 }
 
 /** A step that was planned already follows its plan; a step that ran at once is followed by what its group says. */
