@@ -13,6 +13,8 @@ import * as z from 'zod';
 
 const MAX_ANSWER_BYTES = 8 * 1_048_576;
 const TIMEOUT_MS = 10_000;
+const MAX_REDIRECTS = 10;
+const REDIRECTS: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
 
 const AnswerSchema = RegisterSchema.omit({ appName: true }).extend({ app_id: z.string().min(1) });
 
@@ -85,7 +87,10 @@ function parseAnswer(url: string, text: string): unknown {
   }
 }
 
-/** A request of the server's own to an app, signed where there is a key. Throws InngestError when the app cannot be reached. */
+/**
+ * A request of the server's own to an app, signed where there is a key; redirects are followed as those of calls are (inngest/inngest:
+ * tests/golang/redirect_test.go), and each address is looked at before it is called. Throws InngestError when the app cannot be reached.
+ */
 export async function requestApp(
   context: EnvironmentContext,
   url: string,
@@ -93,26 +98,28 @@ export async function requestApp(
   body: string | null,
   headers: Record<string, string> = {},
 ): Promise<Response> {
-  const refused = refusal(url, context.mode, context.vars['REPOINT_ALLOW_PRIVATE'] === '1');
-  if (refused !== null) throw new InngestError(422, 'app_unreachable', `The app is not called: ${refused}.`);
   const key = signingKeys(context)[0];
-  try {
-    return await fetch(url, {
-      method,
-      body,
-      redirect: 'manual',
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-      headers: {
-        ...headers,
-        'x-inngest-server-kind': serverKind(context),
-        ...(key === undefined ? {} : { 'x-inngest-signature': await sign(key, body ?? '', context.wallClockMs()) }),
-      },
-    });
-  } catch (error) {
-    throw new InngestError(
-      422,
-      'app_unreachable',
-      `The app at ${url} could not be reached: ${error instanceof Error ? error.message : String(error)}. Does it run, and is the address one that this server can reach?`,
-    );
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  const sent = {
+    ...headers,
+    'x-inngest-server-kind': serverKind(context),
+    ...(key === undefined ? {} : { 'x-inngest-signature': await sign(key, body ?? '', context.wallClockMs()) }),
+  };
+  for (let hop = url, left = MAX_REDIRECTS; ; left--) {
+    const refused = refusal(hop, context.mode, context.vars['REPOINT_ALLOW_PRIVATE'] === '1');
+    if (refused !== null) throw new InngestError(422, 'app_unreachable', `The app is not called: ${refused}.`);
+    try {
+      const response = await fetch(hop, { method, body, redirect: 'manual', signal, headers: sent });
+      const location = REDIRECTS.has(response.status) ? response.headers.get('location') : null;
+      if (left === 0 || location === null || !URL.canParse(location, hop)) return response;
+      await response.body?.cancel();
+      hop = new URL(location, hop).href;
+    } catch (error) {
+      throw new InngestError(
+        422,
+        'app_unreachable',
+        `The app at ${hop} could not be reached: ${error instanceof Error ? error.message : String(error)}. Does it run, and is the address one that this server can reach?`,
+      );
+    }
   }
 }
