@@ -119,9 +119,9 @@ describe('a deployment', () => {
     expect((await warmStart(fresh.id)).body.run.friendlyId).toBe(next);
   });
 
-  it('whose worker goes silent has its attempt made again, as long as attempts are left', async () => {
+  it('whose worker goes silent has its attempt made again, as long as attempts are left, beyond its time to live', async () => {
     const { id } = await deploy('a');
-    const run = await s.trigger('work', { ttl: 0 });
+    const run = await s.trigger('work', { ttl: '1m' });
     for (let attempt = 1; attempt <= RETRY.maxAttempts; attempt++) {
       const { body: message } = await warmStart(id);
       expect(message.run).toMatchObject({ friendlyId: run, attemptNumber: attempt });

@@ -40,6 +40,16 @@ describe('time to live', () => {
     expect(await retrieve(run)).toMatchObject({ status: 'EXECUTING' });
   });
 
+  it('runs out while a worker that was lost before it started the run has it in hand', async () => {
+    const worker = await register();
+    const run = await trigger('work', { ttl: '1m' });
+    t.advance(30_000);
+    await dequeue(worker);
+    t.advance(2 * MINUTE);
+    expect(await retrieve(run)).toMatchObject({ status: 'EXPIRED' });
+    expect(await dequeue(worker)).toEqual([]);
+  });
+
   it('runs out for one that waits behind a full queue, which the others do not notice', async () => {
     const worker = await register([task('work', { queue: { name: 'one', concurrencyLimit: 1 } })]);
     const first = await trigger('work', { ttl: 0 });

@@ -329,7 +329,7 @@ suite({ vendor: 'trigger', name: "what the vendor's documentation shows", sdk: S
     const run = await runs.retrieve(handle);
     expect.deepEqual(
       [run.status, run.ttl, run.tags, run.isQueued, run.payload],
-      ['DELAYED', '90s', ['one'], true, { text: 'shown' }],
+      ['DELAYED', '1m30s', ['one'], true, { text: 'shown' }],
     );
     const delayMs = Number(run.delayedUntil) - Number(run.createdAt);
     expect(delayMs > 3_590_000 && delayMs <= 3_600_000, `an hour, not ${delayMs} ms`);
