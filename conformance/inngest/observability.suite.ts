@@ -1,3 +1,5 @@
+import { experiment } from 'inngest';
+import type { Inngest } from 'inngest';
 import { metadataMiddleware, scoreMiddleware } from 'inngest/experimental';
 import { expect, suite } from '../harness/index.ts';
 import { FLAVOURS, startApp } from './apps.ts';
@@ -86,6 +88,51 @@ for (const flavour of four) {
         .flatMap((span) => span.metadata)
         .filter(({ kind }) => kind === 'inngest.experiment');
       expect.equal(told.length > 0, true, JSON.stringify(shown.trace));
+    });
+
+    s.case(['I-44'], 'each way to choose a variant; a score is the variant’s that was chosen', async (context) => {
+      const name = context.unique('experiment');
+      let client: Inngest | undefined;
+      const ran: string[] = [];
+      const app = await startApp(context, flavour, [
+        {
+          id: 'experiment',
+          triggers: [{ event: name }],
+          make: (made, options) => (
+            (client = made),
+            (made as Inngest).createFunction(
+              { ...(options as { id: string }), triggers: [{ event: name }] },
+              async ({ group, step, event }) => {
+                const variant = (colour: string) => (): Promise<string> =>
+                  step.run(colour, () => (ran.push(colour), colour));
+                const variants = { red: variant('red'), blue: variant('blue') };
+                const fixed = await group.experiment('fixed', { variants, select: experiment.fixed('blue') });
+                const bucket = await group.experiment('bucket', {
+                  variants,
+                  select: experiment.bucket(String(event.data['user']), { weights: { red: 1, blue: 0 } }),
+                });
+                const custom = await group.experiment('custom', { variants, select: experiment.custom(() => 'blue') });
+                await client?.score.experiment({ name: 'clicks', value: 1, experiment: fixed.experimentRef });
+                return [fixed.variant, bucket.result, custom.variant];
+              },
+            ) as never
+          ),
+          body: () => undefined,
+        },
+      ]);
+      const [run] = await app.ended((await app.send({ name, data: { user: 'u1' } })).ids[0] as string);
+      expect.deepEqual(
+        [run?.output, ran],
+        [
+          ['blue', 'red', 'blue'],
+          ['blue', 'red', 'blue'],
+        ],
+      );
+      const { run: shown } = await gql<{ run: { trace: GqlSpan } }>(context, RUN_QUERY, { runID: run?.run_id });
+      const told = shown.trace.metadata.map(({ kind, values }) => [kind, values] as const);
+      expect.deepEqual(Object.fromEntries(told)['inngest.score'], { clicks: { value: 1 } }, JSON.stringify(told));
+      const chosen = Object.fromEntries(told)['inngest.experiment'] as { experiment_name?: string } | undefined;
+      expect.match(JSON.stringify(chosen), /fixed.*blue|blue.*fixed/);
     });
 
     s.case(
