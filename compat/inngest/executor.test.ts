@@ -374,24 +374,6 @@ test('a streamed answer is unwrapped', async () => {
   expect(outcome.ops).toMatchObject([{ op: 'step', key: 'a', data: '1' }]);
 });
 
-test('an operation that says nothing, as the Go SDK adds one without an id, makes no group of a step', async () => {
-  const answered = [
-    { op: 'StepRun', id: 'a', name: 'a', data: 1 },
-    { op: 'None', id: '', name: '', opts: null, data: null },
-  ];
-  const headers: Array<[string, string]> = [
-    ['x-inngest-sdk', 'x'],
-    ['x-inngest-req-version', '1'],
-  ];
-  const body = new TextEncoder().encode(JSON.stringify(answered));
-  const { ops } = await inngestExecutor.outcome(
-    leased(),
-    { ok: true, status: 206, headers, body, truncated: false, durationMs: 1 },
-    contextWith(),
-  );
-  expect(ops).toEqual([{ op: 'step', key: 'a', data: '1', meta: '{"n":"a","v":1}', again: 'each' }]);
-});
-
 test('a state of more than 4 MiB is left to the SDK to fetch', async () => {
   const request = await inngestExecutor.request(
     leased({ steps: [stepEntry('a', JSON.stringify('x'.repeat(5_000_000)))] }),
