@@ -25,8 +25,18 @@ export async function readBounded(
 
 /** As `readBounded`, as text of UTF-8. */
 export async function readBoundedText(request: Request, maxBytes: number): Promise<string | null> {
-  const bytes = await readBounded(request, maxBytes);
-  return bytes && UTF8.decode(bytes);
+  if (!declaresAtMost(request, maxBytes)) {
+    const bytes = await readStream(request.body, maxBytes);
+    return bytes && UTF8.decode(bytes);
+  }
+  // As text at once: half of the time of an array that is decoded afterwards.
+  const text = await request.text();
+  return isLonger(text, maxBytes) ? null : text;
+}
+
+/** Whether a text has more bytes: a UTF-16 unit has three at most, so it is rarely encoded to see. */
+function isLonger(text: string, maxBytes: number): boolean {
+  return text.length * 3 > maxBytes && new TextEncoder().encode(text).byteLength > maxBytes;
 }
 
 async function readStream(

@@ -1,4 +1,5 @@
 import type { HttpCall, HttpResult } from '../../core/ports.ts';
+import { readAtMost } from './read-at-most.ts';
 
 /** Sends one request and reads at most `maxResponseBytes` of the answer. Redirects are an answer like any other. Never throws. */
 export async function send(call: HttpCall): Promise<HttpResult> {
@@ -12,7 +13,7 @@ export async function send(call: HttpCall): Promise<HttpResult> {
   try {
     const response = await fetch(call.url, {
       method: call.method,
-      headers: call.headers,
+      headers: headersInit(call.headers),
       body: bodyless ? null : call.body,
       redirect: 'manual',
       signal: abort.signal,
@@ -43,33 +44,16 @@ export async function send(call: HttpCall): Promise<HttpResult> {
   }
 }
 
-async function read(response: Response, maxBytes: number): Promise<{ body: Uint8Array; truncated: boolean }> {
-  const length = Number(response.headers.get('content-length') ?? NaN);
-  // Its stream is not looked at: that would be one more object of the runtime.
-  if (length <= maxBytes) return { body: new Uint8Array(await response.arrayBuffer()), truncated: false };
-  if (!response.body) return { body: new Uint8Array(), truncated: false };
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  const reader = response.body.getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return { body: join(chunks, size), truncated: false };
-    const room = maxBytes - size;
-    chunks.push(value.byteLength > room ? value.subarray(0, room) : value);
-    size += Math.min(value.byteLength, room);
-    if (value.byteLength > room) {
-      await reader.cancel().catch(() => {});
-      return { body: join(chunks, size), truncated: true };
-    }
-  }
+/** As an object, unless a name comes twice: pairs are read through iterators, each of them an object of the runtime. */
+function headersInit(pairs: Array<[string, string]>): HeadersInit {
+  const names = new Set(pairs.map(([name]) => name.toLowerCase()));
+  return names.size === pairs.length ? Object.fromEntries(pairs) : pairs;
 }
 
-function join(chunks: Uint8Array[], size: number): Uint8Array {
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return whole;
+async function read(response: Response, maxBytes: number): Promise<{ body: Uint8Array; truncated: boolean }> {
+  const length = Number(response.headers.get('content-length') ?? NaN);
+  // Its stream is not looked at: that would be one more object of the runtime. Of what is compressed the length says nothing.
+  if (length <= maxBytes && !response.headers.has('content-encoding'))
+    return { body: new Uint8Array(await response.arrayBuffer()), truncated: false };
+  return readAtMost(response.body, maxBytes);
 }
