@@ -1,25 +1,20 @@
 import { Hono } from 'hono';
 import { matchedRoutes } from 'hono/route';
-import { cellName, DEFAULT_ENVIRONMENT } from '../core/model/placement.ts';
-import type { CellApi, RouteEnv, RouteHost } from '../core/ports.ts';
-import { BLOB_SECRET, blobRoutes } from './api/blobs.ts';
+import type { EnvironmentContext, RouteEnv } from '../core/ports.ts';
+import { blobRoutes } from './api/blobs.ts';
 import { environmentRoutes } from './api/environments.ts';
 import { executionRoutes } from './api/executions.ts';
 import { internalRoutes } from './api/internal.ts';
 import { timeRoutes } from './api/time.ts';
 import type { Bindings } from './bindings.ts';
-import { BlobClient } from './blobs/blobs.ts';
 import { BLOB_PATH } from './blobs/presign.ts';
-import { secretOf } from './blobs/secret.ts';
-import { CellClient } from './cell/cell-client.ts';
-import { cellStub } from './cell/cell-stub.ts';
-import { ChannelClient } from './channel/channel-client.ts';
-import { noteStorageError, noting, storageTrouble } from './cell/storage-trouble.ts';
+import { noteStorageError, storageTrouble } from './cell/storage-trouble.ts';
 import { listenedChannels } from './channel/listened.ts';
 import { contextOf } from './context.ts';
-import { countRequest, isEnding } from './ending.ts';
+import { requestBegins, requestEnds } from './ending.ts';
 import { identify } from './environments/identify.ts';
-import { bootAll, cellsInUse, environmentsInUse, isInUse, noteEnvironment } from './environments/registry.ts';
+import { bootAll, cellsInUse, environmentsInUse, isInUse } from './environments/registry.ts';
+import { RequestHost } from './route-host.ts';
 import { DRAINED_CHANNELS, VENDOR_ROUTES } from './vendors.ts';
 
 export type App = Hono<RouteEnv & { Bindings: Bindings }>;
@@ -30,33 +25,19 @@ export function createApp(env: Bindings): App {
   const context = contextOf(env);
   const app: App = new Hono<RouteEnv & { Bindings: Bindings }>();
   app.use(async (c, next) => {
-    const own = await identify(env, c.req.raw, context);
-    const here = own.serverUrl === '' ? { ...own, serverUrl: originOf(c.req.url) } : own;
-    const cell = (environment: string): CellApi =>
-      noting(
-        new CellClient(
-          cellStub(env, environment),
-          cellName(environment, 0),
-          env.INGEST,
-          environment === DEFAULT_ENVIRONMENT ? undefined : () => noteEnvironment(env, environment),
-        ),
-      );
-    const host: RouteHost = {
-      context: here,
-      cell,
-      channel: (environment, name) =>
-        new ChannelClient(env.CHANNEL.get(env.CHANNEL.idFromName(`${environment}/${name}`))),
-      blobs: (environment) =>
-        new BlobClient(env, environment, here.serverUrl, () => secretOf(environment, cell(environment), BLOB_SECRET)),
-      waitUntil: (work) => c.executionCtx.waitUntil(work),
-      isEnding,
-      callerIp: c.req.header('cf-connecting-ip') ?? '127.0.0.1',
-    };
-    c.set('host', host);
-    await countRequest(next);
+    const claimed = identify(env, c.req.raw, context);
+    const own = claimed instanceof Promise ? await claimed : claimed;
+    const here = own.serverUrl === '' ? at(own, originOf(c.req.url)) : own;
+    c.set('host', new RequestHost(env, here, c.req.raw, (work) => c.executionCtx.waitUntil(work)));
+    requestBegins();
+    try {
+      await next();
+    } finally {
+      requestEnds();
+    }
     // Whichever vendor has rendered it.
     if (c.error) noteStorageError(c.error);
-    await discardRest(c.req.raw);
+    if (!c.req.raw.bodyUsed) await discardRest(c.req.raw);
   });
   const health = { mode: context.mode, version: context.vars.REPOINT_VERSION ?? '0.0.0' };
   for (const path of ['/health', '/healthz'])
@@ -131,14 +112,21 @@ function originOf(url: string): string {
   return end < 0 ? url : url.slice(0, end);
 }
 
+/** An environment's context at the origin by which a request came, where none is configured: of the newest origin only, and nearly all come by one. */
+let newest: { own: EnvironmentContext; here: EnvironmentContext } | null = null;
+
+function at(own: EnvironmentContext, serverUrl: string): EnvironmentContext {
+  if (newest?.own !== own || newest.here.serverUrl !== serverUrl) newest = { own, here: { ...own, serverUrl } };
+  return newest.here;
+}
+
 /** A longer body is cut off: its sender sees a reset instead of the answer. */
 const MAX_DISCARDED_BYTES = 64 * 1_048_576;
 
 /** A body that was refused unread would break the connection before the sender has read why. What is declared nowhere is counted as it comes. */
 async function discardRest(request: Request): Promise<void> {
   // Asked for first: a body that is looked at becomes a stream of its own.
-  if (request.bodyUsed || !request.body || Number(request.headers.get('content-length') ?? 0) > MAX_DISCARDED_BYTES)
-    return;
+  if (!request.body || Number(request.headers.get('content-length') ?? 0) > MAX_DISCARDED_BYTES) return;
   let leftBytes = MAX_DISCARDED_BYTES;
   try {
     for await (const chunk of request.body) {

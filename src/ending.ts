@@ -16,11 +16,10 @@ export function requestsUnderWay(): number {
   return underWay;
 }
 
-export async function countRequest(answering: () => Promise<void>): Promise<void> {
+export function requestBegins(): void {
   underWay++;
-  try {
-    await answering();
-  } finally {
-    underWay--;
-  }
+}
+
+export function requestEnds(): void {
+  underWay--;
 }

@@ -1,4 +1,4 @@
-import type { Context, MiddlewareHandler } from 'hono';
+import type { Context } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { readBounded, readBoundedText } from '../../core/net/bounded-body.ts';
 import type { CellApi, RouteEnv } from '../../core/ports.ts';
@@ -7,21 +7,49 @@ import { InngestError, toErrorBody } from './errors.ts';
 
 export type RouteContext = Context<RouteEnv>;
 
-/** Every answer tells what kind of server this is and may be read by any page: the event API is called from browsers. */
-export const commonHeaders: MiddlewareHandler<RouteEnv> = async (c, next) => {
-  await next();
-  if (complete.has(c)) return;
-  const { headers } = c.res;
-  headers.set('x-inngest-server-kind', serverKind(c.var.host.context));
-  headers.set('access-control-allow-origin', '*');
-};
+export type RouteHandler = (c: RouteContext) => Response | Promise<Response>;
 
-const complete = new WeakSet<RouteContext>();
+/**
+ * A route as it stands, with the vendor's errors. They are rendered here and not by Hono's onError: for its sake Hono runs every handler of a path in a
+ * chain of its own.
+ */
+export function plain(handler: RouteHandler): RouteHandler {
+  return async (c) => {
+    try {
+      return await handler(c);
+    } catch (error) {
+      // For the log, as Hono would.
+      c.error = error instanceof Error ? error : new Error(String(error));
+      return onError(error, c);
+    }
+  };
+}
+
+/** Every answer tells what kind of server this is and may be read by any page: the event API is called from browsers. */
+export function open(handler: RouteHandler): RouteHandler {
+  const answer = plain(handler);
+  return async (c) => {
+    const response = await answer(c);
+    if (complete.has(response)) return response;
+    response.headers.set('x-inngest-server-kind', serverKind(c.var.host.context));
+    response.headers.set('access-control-allow-origin', '*');
+    return response;
+  };
+}
+
+/** Routes that the SDKs and people's scripts call with the signing key. */
+export function guarded(handler: RouteHandler): RouteHandler {
+  return open(async (c) => {
+    await requireSigningKey(c.var.host.context, c.req.header('authorization'));
+    return handler(c);
+  });
+}
+
+const complete = new WeakSet<Response>();
 
 /** JSON text with the common headers, for the busiest routes: one object of the runtime where setting them afterwards takes three. */
 export function completeJson(c: RouteContext, text: string | null, status = 200): Response {
-  complete.add(c);
-  return new Response(text, {
+  const response = new Response(text, {
     status,
     headers: {
       ...(text === null ? {} : { 'content-type': 'application/json' }),
@@ -29,6 +57,8 @@ export function completeJson(c: RouteContext, text: string | null, status = 200)
       'access-control-allow-origin': '*',
     },
   });
+  complete.add(response);
+  return response;
 }
 
 export function preflight(c: RouteContext): Response {
@@ -37,12 +67,6 @@ export function preflight(c: RouteContext): Response {
   c.header('access-control-max-age', '86400');
   return c.body(null, 204);
 }
-
-/** Routes that the SDKs and people's scripts call with the signing key. */
-export const authorised: MiddlewareHandler<RouteEnv> = async (c, next) => {
-  await requireSigningKey(c.var.host.context, c.req.header('authorization'));
-  await next();
-};
 
 export function onError(error: unknown, c: RouteContext): Response {
   const body = toErrorBody(error);

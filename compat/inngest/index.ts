@@ -1,7 +1,7 @@
 import { Hono } from 'hono';
 import type { RouteEnv } from '../../core/ports.ts';
-import { authorised, commonHeaders, onError, preflight } from './http.ts';
-import type { RouteContext } from './http.ts';
+import { guarded, open, plain, preflight } from './http.ts';
+import type { RouteHandler } from './http.ts';
 import { checkpointAsync } from './routes/checkpoint-async.ts';
 import { getWorkerGroup, listConnections } from './routes/connect-connections.ts';
 import { connectFlush } from './routes/connect-flush.ts';
@@ -56,66 +56,64 @@ export { inngestTranslator } from './translator.ts';
 /** The vendor's routes, all of them with explicit paths: other wire formats live on the same origin. */
 export function inngestRoutes(): Hono<RouteEnv> {
   const app = new Hono<RouteEnv>();
-  app.onError(onError);
+  app.options('/e/:key', open(preflight));
+  app.post('/e/:key', open(sendEvent));
+  app.get('/dev', open(devInfo));
 
-  app.options('/e/:key', commonHeaders, preflight);
-  app.post('/e/:key', commonHeaders, sendEvent);
-  app.get('/dev', commonHeaders, devInfo);
-
-  app.post('/fn/register', commonHeaders, authorised, register);
-  app.post('/v1/checkpoint/:run/async', commonHeaders, authorised, checkpointAsync);
-  app.post('/v1/http/runs/:run/async', commonHeaders, authorised, checkpointAsync);
+  app.post('/fn/register', guarded(register));
+  app.post('/v1/checkpoint/:run/async', guarded(checkpointAsync));
+  app.post('/v1/http/runs/:run/async', guarded(checkpointAsync));
   for (const base of ['/v1/checkpoint', '/v1/http/runs']) {
-    app.post(base, commonHeaders, authorised, beginEndpoint);
-    app.post(`${base}/:run/steps`, commonHeaders, authorised, endpointSteps);
-    app.get(`${base}/:run/output`, commonHeaders, endpointOutput);
+    app.post(base, guarded(beginEndpoint));
+    app.post(`${base}/:run/steps`, guarded(endpointSteps));
+    app.get(`${base}/:run/output`, open(endpointOutput));
   }
-  app.get('/v0/runs/:run/actions', commonHeaders, authorised, runActions);
-  app.get('/v0/runs/:run/batch', commonHeaders, authorised, runBatch);
-  app.delete('/v0/runs/:run', commonHeaders, authorised, cancelRunQuietly);
-  app.get('/v1/events', commonHeaders, authorised, listEvents);
-  app.get('/v1/events/:event', commonHeaders, authorised, getEvent);
-  app.get('/v1/events/:event/runs', commonHeaders, authorised, getEventRuns);
-  app.get('/v1/runs/:run', commonHeaders, authorised, getRun);
-  app.delete('/v1/runs/:run', commonHeaders, authorised, cancelRun);
-  app.post('/v1/signals', commonHeaders, authorised, sendSignal);
-  app.post('/v1/realtime/publish', commonHeaders, authorised, publish);
-  app.post('/v1/realtime/publish/tee', commonHeaders, authorised, tee);
-  app.post('/v1/realtime/token', commonHeaders, authorised, createToken);
-  app.get('/v1/realtime/connect', connect);
-  app.get('/v1/realtime/sse', commonHeaders, events);
+  app.get('/v0/runs/:run/actions', guarded(runActions));
+  app.get('/v0/runs/:run/batch', guarded(runBatch));
+  app.delete('/v0/runs/:run', guarded(cancelRunQuietly));
+  app.get('/v1/events', guarded(listEvents));
+  app.get('/v1/events/:event', guarded(getEvent));
+  app.get('/v1/events/:event/runs', guarded(getEventRuns));
+  app.get('/v1/runs/:run', guarded(getRun));
+  app.delete('/v1/runs/:run', guarded(cancelRun));
+  app.post('/v1/signals', guarded(sendSignal));
+  app.post('/v1/realtime/publish', guarded(publish));
+  app.post('/v1/realtime/publish/tee', guarded(tee));
+  app.post('/v1/realtime/token', guarded(createToken));
+  app.get('/v1/realtime/connect', plain(connect));
+  app.get('/v1/realtime/sse', open(events));
 
-  app.get('/v0/connect', connectSocket);
-  app.post('/v0/connect/start', commonHeaders, authorised, connectStart);
-  app.post('/v0/connect/flush', commonHeaders, authorised, connectFlush);
-  app.get('/v0/connect/envs/:env/conns', commonHeaders, authorised, listConnections);
-  app.get('/v0/connect/envs/:env/groups/:hash', commonHeaders, authorised, getWorkerGroup);
+  app.get('/v0/connect', plain(connectSocket));
+  app.post('/v0/connect/start', guarded(connectStart));
+  app.post('/v0/connect/flush', guarded(connectFlush));
+  app.get('/v0/connect/envs/:env/conns', guarded(listConnections));
+  app.get('/v0/connect/envs/:env/groups/:hash', guarded(getWorkerGroup));
 
-  app.post('/invoke/:slug', commonHeaders, authorised, invoke);
-  app.delete('/fn/remove', commonHeaders, authorised, removeAppByUrl);
-  app.on(['POST', 'DELETE'], '/fn/step-limit', commonHeaders, authorised, overrideLimit('maxSteps'));
-  app.on(['POST', 'DELETE'], '/fn/state-size-limit', commonHeaders, authorised, overrideLimit('maxStateBytes'));
-  app.post('/test/function/pause', commonHeaders, authorised, pauseFunction(true));
-  app.post('/test/function/unpause', commonHeaders, authorised, pauseFunction(false));
-  app.get('/v1/runs/:run/jobs', commonHeaders, authorised, listRunJobs);
-  app.post('/v1/runs/:run/metadata', commonHeaders, authorised, updateMetadata);
-  app.get('/v1/apps/:app/functions', commonHeaders, authorised, listAppFunctions);
-  app.post('/v1/cancellations', commonHeaders, authorised, createCancellation);
-  app.get('/v1/cancellations', commonHeaders, authorised, listCancellations);
-  app.delete('/v1/cancellations/:id', commonHeaders, authorised, deleteCancellation);
-  app.post('/v1/traces/userland', commonHeaders, authorised, receiveTraces);
-  app.post('/dev/traces', commonHeaders, authorised, receiveTraces);
-  app.on(['GET', 'POST'], '/v0/gql', commonHeaders, authorised, graphql);
-  app.options('/v0/gql', commonHeaders, preflight);
+  app.post('/invoke/:slug', guarded(invoke));
+  app.delete('/fn/remove', guarded(removeAppByUrl));
+  app.on(['POST', 'DELETE'], '/fn/step-limit', guarded(overrideLimit('maxSteps')));
+  app.on(['POST', 'DELETE'], '/fn/state-size-limit', guarded(overrideLimit('maxStateBytes')));
+  app.post('/test/function/pause', guarded(pauseFunction(true)));
+  app.post('/test/function/unpause', guarded(pauseFunction(false)));
+  app.get('/v1/runs/:run/jobs', guarded(listRunJobs));
+  app.post('/v1/runs/:run/metadata', guarded(updateMetadata));
+  app.get('/v1/apps/:app/functions', guarded(listAppFunctions));
+  app.post('/v1/cancellations', guarded(createCancellation));
+  app.get('/v1/cancellations', guarded(listCancellations));
+  app.delete('/v1/cancellations/:id', guarded(deleteCancellation));
+  app.post('/v1/traces/userland', guarded(receiveTraces));
+  app.post('/dev/traces', guarded(receiveTraces));
+  app.on(['GET', 'POST'], '/v0/gql', guarded(graphql));
+  app.options('/v0/gql', open(preflight));
 
-  app.get('/test', inTestMode, testRoot);
-  app.post('/test/reset', inTestMode, testReset);
-  app.post('/test/function/runs/cancel', inTestMode, testCancelRun);
-  app.get('/test/queue/function-queue-size', inTestMode, testQueueSize);
+  app.get('/test', plain(inTestMode(testRoot)));
+  app.post('/test/reset', plain(inTestMode(testReset)));
+  app.post('/test/function/runs/cancel', plain(inTestMode(testCancelRun)));
+  app.get('/test/queue/function-queue-size', plain(inTestMode(testQueueSize)));
 
   for (const base of ['/v2', '/api/v2']) secondApi(app, base);
 
-  for (const [method, path, what] of UNSERVED_V1) app.on(methodsOf(method), path, commonHeaders, refuseV1(what));
+  for (const [method, path, what] of UNSERVED_V1) app.on(methodsOf(method), path, open(refuseV1(what)));
   return app;
 }
 
@@ -124,11 +122,8 @@ const RUN = '{(?!run_)[^/]+}';
 
 /** The second API, which the vendor serves under two paths. */
 function secondApi(app: Hono<RouteEnv>, base: string): void {
-  const use = (
-    method: 'GET' | 'POST',
-    path: string,
-    handler: (c: RouteContext) => Response | Promise<Response>,
-  ): void => void app.on(method, `${base}${path}`, commonHeaders, authorised, handler);
+  const use = (method: 'GET' | 'POST', path: string, handler: RouteHandler): void =>
+    void app.on(method, `${base}${path}`, guarded(handler));
   use('GET', '/health', healthV2);
   use('GET', '/envs', listEnvsV2);
   use('GET', '/keys/events', listEventKeysV2);
@@ -147,8 +142,8 @@ function secondApi(app: Hono<RouteEnv>, base: string): void {
   use('POST', `/runs/:run${RUN}/rerun`, rerun);
   use('POST', `/runs/:run${RUN}/scores`, addScores);
   use('GET', '/events/:event/runs', eventRunsV2);
-  app.post(`${base}/events`, commonHeaders, sendEventV2);
-  for (const [method, path] of UNSERVED_V2) app.on(methodsOf(method), `${base}${path}`, commonHeaders, refuseV2);
+  app.post(`${base}/events`, open(sendEventV2));
+  for (const [method, path] of UNSERVED_V2) app.on(methodsOf(method), `${base}${path}`, open(refuseV2));
 }
 
 function methodsOf(method: string): string[] {

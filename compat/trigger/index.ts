@@ -126,10 +126,22 @@ const EXPOSED_HEADERS = [
   ...SHAPE_HEADERS,
 ];
 
+/** Errors are rendered here and not by Hono's onError: for its sake Hono runs every handler of a path in a chain of its own. */
+function rendering(handler: Handler): Handler {
+  return async (c) => {
+    try {
+      return await handler(c);
+    } catch (error) {
+      // For the log, as Hono would.
+      c.error = error instanceof Error ? error : new Error(String(error));
+      return renderError(c, error);
+    }
+  };
+}
+
 /** Every route of the vendor that is answered; the rest of its address space says 501. */
 export function triggerRoutes(): Hono<RouteEnv> {
   const app = new Hono<RouteEnv>();
-  app.onError((error, c) => renderError(c, error));
   for (const path of BROWSER_PATHS)
     app.use(
       path,
@@ -144,7 +156,7 @@ export function triggerRoutes(): Hono<RouteEnv> {
   const limited = rateLimit();
   for (const path of RATE_LIMITED_PATHS) app.use(path, limited);
 
-  const on = (method: string, path: string, handler: Handler): void => void app.on(method, path, (c) => handler(c));
+  const on = (method: string, path: string, handler: Handler): void => void app.on(method, path, rendering(handler));
 
   on('GET', '/api/v2/whoami', whoami);
   on('GET', '/api/v1/projects/:project/envvars', workerVariables);

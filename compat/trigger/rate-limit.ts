@@ -1,6 +1,6 @@
 import type { MiddlewareHandler } from 'hono';
 import type { RouteEnv } from '../../core/ports.ts';
-import { ApiError } from './errors.ts';
+import { ApiError, renderError } from './errors.ts';
 
 /** `REPOINT_TRIGGER_RATE_LIMIT`: requests a minute that one key may make to the API; unset or 0: any. Workers' own routes are not counted. */
 const SETTING = 'REPOINT_TRIGGER_RATE_LIMIT';
@@ -29,7 +29,10 @@ export function rateLimit(): MiddlewareHandler<RouteEnv> {
     counts.set(key, used);
     const resetAtMs = windowStartMs + WINDOW_MS;
     if (used > limit)
-      throw new ApiError('rate_limited', `Rate limit exceeded: ${limit} requests a minute`, { limit, resetAtMs });
+      return renderError(
+        c,
+        new ApiError('rate_limited', `Rate limit exceeded: ${limit} requests a minute`, { limit, resetAtMs }),
+      );
     await next();
     c.header('x-ratelimit-limit', String(limit));
     c.header('x-ratelimit-remaining', String(limit - used));

@@ -7,8 +7,12 @@ import { isTooLarge, pack, type Packed, unpack } from '../large/packed.ts';
 import { acceptedWithoutAnswer, isUnreachable } from './accept-later.ts';
 import type { Cell } from './cell.ts';
 import type { LeaseRequest } from './held-leases.ts';
+import { noteStorageError } from './storage-trouble.ts';
 
-/** The engine of an environment as the routes reach it: its cell, and the ingest queue when the cell cannot be reached. */
+/**
+ * The engine of an environment as the routes reach it: its cell, and the ingest queue when the cell cannot be reached. What its errors say of the storage is
+ * noted here: what fails on the way to the disk fails after the engine has done its part.
+ */
 export class CellClient implements CellApi {
   #cell: DurableObjectStub<Cell>;
   #name: string;
@@ -24,10 +28,11 @@ export class CellClient implements CellApi {
   }
 
   async apply(commands: Command[]): Promise<CommandResult[]> {
-    await this.#before?.();
+    if (this.#before) await this.#before();
     try {
       return await this.#cell.apply(commands);
     } catch (error) {
+      noteStorageError(error);
       if (isTooLarge(error)) return this.#cell.applyPacked(pack(commands));
       const accepted = isUnreachable(error) ? acceptedWithoutAnswer(commands) : null;
       if (!accepted) throw error;
@@ -38,22 +43,28 @@ export class CellClient implements CellApi {
   }
 
   async query<Q extends Query>(query: Q): Promise<QueryResult<Q>> {
-    await this.#before?.();
+    if (this.#before) await this.#before();
     try {
       return (await this.#cell.query(query)) as QueryResult<Q>;
     } catch (error) {
+      noteStorageError(error);
       if (!isTooLarge(error)) throw error;
       return unpack<QueryResult<Q>>(await this.#cell.queryPacked(query));
     }
   }
 
   async lease(request: LeaseRequest): Promise<LeasedCall[]> {
-    await this.#before?.();
-    const answer = (await this.#cell.lease(request)) as LeasedCall[] | Packed;
+    if (this.#before) await this.#before();
+    const answer = (await this.#cell.lease(request).catch(noteAndThrow)) as LeasedCall[] | Packed;
     return answer instanceof ReadableStream ? unpack<LeasedCall[]>(answer) : answer;
   }
 
   watch(request: WatchRequest): Promise<number | null> {
-    return this.#cell.watch(request);
+    return this.#cell.watch(request).catch(noteAndThrow);
   }
+}
+
+function noteAndThrow(error: unknown): never {
+  noteStorageError(error);
+  throw error;
 }

@@ -1,5 +1,3 @@
-import type { CellApi } from '../../core/ports.ts';
-
 /** What keeps the engine from its data. `/health` tells it; nothing else depends on it. */
 export interface StorageTrouble {
   status: 'data damaged' | 'disk full' | 'disk failing';
@@ -52,18 +50,4 @@ export function noteStorageError(error: unknown, nowMs = Date.now()): void {
   current = found;
   lastMs = nowMs;
   if (found !== before) console.error(`storage: ${found.mend}:`, error);
-}
-
-/** A cell whose errors are noted on their way to the route: what fails on the way to the disk fails after the engine has done its part. */
-export function noting(cell: CellApi): CellApi {
-  const note = (error: unknown): never => {
-    noteStorageError(error);
-    throw error;
-  };
-  return {
-    apply: (commands) => cell.apply(commands).catch(note),
-    query: (query) => cell.query(query).catch(note),
-    lease: (request) => cell.lease(request).catch(note),
-    watch: (request) => cell.watch(request).catch(note),
-  };
 }

@@ -15,10 +15,13 @@ function streamOf(pieces: readonly Uint8Array[], broken?: Error): ReadableStream
 }
 
 describe('readAtMost', () => {
-  it.each([0, 1, 4_095, 4_096, 4_097, 20_480, 20_481, 100_000])('reads a body of %i bytes to its end', async (length) => {
-    const body = bytesOf(length);
-    expect(await readAtMost(streamOf(length === 0 ? [] : [body]), 1_000_000)).toEqual({ body, truncated: false });
-  });
+  it.each([0, 1, 4_095, 4_096, 4_097, 20_480, 20_481, 100_000])(
+    'reads a body of %i bytes to its end',
+    async (length) => {
+      const body = bytesOf(length);
+      expect(await readAtMost(streamOf(length === 0 ? [] : [body]), 1_000_000)).toEqual({ body, truncated: false });
+    },
+  );
 
   it('reads a body that comes in small pieces', async () => {
     const pieces = Array.from({ length: 300 }, (_, i) => bytesOf(1 + (i % 40)));
@@ -37,7 +40,10 @@ describe('readAtMost', () => {
   it('cuts what is longer, and does not wait for the rest', async () => {
     const { readable, writable } = new IdentityTransformStream();
     // Never closed: its reader goes away.
-    void writable.getWriter().write(bytesOf(5_001)).catch(() => {});
+    void writable
+      .getWriter()
+      .write(bytesOf(5_001))
+      .catch(() => {});
     expect(await readAtMost(readable as ReadableStream<Uint8Array>, 5_000)).toEqual({
       body: bytesOf(5_000),
       truncated: true,

@@ -1,9 +1,7 @@
-import type { MiddlewareHandler } from 'hono';
-import type { RouteEnv } from '../../../core/ports.ts';
 import { functionsOf } from '../apps.ts';
 import { InngestError } from '../errors.ts';
 import { cellOf } from '../http.ts';
-import type { RouteContext } from '../http.ts';
+import type { RouteContext, RouteHandler } from '../http.ts';
 import { newEventId } from '../ids.ts';
 import { taskIdOf } from '../names.ts';
 
@@ -11,11 +9,12 @@ const RESET_POLL_MS = 10;
 const RESET_TIMEOUT_MS = 10_000;
 
 /** Routes of the vendor's own test suites: there with `TEST_MODE=true`, and in dev mode only. Else they do not exist. */
-export const inTestMode: MiddlewareHandler<RouteEnv> = async (c, next) => {
-  const { mode, vars } = c.var.host.context;
-  if (mode !== 'dev' || vars['TEST_MODE'] !== 'true') return c.notFound();
-  return next();
-};
+export function inTestMode(handler: RouteHandler): RouteHandler {
+  return (c) => {
+    const { mode, vars } = c.var.host.context;
+    return mode === 'dev' && vars['TEST_MODE'] === 'true' ? handler(c) : c.notFound();
+  };
+}
 
 export function testRoot(c: RouteContext): Response {
   return c.text('OK');
