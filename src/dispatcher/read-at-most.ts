@@ -1,34 +1,53 @@
-/** Most answers are shorter: they take one read. What is longer is read in ever larger pieces. */
-const FIRST_BYTES = 4 * 1_024;
+/** What the runtime hands out at once where it is not told how much is wanted. A piece of this size has more behind it. */
+const FULL_PIECE_BYTES = 4 * 1_024;
 const GROWTH = 4;
 const MAX_PIECE_BYTES = 1_024 * 1_024;
 
+export interface Read {
+  body: Uint8Array;
+  truncated: boolean;
+}
+
 /**
- * Reads a stream of bytes to its end or up to `maxBytes`, and leaves the rest. Each read waits until its piece is full: less means that the stream
- * is at its end, so a short answer takes one round through the runtime and not two.
+ * Reads a stream of bytes to its end or up to `maxBytes`, and leaves the rest. A short body as it comes; a long one in ever larger pieces, each of them
+ * waited for until it is full: a round through the runtime for every 4 KiB of a body of megabytes would take longer than its bytes.
  */
-export async function readAtMost(
-  stream: ReadableStream<Uint8Array> | null,
-  maxBytes: number,
-): Promise<{ body: Uint8Array; truncated: boolean }> {
+export async function readAtMost(stream: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<Read> {
   if (!stream) return { body: new Uint8Array(), truncated: false };
-  const reader = stream.getReader({ mode: 'byob' });
   const pieces: Uint8Array[] = [];
   let size = 0;
-  for (let pieceBytes = FIRST_BYTES; ; pieceBytes = Math.min(pieceBytes * GROWTH, MAX_PIECE_BYTES)) {
+  const take = (piece: Uint8Array): void => {
+    pieces.push(piece);
+    size += piece.byteLength;
+  };
+  const reader = stream.getReader();
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return { body: join(pieces, size), truncated: false };
+    take(value);
+    if (size > maxBytes) return cut(reader, pieces, size, maxBytes);
+    if (value.byteLength >= FULL_PIECE_BYTES) break;
+  }
+  reader.releaseLock();
+  const longer = stream.getReader({ mode: 'byob' });
+  for (let pieceBytes = FULL_PIECE_BYTES * GROWTH; ; pieceBytes = Math.min(pieceBytes * GROWTH, MAX_PIECE_BYTES)) {
     // One byte more than there is room for: it tells whether anything is left.
     const wanted = Math.min(pieceBytes, maxBytes - size + 1);
-    const { value, done } = await reader.readAtLeast(wanted, new Uint8Array(wanted));
-    if (value) {
-      pieces.push(value);
-      size += value.byteLength;
-    }
-    if (size > maxBytes) {
-      await reader.cancel().catch(() => {});
-      return { body: join(pieces, size).subarray(0, maxBytes), truncated: true };
-    }
+    const { value, done } = await longer.readAtLeast(wanted, new Uint8Array(wanted));
+    if (value) take(value);
+    if (size > maxBytes) return cut(longer, pieces, size, maxBytes);
     if (done || value.byteLength < wanted) return { body: join(pieces, size), truncated: false };
   }
+}
+
+async function cut(
+  reader: { cancel(): Promise<void> },
+  pieces: readonly Uint8Array[],
+  size: number,
+  maxBytes: number,
+): Promise<Read> {
+  await reader.cancel().catch(() => {});
+  return { body: join(pieces, size).subarray(0, maxBytes), truncated: true };
 }
 
 function join(pieces: readonly Uint8Array[], size: number): Uint8Array {
