@@ -10,8 +10,8 @@ export type RouteContext = Context<RouteEnv>;
 export type RouteHandler = (c: RouteContext) => Response | Promise<Response>;
 
 /**
- * A route as it stands, with the vendor's errors. They are rendered here and not by Hono's onError: for its sake Hono runs every handler of a path in a
- * chain of its own.
+ * A route that sets the common headers itself, or needs none. Errors are rendered here and not by Hono's onError: for its sake Hono runs every handler
+ * of a path in a chain of its own.
  */
 export function plain(handler: RouteHandler): RouteHandler {
   return async (c) => {
@@ -25,40 +25,38 @@ export function plain(handler: RouteHandler): RouteHandler {
   };
 }
 
-/** Every answer tells what kind of server this is and may be read by any page: the event API is called from browsers. */
+/** A route of which every answer tells what kind of server this is and may be read by any page: the event API is called from browsers. */
 export function open(handler: RouteHandler): RouteHandler {
   const answer = plain(handler);
   return async (c) => {
     const response = await answer(c);
-    if (complete.has(response)) return response;
-    response.headers.set('x-inngest-server-kind', serverKind(c.var.host.context));
-    response.headers.set('access-control-allow-origin', '*');
+    for (const [name, value] of Object.entries(commonHeaders(c))) response.headers.set(name, value);
     return response;
   };
 }
 
 /** Routes that the SDKs and people's scripts call with the signing key. */
 export function guarded(handler: RouteHandler): RouteHandler {
-  return open(async (c) => {
-    await requireSigningKey(c.var.host.context, c.req.header('authorization'));
-    return handler(c);
-  });
+  return open(keyed(handler));
 }
 
-const complete = new WeakSet<Response>();
+/** As it stands, for callers with the signing key. */
+export function keyed(handler: RouteHandler): RouteHandler {
+  return async (c) => {
+    await requireSigningKey(c.var.host.context, c.req.header('authorization'));
+    return handler(c);
+  };
+}
+
+function commonHeaders(c: RouteContext): Record<string, string> {
+  return { 'x-inngest-server-kind': serverKind(c.var.host.context), 'access-control-allow-origin': '*' };
+}
 
 /** JSON text with the common headers, for the busiest routes: one object of the runtime where setting them afterwards takes three. */
 export function completeJson(c: RouteContext, text: string | null, status = 200): Response {
-  const response = new Response(text, {
-    status,
-    headers: {
-      ...(text === null ? {} : { 'content-type': 'application/json' }),
-      'x-inngest-server-kind': serverKind(c.var.host.context),
-      'access-control-allow-origin': '*',
-    },
-  });
-  complete.add(response);
-  return response;
+  const headers = commonHeaders(c);
+  if (text !== null) headers['content-type'] = 'application/json';
+  return new Response(text, { status, headers });
 }
 
 export function preflight(c: RouteContext): Response {
@@ -72,6 +70,7 @@ export function onError(error: unknown, c: RouteContext): Response {
   const body = toErrorBody(error);
   if (body.status >= 500 && body.status !== 501) console.error('inngest', c.req.method, pathForLog(c), error);
   const status = body.status as ContentfulStatusCode;
+  for (const [name, value] of Object.entries(commonHeaders(c))) c.header(name, value);
   // The second API has an envelope of its own.
   if (/^\/(api\/)?v2\//.test(c.req.path)) return c.json({ errors: [{ code: body.code, message: body.error }] }, status);
   return c.json(body, status);
@@ -89,8 +88,6 @@ export function cellOf(c: RouteContext): CellApi {
 
 /** The body as text, refused when it is longer. */
 export async function readText(c: RouteContext, maxBytes: number): Promise<string> {
-  const declared = Number(c.req.header('content-length') ?? '0');
-  if (declared > maxBytes) throw tooLarge(maxBytes);
   const text = await readBoundedText(c.req.raw, maxBytes);
   if (text === null) throw tooLarge(maxBytes);
   return text;

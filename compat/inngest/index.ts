@@ -1,6 +1,6 @@
 import { Hono } from 'hono';
 import type { RouteEnv } from '../../core/ports.ts';
-import { guarded, open, plain, preflight } from './http.ts';
+import { guarded, keyed, open, plain, preflight } from './http.ts';
 import type { RouteHandler } from './http.ts';
 import { checkpointAsync } from './routes/checkpoint-async.ts';
 import { getWorkerGroup, listConnections } from './routes/connect-connections.ts';
@@ -57,12 +57,12 @@ export { inngestTranslator } from './translator.ts';
 export function inngestRoutes(): Hono<RouteEnv> {
   const app = new Hono<RouteEnv>();
   app.options('/e/:key', open(preflight));
-  app.post('/e/:key', open(sendEvent));
+  app.post('/e/:key', plain(sendEvent));
   app.get('/dev', open(devInfo));
 
   app.post('/fn/register', guarded(register));
-  app.post('/v1/checkpoint/:run/async', guarded(checkpointAsync));
-  app.post('/v1/http/runs/:run/async', guarded(checkpointAsync));
+  app.post('/v1/checkpoint/:run/async', plain(keyed(checkpointAsync)));
+  app.post('/v1/http/runs/:run/async', plain(keyed(checkpointAsync)));
   for (const base of ['/v1/checkpoint', '/v1/http/runs']) {
     app.post(base, guarded(beginEndpoint));
     app.post(`${base}/:run/steps`, guarded(endpointSteps));

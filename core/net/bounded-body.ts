@@ -23,12 +23,14 @@ export async function readBounded(
   return bytes.byteLength > maxBytes ? null : bytes;
 }
 
-/** As `readBounded`, as text of UTF-8. */
+/** As `readBounded`, as text of UTF-8. What says itself that it is longer is not read at all. */
 export async function readBoundedText(request: Request, maxBytes: number): Promise<string | null> {
-  if (!declaresAtMost(request, maxBytes)) {
+  const declared = request.headers.get('content-length');
+  if (declared === null) {
     const bytes = await readStream(request.body, maxBytes);
     return bytes && UTF8.decode(bytes);
   }
+  if (Number(declared) > maxBytes) return null;
   // As text at once: half of the time of an array that is decoded afterwards.
   const text = await request.text();
   return isLonger(text, maxBytes) ? null : text;

@@ -5,7 +5,6 @@ import { cellOf, completeJson, onError, parseJson, readText } from '../http.ts';
 import type { RouteContext } from '../http.ts';
 import { answerV2 } from '../http-v2.ts';
 import { parseIdSeed } from '../ids.ts';
-import type { ContentfulStatusCode } from 'hono/utils/http-status';
 
 /** All events of one request: they reach the cell in one message, which the runtime bounds to 32 MiB. */
 const MAX_BODY_BYTES = 24 * 1_048_576;
@@ -19,10 +18,8 @@ export async function sendEvent(c: RouteContext): Promise<Response> {
   } catch (error) {
     const body = toErrorBody(error);
     if (body.status >= 500) return onError(error, c);
-    return c.json(
-      { ids: [], status: body.status, error: body.error, code: body.code },
-      body.status as ContentfulStatusCode,
-    );
+    const refused = { ids: [], status: body.status, error: body.error, code: body.code };
+    return completeJson(c, JSON.stringify(refused), body.status);
   }
 }
 
