@@ -16,6 +16,7 @@ const STACK_CHARS = 8_192;
 /** The vendor's words, which people's tests look for (inngest/inngest: pkg/execution/state FatalServerErrorName, httpdriver). */
 const FATAL_ANSWER = 'Server returned a fatal error';
 const RESET = 'Your server reset the connection while we were reading the reply';
+const FOREIGN = /"message":"The answer \(2\d\d\) is not an Inngest SDK's: /;
 const NO_OPCODES = 'error reading generator opcode response';
 
 export const inngestExecutor: PushExecutor = {
@@ -129,10 +130,18 @@ function functionError(answer: Answer, isSdk: boolean): string {
 function notSdk({ status, headers, body }: Answer): string {
   const hint = `is not an Inngest SDK's: does the app's serve URL point at its handler? It began: ${quote(body)}`;
   if (status === 206) return errorText(`${NO_OPCODES}: the answer (206) ${hint}`);
-  if (status < 300) return errorText(`The answer (${status}) ${hint}`);
+  const message = `The answer (${status}) ${hint}`;
+  if (status < 300) return canonicalJson({ message, name: 'Error', stack: body.slice(0, STACK_CHARS) });
   // Between the app and this server stands something else, whose answer is worth to be read whole.
   const stack = `${headers.get('content-type') ?? 'no content type'}\n${body.slice(0, STACK_CHARS)}`;
   return canonicalJson({ message: `HTTP ${status}: the answer ${hint}`, name: FATAL_ANSWER, stack });
+}
+
+/** The answer itself, of a run that failed by an answer of success that was no SDK's; null: it failed by something else. */
+export function foreignAnswer(error: string): string | null {
+  if (!FOREIGN.test(error)) return null;
+  const { stack } = JSON.parse(error) as { stack?: unknown };
+  return typeof stack === 'string' ? stack : null;
 }
 
 function quote(text: string): string {

@@ -40,7 +40,7 @@ export function stepOutputTooLarge(step: string): LimitError {
   return { error: `InngestErrStepOutputTooLarge: ${message}`, name: 'InngestErrStepOutputTooLarge', message };
 }
 
-/** People's tests look for the code, in quotes, where others have a stack. */
+/** People's tests look for the code, in quotes, where a span's error has its stack; a run's output has none. */
 export function outputTooLarge(): LimitError & { stack: string } {
   const message = "Your function's response body exceeds the maximum size limit";
   const name = 'output_too_large';

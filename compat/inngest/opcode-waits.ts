@@ -33,8 +33,13 @@ export function waitForEvent(opcode: Opcode, context: OpcodeContext): Op | Refus
   if (untilMs instanceof Refusal) return untilMs;
   const expression = textOption(opcode, 'if');
   const compiled = expression ? compileExpression(expression) : null;
-  if (compiled && !compiled.ok)
-    return Refusal.of(invalidExpression(`step "${nameOf(opcode)}": "${expression}": ${compiled.error.message}`));
+  if (expression && compiled && !compiled.ok)
+    return Refusal.of(
+      invalidExpression(
+        strictComparison(expression, compiled.error.message) ??
+          `step "${nameOf(opcode)}": "${expression}": ${compiled.error.message}`,
+      ),
+    );
   return {
     op: 'wait-event',
     key: opcode.id,
@@ -44,6 +49,17 @@ export function waitForEvent(opcode: Opcode, context: OpcodeContext): Op | Refus
     again: context.again,
     ...(expression ? { expression } : {}),
   };
+}
+
+/** JavaScript's `===`, the mistake of this language's newcomers, is told in the words of the vendor's parser: where, and what it did not know. */
+function strictComparison(expression: string, why: string): string | null {
+  const at = why.endsWith(': =') && !expression.includes('\n') ? /[=!]==/.exec(expression) : null;
+  if (!at) return null;
+  const index = at.index + 2;
+  // Its lexer looks one character ahead.
+  const unknown = expression.slice(index, index + 2);
+  const place = `<input>:1:${index + 1}`;
+  return `ERROR: ${place}: Syntax error: token recognition error at: '${unknown}'\n | ${expression}\n | ${'.'.repeat(index)}^`;
 }
 
 export function invoke(opcode: Opcode, context: OpcodeContext): Op | Refusal {

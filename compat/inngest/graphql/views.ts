@@ -3,6 +3,7 @@ import type { PendingRecord, RunFacts, RunRecord } from '../../../core/model/que
 import type { AppRecord, KnownFunction } from '../apps.ts';
 import { appOf, pickFunction } from '../apps.ts';
 import { nameIn, textOf } from '../events.ts';
+import { foreignAnswer } from '../executor.ts';
 import { uuidOf } from '../hex.ts';
 import { DEFERRED_SCHEDULE, ENVIRONMENT_ID, slugOf } from '../names.ts';
 import { batchIdOf, originEvents } from '../read.ts';
@@ -35,10 +36,20 @@ async function outputText(reader: Reader, facts: RunFacts): Promise<string | nul
   const result = run.status === 'completed' ? run.output : run.error;
   if (result === null) return null;
   const text = textOf(result);
-  // What the server itself ends a run with is told as the vendor's state errors are, in their order.
-  if (run.status !== 'failed' || !/"name":"(InngestErr|InvalidExpression|output_too_large)/.test(text)) return text;
-  const { error, name, message, ...rest } = JSON.parse(text) as Record<string, unknown>;
-  return JSON.stringify({ error: { error, name, message, ...rest } });
+  return run.status === 'failed' ? failedOutput(text) : text;
+}
+
+/**
+ * As the vendor's queries show it: what the server itself ends a run with like its state errors, in their order, and an answer that was no SDK's as it
+ * came. What is wrong with that one is told by the run's error everywhere else.
+ */
+function failedOutput(text: string): string {
+  const page = foreignAnswer(text);
+  if (page !== null) return page;
+  if (!/"name":"(InngestErr|InvalidExpression|output_too_large)/.test(text)) return text;
+  const { error, name, message, stack, ...rest } = JSON.parse(text) as Record<string, unknown>;
+  const shown = name === 'output_too_large' || stack === undefined ? {} : { stack };
+  return JSON.stringify({ error: { error, name, message, ...shown, ...rest } });
 }
 
 export function appView(reader: Reader, app: AppRecord): object {
