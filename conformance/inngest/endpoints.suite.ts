@@ -63,6 +63,17 @@ async function runsOf(context: CaseContext, appUrl: string, server = context.url
   return data.filter((run) => run.function.slug.startsWith(`${host}-`));
 }
 
+/** A run's output by the query of the vendor's pages. */
+async function outputOf(context: CaseContext, run: string): Promise<string | null> {
+  const query = 'query ($run: ID!) { functionRun(query: { functionRunId: $run }) { output } }';
+  const response = await fetch(new URL('/v0/gql', context.url), {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query, variables: { run } }),
+  });
+  return ((await response.json()) as { data: { functionRun: { output: string | null } } }).data.functionRun.output;
+}
+
 suite({ vendor: 'inngest', name: 'durable endpoints', sdk: 'inngest 4.24.0' }, (s) => {
   s.case(['I-37'], 'an endpoint answers its visitor at once, and its steps are kept', async (context) => {
     const app = await serveEndpoints(context, {
@@ -99,6 +110,9 @@ suite({ vendor: 'inngest', name: 'durable endpoints', sdk: 'inngest 4.24.0' }, (
       ],
     );
     expect.deepEqual(app.calls, ['GET /work', 'GET /value']);
+    // A Response went to the visitor and is not told again; a value is. The vendor's queries show what is told, without its status and headers.
+    const outputs = await Promise.all(runs.map((run) => outputOf(context, run.id)));
+    expect.deepEqual([...outputs].sort(), ['null', '{"n":5}']);
   });
 
   s.case(['I-37'], 'an endpoint that sleeps sends its visitor to wait, and answers a day later', async (context) => {

@@ -2,11 +2,13 @@ import type { EventRecord } from '../../../core/model/event.ts';
 import type { PendingRecord, RunFacts, RunRecord } from '../../../core/model/query.ts';
 import type { AppRecord, KnownFunction } from '../apps.ts';
 import { appOf, pickFunction } from '../apps.ts';
+import { storedAnswer } from '../endpoint.ts';
 import { nameIn, textOf } from '../events.ts';
 import { foreignAnswer } from '../executor.ts';
 import { uuidOf } from '../hex.ts';
 import { DEFERRED_SCHEDULE, ENVIRONMENT_ID, slugOf } from '../names.ts';
 import { batchIdOf, originEvents } from '../read.ts';
+import { readRunMeta } from '../run-meta.ts';
 import { outputId, traceOfRun } from '../run-view.ts';
 import type { UserSpan } from '../otlp.ts';
 import { readMeta } from '../step-meta.ts';
@@ -36,7 +38,9 @@ async function outputText(reader: Reader, facts: RunFacts): Promise<string | nul
   const result = run.status === 'completed' ? run.output : run.error;
   if (result === null) return null;
   const text = textOf(result);
-  return run.status === 'failed' ? failedOutput(text) : text;
+  if (run.status === 'failed') return failedOutput(text);
+  // Of a durable endpoint: what the app says that it answered, without status and headers.
+  return readRunMeta(run.meta).h === 1 ? storedAnswer(text).body : text;
 }
 
 /**
