@@ -21,12 +21,13 @@ export interface RuntimeConfig {
 
 export const COMPATIBILITY_DATE = '2026-10-01';
 /**
- * Young-generation space of a V8 heap, in MB. The default grows to three times 16 MB or more under load and is not given back: with this,
- * a burst of 5,000 messages peaks at about 210 MB instead of 310 (docs/decisions/0001-raw-workerd.md). And the collector is lent to the Worker, which calls it
- * when a busy time is over (src/cell/rest.ts). A tenth of the server's time is JavaScript, so the last of V8's three compilers never earns what it costs:
- * without it a run takes a tenth less of the processor in the first thousands and the same after ten thousand, and the heap is 5 MB smaller.
+ * Young-generation space of a V8 heap, in MB. The default grows to three times 16 MB or more under load and is not given back
+ * (docs/decisions/0001-raw-workerd.md). Half of this keeps 15 MB less under load, but copies what 50 runs at once have in hand so often that a twentieth of
+ * them is lost (bench: throughput, checkpointing). And the collector is lent to the Worker, which calls it when a busy time is over (src/cell/rest.ts).
+ * A tenth of the server's time is JavaScript, so the last of V8's three compilers never earns what it costs: without it a run takes a tenth less of the
+ * processor in the first thousands and the same after ten thousand, and the heap is 5 MB smaller.
  */
-const V8_FLAGS: readonly string[] = ['--max-semi-space-size=4', '--expose-gc', '--no-turbofan'];
+const V8_FLAGS: readonly string[] = ['--max-semi-space-size=8', '--expose-gc', '--no-turbofan'];
 export const COMPATIBILITY_FLAGS: readonly string[] = [];
 
 const VENDOR_VARIABLES = [

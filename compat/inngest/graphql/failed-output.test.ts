@@ -46,6 +46,7 @@ test.each([
 ])('%s is told in the words of the vendor’s parser', async (expression, column, unknown) => {
   const opcode = { op: 'WaitForEvent', id: 'w', name: 'e', opts: { if: expression, timeout: '1h' } };
   const { output } = await failWith(() => new Response(JSON.stringify([opcode]), { status: 206, headers: SDK }));
+  expect(output).toContain('ERROR: \\u003cinput\\u003e:1:');
   expect(JSON.parse(output)).toEqual({
     error: {
       error: 'InvalidExpression: Wait for event If expression failed to compile',

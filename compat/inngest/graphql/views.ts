@@ -53,7 +53,9 @@ function failedOutput(text: string): string {
   if (!/"name":"(InngestErr|InvalidExpression|output_too_large)/.test(text)) return text;
   const { error, name, message, stack, ...rest } = JSON.parse(text) as Record<string, unknown>;
   const shown = name === 'output_too_large' || stack === undefined ? {} : { stack };
-  return JSON.stringify({ error: { error, name, message, ...shown, ...rest } });
+  // As Go writes JSON, with what HTML would take for its own in escapes.
+  const json = JSON.stringify({ error: { error, name, message, ...shown, ...rest } });
+  return json.replace(/[<>&]/g, (character) => `\\u00${character.charCodeAt(0).toString(16)}`);
 }
 
 export function appView(reader: Reader, app: AppRecord): object {
