@@ -1,3 +1,4 @@
+import { joinBytes } from '../model/bytes.ts';
 import { EngineError } from '../model/errors.ts';
 import type { Clock, Sql, SqlValue } from '../ports.ts';
 import { toBytes } from '../store/payloads.ts';
@@ -144,7 +145,7 @@ async function* inChunks(body: AsyncIterable<Uint8Array>, sizeBytes: number): As
   for await (let piece of body) {
     while (have + piece.byteLength >= sizeBytes) {
       const taken = sizeBytes - have;
-      yield joined([...parts, piece.subarray(0, taken)]);
+      yield joinBytes([...parts, piece.subarray(0, taken)]);
       piece = piece.subarray(taken);
       parts = [];
       have = 0;
@@ -152,15 +153,5 @@ async function* inChunks(body: AsyncIterable<Uint8Array>, sizeBytes: number): As
     if (piece.byteLength > 0) parts.push(piece);
     have += piece.byteLength;
   }
-  if (have > 0) yield joined(parts);
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.byteLength;
-  }
-  return whole;
+  if (have > 0) yield joinBytes(parts);
 }

@@ -1,3 +1,5 @@
+import { joinBytes } from '../model/bytes.ts';
+
 /**
  * Of a body that is too long, read and thrown away: an answer to half a request reaches its sender as a broken connection. As much as the largest
  * request that any of the services takes whose clients come here.
@@ -59,11 +61,5 @@ async function readStream(
     break;
   }
   if (size > maxBytes) return null;
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return whole;
+  return joinBytes(chunks);
 }

@@ -1,3 +1,4 @@
+import { joinBytes } from '../model/bytes.ts';
 import { BINARY_CHUNK_BYTES, TEXT_CHUNK_CHARS } from '../model/limits.ts';
 import type { Payload } from '../model/payload.ts';
 import type { Sql, SqlValue } from '../ports.ts';
@@ -37,14 +38,7 @@ export class PayloadStore {
     const chunks = this.#sql.all<{ data: SqlValue }>(`SELECT data FROM chunks WHERE owner = ? ORDER BY n`, owner);
     if (chunks.length !== value) throw new Error(`payload of ${owner} has ${chunks.length} of ${value} chunks`);
     if (typeof chunks[0]?.data === 'string') return chunks.map((chunk) => chunk.data as string).join('');
-    const parts = chunks.map((chunk) => toBytes(chunk.data));
-    const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0));
-    let at = 0;
-    for (const part of parts) {
-      whole.set(part, at);
-      at += part.byteLength;
-    }
-    return whole;
+    return joinBytes(chunks.map((chunk) => toBytes(chunk.data)));
   }
 
   /** Only for a column that held a chunk count. */

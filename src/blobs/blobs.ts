@@ -1,3 +1,4 @@
+import { joinBytes } from '../../core/model/bytes.ts';
 import { EngineError } from '../../core/model/errors.ts';
 import type { BlobBody, Blobs } from '../../core/ports.ts';
 import type { Bindings } from '../bindings.ts';
@@ -134,11 +135,5 @@ async function wholeOf(body: ReadableStream<Uint8Array> | Uint8Array | string, m
     if (size > maxBytes) throw tooLarge();
     parts.push(part);
   }
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.byteLength;
-  }
-  return whole;
+  return joinBytes(parts);
 }

@@ -33,7 +33,7 @@ export class CellClient implements CellApi {
       return await this.#cell.apply(commands);
     } catch (error) {
       noteStorageError(error);
-      if (isTooLarge(error)) return this.#cell.applyPacked(pack(commands));
+      if (isTooLarge(error)) return this.#cell.applyPacked(pack(commands)).catch(noteAndThrow);
       const accepted = isUnreachable(error) ? acceptedWithoutAnswer(commands) : null;
       if (!accepted) throw error;
       console.error(`cell ${this.#name} could not be reached, its commands go by queue:`, error);
@@ -49,7 +49,7 @@ export class CellClient implements CellApi {
     } catch (error) {
       noteStorageError(error);
       if (!isTooLarge(error)) throw error;
-      return unpack<QueryResult<Q>>(await this.#cell.queryPacked(query));
+      return unpack<QueryResult<Q>>(await this.#cell.queryPacked(query).catch(noteAndThrow));
     }
   }
 

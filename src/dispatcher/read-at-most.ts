@@ -1,3 +1,5 @@
+import { joinBytes } from '../../core/model/bytes.ts';
+
 /** What the runtime hands out at once where it is not told how much is wanted. A piece of this size has more behind it. */
 const FULL_PIECE_BYTES = 4 * 1_024;
 const GROWTH = 4;
@@ -23,9 +25,9 @@ export async function readAtMost(stream: ReadableStream<Uint8Array> | null, maxB
   const reader = stream.getReader();
   for (;;) {
     const { value, done } = await reader.read();
-    if (done) return { body: join(pieces, size), truncated: false };
+    if (done) return { body: joinBytes(pieces), truncated: false };
     take(value);
-    if (size > maxBytes) return cut(reader, pieces, size, maxBytes);
+    if (size > maxBytes) return cut(reader, pieces, maxBytes);
     if (value.byteLength >= FULL_PIECE_BYTES) break;
   }
   reader.releaseLock();
@@ -35,28 +37,16 @@ export async function readAtMost(stream: ReadableStream<Uint8Array> | null, maxB
     const wanted = Math.min(pieceBytes, maxBytes - size + 1);
     const { value, done } = await longer.readAtLeast(wanted, new Uint8Array(wanted));
     if (value) take(value);
-    if (size > maxBytes) return cut(longer, pieces, size, maxBytes);
-    if (done || value.byteLength < wanted) return { body: join(pieces, size), truncated: false };
+    if (size > maxBytes) return cut(longer, pieces, maxBytes);
+    if (done || value.byteLength < wanted) return { body: joinBytes(pieces), truncated: false };
   }
 }
 
 async function cut(
   reader: { cancel(): Promise<void> },
   pieces: readonly Uint8Array[],
-  size: number,
   maxBytes: number,
 ): Promise<Read> {
   await reader.cancel().catch(() => {});
-  return { body: join(pieces, size).subarray(0, maxBytes), truncated: true };
-}
-
-function join(pieces: readonly Uint8Array[], size: number): Uint8Array {
-  if (pieces.length === 1) return pieces[0] as Uint8Array;
-  const whole = new Uint8Array(size);
-  let at = 0;
-  for (const piece of pieces) {
-    whole.set(piece, at);
-    at += piece.byteLength;
-  }
-  return whole;
+  return { body: joinBytes(pieces).subarray(0, maxBytes), truncated: true };
 }

@@ -1,3 +1,5 @@
+import { joinBytes } from '../../../core/model/bytes.ts';
+
 /**
  * The part of Protocol Buffers' binary format that Connect and OTLP use: varints, fixed 64 bits, strings, bytes and messages, each by a table of fields. A generated
  * codec and its runtime would be ten times as long. Fields nobody knows are skipped, as newer SDKs send some.
@@ -132,7 +134,7 @@ export function encode<T extends Fields>(fields: T, message: Message<T>): Uint8A
         for (const one of value as object[]) put(field[0], LENGTH, encode(field[2], one));
     }
   }
-  return join(chunks);
+  return joinBytes(chunks);
 }
 
 const tables = new WeakMap<Fields, Map<number, readonly [string, Field]>>();
@@ -217,14 +219,4 @@ function varint(value: number): Uint8Array {
     bytes.push(rest > 0n ? low | 0x80 : low);
   } while (rest > 0n);
   return Uint8Array.from(bytes);
-}
-
-function join(chunks: Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-  let at = 0;
-  for (const chunk of chunks) {
-    whole.set(chunk, at);
-    at += chunk.length;
-  }
-  return whole;
 }
